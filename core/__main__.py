@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's command line: `python -m core COMMAND …`; each command is the `main(argv)` of one module."""
+
+import importlib
+import sys
+
+from core.errors import EngineError
+
+COMMANDS = {
+    "train": ("core.training.cli", "train a model on the starter library or on your own"),
+    "library": ("core.library.cli", "draw and list the exact objects that a prompt stands for"),
+    "evaluate": ("core.evaluation.cli", "measure a model on prompts that it has not seen"),
+    "benchmark": ("core.evaluation.benchmark", "time every stage on this machine"),
+    "worker": ("core.worker", "serve Blender over stdin and stdout"),
+    "install": ("core.install", "make the engine's own Python environment"),
+}
+
+
+def usage() -> str:
+    """The help text: one line per command."""
+    lines = [f"  {name:<10} {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "usage: python -m core COMMAND …   (COMMAND --help says more)\n\n" + "\n".join(lines)
+
+
+def main(argv: list[str]) -> int:
+    """Run one command. Returns the exit status: 0 done, 1 failed, 2 wrong usage."""
+    if not argv or argv[0] not in COMMANDS:
+        asked_for_help = bool(argv) and argv[0] in ("-h", "--help", "help")
+        print(usage(), file=sys.stdout if asked_for_help else sys.stderr)
+        return 0 if asked_for_help else 2
+    try:
+        return importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:])
+    except EngineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if error.code == "bad_request" else 1
+    except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
