@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The exact objects of the starter library: a description and style numbers become distance, colour, roughness, metallic and height.
+
+A batch may mix kinds; objects of one kind are evaluated together. Frame: z up, front +x, the object's largest side spans 0.96, centred.
+"""
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.library.kind import Kind, Model, Style
+from core.library.kinds import KINDS
+from core.library.palette import COLORS, FIXED, MATERIALS, pattern_mask
+from core.library.shapes import P
+
+SPAN = 0.96  # largest side of every object in the model's frame
+STYLE_SIZE = 8
+PROPORTIONS = {"tall": (1.35, 1.0, 1.0), "short": (0.72, 1.0, 1.0), "wide": (1.0, 1.35, 1.0), "narrow": (1.0, 0.72, 1.0),
+               "chunky": (1.0, 1.08, 1.35), "thin": (1.0, 1.0, 0.72)}  # fmt: skip   factors of height, width, thickness
+SIZES = {"tiny": 0.4, "small": 0.7, "large": 1.4, "huge": 2.2}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a prompt says; None is what it leaves open."""
+
+    kind: str
+    color: str | None = None
+    material: str | None = None
+    pattern: str | None = None
+    pattern_color: str | None = None
+    proportion: str | None = None
+    second: bool = False  # the second part is named
+    second_color: str | None = None
+    size: str | None = None
+
+
+class ExactObjects:
+    """A batch of exact objects. `z` is [B, 8] (zeros: the typical object of each description)."""
+
+    def __init__(self, descriptions: list[Description], z: Tensor):
+        if z.shape != (len(descriptions), STYLE_SIZE):
+            raise ValueError(f"z must be [{len(descriptions)}, {STYLE_SIZE}], got {list(z.shape)}")
+        self.descriptions, self.z = descriptions, z
+        names = sorted({d.kind for d in descriptions})
+        self._groups = [_Group(KINDS[n], [i for i, d in enumerate(descriptions) if d.kind == n], descriptions, z) for n in names]
+        self.height_m = torch.zeros(len(descriptions), device=z.device)  # [B] metres
+        self.half_size = torch.zeros(len(descriptions), 3, device=z.device)  # [B, 3] half sides of the bounding box in the frame
+        for g in self._groups:
+            self.height_m[g.rows], self.half_size[g.rows] = g.height_m, g.half_size
+
+    def raw(self, points: Tensor) -> Tensor:
+        """Distance-like values whose sign is exact: negative inside. points: [B, N, 3] -> [B, N]"""
+        out = torch.empty(points.shape[:2], device=points.device)
+        for g in self._groups:
+            out[g.rows] = g.distance(points[g.rows])
+        return out
+
+    def sdf(self, points: Tensor) -> Tensor:
+        """Signed distance, negative inside, exact sign and unit gradient near the surface. points: [B, N, 3] -> [B, N]"""
+        return self.sdf_and_normal(points)[0]
+
+    def sdf_and_normal(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Signed distance [B, N] and outward unit normal [B, N, 3]: the raw value over its gradient's length."""
+        with torch.enable_grad():
+            points = points.detach().requires_grad_(True)
+            value = self.raw(points)
+            (gradient,) = torch.autograd.grad(value.sum(), points)
+        norm = gradient.norm(dim=-1)
+        return (value / norm.clamp(min=0.3)).detach(), gradient / norm.clamp(min=1e-6)[..., None]
+
+    def appearance(self, points: Tensor) -> Tensor:
+        """sRGB base colour, roughness and metallic of the nearest part. points: [B, N, 3] -> [B, N, 5]"""
+        out = torch.empty(*points.shape[:2], 5, device=points.device)
+        for g in self._groups:
+            out[g.rows] = g.appearance(points[g.rows])
+        return out
+
+    @torch.no_grad()
+    def sample_surface(self, count: int, generator: torch.Generator, rounds: int = 4) -> tuple[Tensor, Tensor]:
+        """Points on the surface [B, count, 3] and their outward normals, drawn about evenly: random points in the box, those nearest to the
+        surface kept, then walked onto it along the normal."""
+        batch, device = len(self.descriptions), self.z.device
+        draw = torch.rand(batch, 6 * count, 3, generator=generator, device=device) * 2 - 1
+        points = draw * (self.half_size[:, None] * 1.03 + 0.01)
+        distance = self.raw(points).abs()
+        nearest = distance.topk(count, dim=1, largest=False).indices
+        points = points.gather(1, nearest[..., None].expand(-1, -1, 3))
+        for _ in range(rounds):
+            d, normal = self.sdf_and_normal(points)
+            points = points - d.clamp(-0.1, 0.1)[..., None] * normal
+        return points, self.sdf_and_normal(points)[1]
+
+
+class _Group:
+    """The objects of one kind within a batch, in metres inside and in the model's frame outside."""
+
+    def __init__(self, kind: Kind, rows: list[int], descriptions: list[Description], z: Tensor):
+        device, own = z.device, [descriptions[i] for i in rows]
+        self.kind, self.rows, self.own = kind, torch.tensor(rows, device=device), own
+        factors = torch.tensor([PROPORTIONS.get(d.proportion, (1.0, 1.0, 1.0)) for d in own], device=device)
+        second = torch.tensor([[d.second or not kind.second.optional] for d in own], device=device)
+        self.style = Style(factors[:, 0:1], factors[:, 1:2], factors[:, 2:3], second, z[self.rows])
+        self.model: Model = kind.model(self.style)
+        low, high = (self._stack(corner, device) for corner in (self.model.low, self.model.high))  # [b, 3] metres
+        self.center, size = (low + high) / 2, high - low
+        self.scale = size.amax(1, keepdim=True) / SPAN  # [b, 1] metres per unit of the frame
+        self.half_size = size / 2 / self.scale
+        grown = torch.tensor([SIZES.get(d.size, 1.0) for d in own], device=device)
+        self.height_m = size[:, 2] * grown
+        self._paint(device)
+
+    def _stack(self, corner: tuple, device: torch.device) -> Tensor:
+        return torch.cat([torch.as_tensor(c, dtype=torch.float32, device=device).expand(len(self.own), 1) for c in corner], 1)
+
+    def _metres(self, points: Tensor) -> P:
+        return P(*(points * self.scale[..., None] + self.center[:, None]).unbind(-1))
+
+    def _distances(self, points: Tensor) -> list[Tensor]:
+        p = self._metres(points)
+        parts = []
+        for part in self.model.parts:
+            d = part.distance(p) / self.scale
+            parts.append(d if part.present is None else torch.where(part.present, d, torch.full_like(d, 4.0)))
+        return parts
+
+    def distance(self, points: Tensor) -> Tensor:
+        return torch.stack(self._distances(points)).amin(0)
+
+    def _paint(self, device: torch.device) -> None:
+        """Colours of the main part, of its pattern and of the second part, [b, 3]; roughness and metallic of the main part [b, 2]."""
+        main, ink, second, finish = [], [], [], []
+        light = self.style.vary(6, 0.92, 1.08)
+        first = self.style.z[:, 7] <= 0
+        for i, d in enumerate(self.own):
+            material = MATERIALS[d.material or self.kind.materials[0]]
+            usual = COLORS[self.kind.colors[0 if first[i] or len(self.kind.colors) < 2 else 1]]
+            base = COLORS[d.color] if d.color else (material.color if d.material and material.color else usual)
+            main.append(base)
+            ink.append(COLORS[d.pattern_color] if d.pattern_color else _contrast(base, soft=d.pattern in ("grain", "bricks")))
+            second.append(COLORS[d.second_color or self.kind.second.color])
+            finish.append((material.roughness, material.metallic))
+        self.main, self.ink, self.second, self.finish = (torch.tensor(t, device=device) for t in (main, ink, second, finish))
+        self.main = (self.main * light).clamp(0, 1)
+
+    def appearance(self, points: Tensor) -> Tensor:
+        nearest = torch.stack(self._distances(points)).argmin(0)  # [b, N] index of a part
+        x, y, z = points.unbind(-1)
+        main = self.main[:, None].expand(*points.shape)
+        scale = self.style.vary(5, 0.8, 1.25)
+        for pattern in sorted({d.pattern for d in self.own if d.pattern}):
+            has = torch.tensor([[d.pattern == pattern] for d in self.own], device=points.device)
+            mask = (pattern_mask(pattern, x, y, z, scale) * has)[..., None]
+            main = main + mask * (self.ink[:, None] - main)
+        paints = [self._part_paint(part.paint, main) for part in self.model.parts]
+        index = nearest[None, ..., None].expand(1, -1, -1, 5)
+        return torch.stack(paints).gather(0, index)[0]
+
+    def _part_paint(self, paint: str, main: Tensor) -> Tensor:
+        """[b, N, 5] of one part."""
+        if paint == "main":
+            return torch.cat([main, self.finish[:, None].expand(*main.shape[:2], 2)], -1)
+        if paint == "second":
+            rest = torch.tensor((0.6, 0.0), device=main.device).expand(*main.shape[:2], 2)
+            return torch.cat([self.second[:, None].expand_as(main), rest], -1)
+        color, roughness, metallic = FIXED[paint]
+        return torch.tensor((*color, roughness, metallic), device=main.device).expand(*main.shape[:2], 5)
+
+
+def _contrast(color: tuple[float, float, float], soft: bool) -> tuple[float, float, float]:
+    """The pattern's colour when the prompt names none: lighter on dark, darker on light; `soft` stays close to the base."""
+    luma = 0.3 * color[0] + 0.6 * color[1] + 0.1 * color[2]
+    target, amount = ((0.95, 0.93, 0.88) if luma < 0.5 else (0.12, 0.10, 0.10)), (0.25 if soft else 0.75)
+    return tuple(c + (t - c) * amount for c, t in zip(color, target, strict=True))
