@@ -23,7 +23,7 @@ class ProtocolError(Exception):
 
 def write_message(stream: BinaryIO, rpc: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> None:
     """Write one message and flush. Raises ProtocolError, before the first byte, when it would break the limits."""
-    tensors = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
+    tensors = {name: np.asarray(array, order="C") for name, array in (arrays or {}).items()}
     try:
         blob = safetensors_numpy.save(tensors, metadata={"rpc": json.dumps(rpc, allow_nan=False)})
     except (SafetensorError, ValueError, TypeError, KeyError) as error:

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker as a process: handshake, answers, cancel, and each way in which things go wrong."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from core.worker import MAX_PROMPT, checked_settings, typed_error
+
+
+def test_hello_then_one_answer_with_arrays(fake_engine):
+    engine = fake_engine()
+    rpc, _ = engine.receive()
+    assert rpc["method"] == "hello" and rpc["params"]["protocol"] == 1
+    assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"]}]
+    engine.generate(7, ("a cube", " ein Würfel 🎲 "), seeds=[1, 2], glb=True)
+    stages = []
+    while "id" not in (message := engine.receive(skip_progress=False))[0]:
+        stages.append(message[0]["params"]["stage"])
+    rpc, arrays = message
+    assert stages == ["text", "networks", "decode", "extract", "atlas", "bake", "encode"]
+    assert rpc["id"] == 7 and [item["prompt"] for item in rpc["result"]["objects"]] == ["a cube", "ein Würfel 🎲"]
+    assert [item["seed"] for item in rpc["result"]["objects"]] == [1, 2] and rpc["result"]["objects"][0]["triangles"] == 12
+    assert arrays["1.vertices"].shape == (8, 3) and arrays["1.vertices"].dtype == np.float32
+    assert arrays["1.triangles"].dtype == np.int32 and arrays["1.uvs"].shape == (12, 3, 2)
+    assert bytes(arrays["0.base_color"][1:4]) == b"PNG" and bytes(arrays["0.glb"][:4]) == b"glTF"
+    status, log = engine.end()
+    assert status == 0 and "not to the wire" in log
+
+
+def test_cancel_while_generating_then_the_next_request_works(fake_engine):
+    engine = fake_engine("slow")
+    engine.receive()
+    engine.generate(1)
+    assert engine.receive(skip_progress=False)[0]["method"] == "progress"
+    engine.send({"method": "cancel", "params": {"id": 1}})
+    rpc, _ = engine.receive()
+    assert rpc["id"] == 1 and rpc["error"]["data"]["kind"] == "cancelled"
+    engine.generate(2)
+    assert "result" in engine.receive()[0]
+
+
+@pytest.mark.parametrize("request_shutdown", [True, False])
+def test_shutdown_and_end_of_stdin_end_it_while_it_works(fake_engine, request_shutdown):
+    engine = fake_engine("slow")
+    engine.receive()
+    engine.generate(1)
+    if request_shutdown:
+        engine.send({"id": 2, "method": "shutdown"})
+        assert engine.receive()[0]["error"]["data"]["kind"] == "cancelled"
+        assert engine.receive()[0] == {"jsonrpc": "2.0", "id": 2, "result": {}}
+    assert engine.end()[0] == 0
+
+
+def test_out_of_memory_leaves_it_alive(fake_engine):
+    engine = fake_engine("oom")
+    engine.receive()
+    for request_id in (1, 2):
+        engine.generate(request_id)
+        error = engine.receive()[0]["error"]
+        assert error["data"]["kind"] == "out_of_memory" and "20.00 GiB" in error["data"]["cause"] and error["data"]["remedy"]
+
+
+BAD_REQUESTS = [
+    {"method": "generate"},
+    {"method": "generate", "params": ["a cube"]},
+    {"method": "paint", "params": {}},
+    {"method": 5, "params": None},
+    {"method": "generate", "params": {"prompts": ["a cube"], "colour": "red"}},
+]
+
+
+def test_bad_requests_are_answered_and_survived(fake_engine):
+    engine = fake_engine()
+    engine.receive()
+    for request_id, request in enumerate(BAD_REQUESTS):
+        engine.send({"id": request_id, **request})
+        rpc, _ = engine.receive()
+        assert rpc["id"] == request_id and rpc["error"]["data"]["kind"] == "bad_request"
+    engine.send({"id": {"no": "id"}, "method": "generate"})
+    assert engine.receive()[0]["id"] is None
+    engine.send({"method": "unknown notification"})
+    engine.send({"method": "cancel", "params": "nonsense"})
+    engine.generate(99)
+    assert engine.receive()[0]["id"] == 99
+
+
+def test_load_failure_is_an_error_without_id_and_exit_1(fake_engine):
+    engine = fake_engine("load")
+    rpc, _ = engine.receive()
+    assert rpc["id"] is None and rpc["error"]["data"]["kind"] == "missing_weights"
+    assert engine.receive() is None and engine.end()[0] == 1
+
+
+def test_garbage_on_stdin_is_named_and_exit_1(fake_engine):
+    engine = fake_engine()
+    engine.receive()
+    engine.process.stdin.write(b"GET / HTTP/1.1\r\n\r\n")
+    engine.process.stdin.flush()
+    rpc, _ = engine.receive()
+    assert rpc["id"] is None and rpc["error"]["data"]["kind"] == "bad_request"
+    assert engine.end()[0] == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break differently there")
+def test_a_lost_client_ends_it_without_a_word(fake_engine):
+    engine = fake_engine("slow")
+    engine.receive()
+    engine.generate(1)
+    engine.process.stdout.close()
+    engine.process.stdout = None
+    log = engine.process.stderr.read().decode()
+    assert engine.process.wait(10) == 0 and "Traceback" not in log and "Exception ignored" not in log
+
+
+@pytest.mark.parametrize(
+    "params, word",
+    [
+        ({"prompts": []}, "1 to"),
+        ({"prompts": "a cube"}, "list of prompts"),
+        ({"prompts": [None]}, "text"),
+        ({"prompts": ["  \n"]}, "empty"),
+        ({"prompts": ["x" * 10_000]}, "10000 characters"),
+        ({"prompts": ["a\0b"]}, "no text"),
+        ({"prompts": ["a\ud800b"]}, "no text"),
+        ({"prompts": ["a"] * 65}, "65"),
+        ({"prompts": ["a"], "seeds": [1, 2]}, "seed"),
+        ({"prompts": ["a"], "seeds": [True]}, "seed"),
+        ({"prompts": ["a"], "seeds": [-1]}, "seed"),
+        ({"prompts": ["a"], "resolution": 1.5}, "resolution"),
+        ({"prompts": ["a"], "resolution": 100_000}, "resolution"),
+        ({"prompts": ["a"], "texture_size": 0}, "texture size"),
+        ({"prompts": ["a"], "triangles": 2}, "triangles"),
+        ({"prompts": ["a"], "glb": "yes"}, "glb"),
+        ({"prompts": ["a"], "model": "other"}, "not loaded"),
+    ],
+)
+def test_each_wrong_parameter_is_named(params, word):
+    with pytest.raises(Exception) as caught:
+        checked_settings(params, "starter")
+    assert caught.value.code == "bad_request" and word in str(caught.value)
+
+
+def test_settings_get_defaults_and_prompts_are_stripped():
+    settings = checked_settings({"prompts": [" a red chair ", "🪑" * MAX_PROMPT]}, "starter")
+    assert settings["prompts"][0] == "a red chair" and settings["seeds"] == [0, 0]
+    assert (settings["resolution"], settings["texture_size"], settings["triangles"], settings["glb"]) == (128, 1024, None, False)
+
+
+@pytest.mark.parametrize(
+    "error, code",
+    [
+        (MemoryError(), "out_of_memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out_of_memory"),
+        (RuntimeError("shapes differ"), "internal"),
+        (ZeroDivisionError(), "internal"),
+    ],
+)
+def test_foreign_errors_get_a_type_and_a_sentence(error, code):
+    typed = typed_error(error)
+    assert typed.code == code and typed.message.endswith(".") and typed.remedy
+
+
+def test_the_real_worker_names_missing_weights_and_unknown_devices(start_engine, tmp_path):
+    for options, kind in ((["--model", str(tmp_path / "none")], "missing_weights"), (["--device", "toaster"], "bad_request")):
+        engine = start_engine([sys.executable, "-m", "core.worker", *options])
+        rpc, _ = engine.receive()
+        assert rpc["error"]["data"]["kind"] == kind, rpc
+        assert engine.end()[0] == 1

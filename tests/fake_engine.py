@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real worker around a canned cube: an engine without torch, whose faults can be provoked.
+
+    python tests/fake_engine.py --fail oom|crash|hang|slow|load|garbage   (or the environment variable LATTE3D_FAKE_FAIL)
+
+It takes, and ignores, the worker's own options, so that it can stand in for `python -m core.worker`.
+"""
+
+import argparse
+import os
+import struct
+import sys
+import time
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+
+from core import worker
+from core.errors import Cancelled, MissingWeights
+
+STAGES = ("text", "networks", "decode", "extract", "atlas", "bake", "encode")
+FAULTS = ("", "oom", "crash", "hang", "slow", "load", "garbage")
+
+
+def png(color: tuple[int, int, int], size: int = 4) -> bytes:
+    """A one-coloured PNG image of size × size pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + bytes(color) * size) * size
+    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@dataclass
+class Cube:
+    """The fields of a TexturedMesh: a box, 0.96 high, all of whose faces share the whole image."""
+
+    prompt: str
+    seed: int
+    model: str = "fake"
+    height_m: float = 0.8
+    timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
+    base_color: bytes = field(default_factory=lambda: png((200, 40, 30)))
+    metallic_roughness: bytes = field(default_factory=lambda: png((0, 128, 0)))
+
+    def __post_init__(self):
+        corners = [(x, y, z) for z in (-1, 1) for y in (-1, 1) for x in (-1, 1)]
+        quads = [(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (3, 2, 6, 7), (1, 3, 7, 5), (2, 0, 4, 6)]
+        self.vertices = np.array(corners, np.float32) * (0.3, 0.3, 0.48)
+        self.triangles = np.array([t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))], np.int32)
+        self.uvs = np.tile(np.array([[(0, 0), (1, 0), (1, 1)], [(0, 0), (1, 1), (0, 1)]], np.float32), (6, 1, 1))
+
+    def to_glb(self) -> bytes:
+        """No GLB, but bytes of the right beginning."""
+        return b"glTF" + bytes(8)
+
+
+class FakePipeline:
+    """The interface of Latte3DPipeline with a fault of choice."""
+
+    device = "cpu"
+    model_id = "fake"
+    kinds = ("cube",)
+
+    def __init__(self, fault: str = ""):
+        self.fault = fault
+
+    def __call__(self, prompts, *, seeds, progress, cancelled, **settings):
+        if self.fault == "crash":
+            os._exit(9)
+        if self.fault == "oom":
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        while self.fault == "hang":
+            time.sleep(0.05)
+        for stage in STAGES:
+            for _ in range(20 if self.fault == "slow" else 1):
+                if cancelled():
+                    raise Cancelled()
+                time.sleep(0.02 if self.fault == "slow" else 0)
+            progress(stage, 1, 1)
+        return [Cube(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fail", choices=FAULTS, default=os.environ.get("LATTE3D_FAKE_FAIL", ""))
+    fault = parser.parse_known_args()[0].fail
+
+    def load() -> FakePipeline:
+        print("this goes to the log, not to the wire")
+        if fault == "load":
+            raise MissingWeights("There is no model.", "The folder is empty.", "Choose a model folder.")
+        return FakePipeline(fault)
+
+    if fault == "garbage":
+        os.write(1, b"Welcome to this machine!\nLast login: yesterday\n")
+    inbox, outbox = worker.claim_pipes()
+    status = worker.serve(load, inbox, outbox)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
