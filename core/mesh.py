@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TexturedMesh: what a prompt becomes, and its way into a GLB file."""
+
+import io
+import json
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from core.surface.topology import mesh_health
+
+__all__ = ["TexturedMesh", "encode_image", "mesh_health"]
+
+
+@dataclass
+class TexturedMesh:
+    """One generated object in the core frame (Z up, front +X, centred, largest dimension 0.96).
+
+    `vertices` [V, 3] f32; `triangles` [F, 3] i32, counter-clockwise seen from outside; `uvs` [F, 3, 2] f32 per corner, origin bottom
+    left; `base_color` (sRGB) and `metallic_roughness` (glTF: G roughness, B metallic, linear) are encoded images; `height_m` is
+    the object's height in metres.
+    """
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    uvs: np.ndarray
+    base_color: bytes
+    metallic_roughness: bytes
+    height_m: float
+    prompt: str = ""
+    seed: int = 0
+    model: str = ""
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    notes: dict = field(default_factory=dict)
+
+    def to_glb(self) -> bytes:
+        """A binary glTF 2.0 file: metres, Y up, front +Z, origin at the centre of the base, vertices split at seams."""
+        source, uvs, triangles = split_seams(self.triangles, self.uvs)
+        metric = self._metric_vertices()
+        normals = vertex_normals(metric, self.triangles)[source]
+        positions = metric[source][:, (1, 2, 0)]  # glTF (x, y, z) = core (y, z, x).
+        normals = normals[:, (1, 2, 0)]
+        flipped = uvs * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)  # glTF's v runs downwards.
+        extras = {"prompt": self.prompt, "seed": self.seed, "model": self.model}
+        return write_glb(positions, normals, flipped, triangles, (self.base_color, self.metallic_roughness), extras)
+
+    def _metric_vertices(self) -> np.ndarray:
+        """Vertices in metres [V, 3] f32, still Z up, the base's centre at the origin."""
+        low, high = self.vertices.min(axis=0), self.vertices.max(axis=0)
+        scale = self.height_m / max(float(high[2] - low[2]), 1e-6)
+        base = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]], np.float32)
+        return ((self.vertices - base) * np.float32(scale)).astype(np.float32)
+
+
+def split_seams(triangles: np.ndarray, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One vertex for each distinct (vertex, uv): (source vertex [W] i64, uvs [W, 2] f32, triangles [F, 3] u32)."""
+    corner_uvs = np.ascontiguousarray(uvs.reshape(-1, 2), np.float32)
+    packed = corner_uvs.view(np.uint64).ravel()
+    vertex = triangles.ravel().astype(np.int64)
+    order = np.lexsort((packed, vertex))
+    new = np.concatenate(([True], (vertex[order][1:] != vertex[order][:-1]) | (packed[order][1:] != packed[order][:-1])))
+    index = np.empty(order.size, np.uint32)
+    index[order] = np.cumsum(new) - 1
+    kept = order[new]
+    return vertex[kept], corner_uvs[kept], index.reshape(-1, 3)
+
+
+def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Unit normals [V, 3] f32, weighted by area."""
+    corners = vertices[triangles].astype(np.float64)
+    face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    total = np.stack([np.bincount(triangles.ravel(), np.repeat(face[:, k], 3), len(vertices)) for k in range(3)], axis=1)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.where(length > 1e-20, total / np.maximum(length, 1e-20), (0.0, 0.0, 1.0)).astype(np.float32)
+
+
+def write_glb(
+    positions: np.ndarray,
+    normals: np.ndarray,
+    uvs: np.ndarray,
+    triangles: np.ndarray,
+    images: tuple[bytes, bytes],
+    extras: dict,
+) -> bytes:
+    """A GLB with one mesh and one material. Arrays are [V, 3], [V, 3], [V, 2] f32 and [F, 3] u32 as glTF wants them."""
+    arrays = [np.ascontiguousarray(a, "<f4") for a in (positions, normals, uvs)] + [np.ascontiguousarray(triangles, "<u4").ravel()]
+    views, blob = [], b""
+    chunks = []
+    for data, target in [(a.tobytes(), 34962) for a in arrays[:3]] + [(arrays[3].tobytes(), 34963)] + [(i, None) for i in images]:
+        view = {"buffer": 0, "byteOffset": sum(map(len, chunks)), "byteLength": len(data)}
+        views.append(view | ({"target": target} if target else {}))
+        chunks.append(data + bytes(-len(data) % 4))
+    blob = b"".join(chunks)
+    accessors = [
+        {"bufferView": k, "componentType": 5126, "count": len(a), "type": "VEC3" if a.shape[1] == 3 else "VEC2"}
+        for k, a in enumerate(arrays[:3])
+    ]
+    accessors[0] |= {"min": arrays[0].min(axis=0).tolist(), "max": arrays[0].max(axis=0).tolist()}
+    accessors.append({"bufferView": 3, "componentType": 5125, "count": int(arrays[3].size), "type": "SCALAR"})
+    surface = {"baseColorTexture": {"index": 0}, "metallicRoughnessTexture": {"index": 1}}
+    primitive = {"attributes": {"POSITION": 0, "NORMAL": 1, "TEXCOORD_0": 2}, "indices": 3, "material": 0}
+    document = {
+        "asset": {"version": "2.0", "generator": "LATTE3D for Blender"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": extras.get("prompt") or "object", "extras": extras}],
+        "meshes": [{"primitives": [primitive]}],
+        "materials": [{"pbrMetallicRoughness": surface}],
+        "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+        "textures": [{"source": 0, "sampler": 0}, {"source": 1, "sampler": 0}],
+        "images": [{"bufferView": 4 + k, "mimeType": mime_type(image)} for k, image in enumerate(images)],
+        "accessors": accessors,
+        "bufferViews": views,
+        "buffers": [{"byteLength": len(blob)}],
+    }
+    text = json.dumps(document, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    header = struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + len(blob))
+    return header + struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(blob), b"BIN\0") + blob
+
+
+def mime_type(image: bytes) -> str:
+    """The media type of an encoded image; glTF knows PNG and JPEG. Raises ValueError for anything else."""
+    if image.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if image.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    raise ValueError("A texture must be a PNG or a JPEG image.")
+
+
+def encode_image(pixels: np.ndarray, *, lossless: bool = False) -> bytes:
+    """Encode [H, W, 3] u8, top row first, as JPEG (quality 92, full colour resolution), or as PNG if `lossless`."""
+    out = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if lossless:
+        image.save(out, "PNG", compress_level=1)
+    else:
+        image.save(out, "JPEG", quality=92, subsampling=0)
+    return out.getvalue()
