@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kinds that move people: car, rocket, boat."""
+import torch
+from torch import Tensor
+
+from core.library.kind import Kind, Model, Part, Second, Style
+from core.library.shapes import (
+    P,
+    box,
+    capsule,
+    cone,
+    cylinder,
+    ellipsoid,
+    extrude,
+    intersect,
+    length,
+    polygon,
+    smooth_subtract,
+    smooth_union,
+    torus,
+    union,
+)
+
+
+def _along_x(p: P) -> P:
+    """The points as seen from a round part whose axis lies along x."""
+    return P(p.z, p.y, p.x)
+
+
+def _along_y(p: P) -> P:
+    """The points as seen from a round part whose axis lies along y."""
+    return P(p.x, p.z, p.y)
+
+
+def smooth_intersect(a: Tensor, b: Tensor, k: float) -> Tensor:
+    """What a and b have in common, with an edge rounded by about k."""
+    return smooth_subtract(a, -b, k)
+
+
+def car(s: Style) -> Model:
+    half, w = s.vary(0, 1.45, 1.8), 0.82 * s.wide
+    wheel, tread = 0.43 * s.vary(1, 0.88, 1.12), 0.18 * s.thick
+    low = wheel * 0.62
+    waist = low + 0.68 * s.tall
+    top = waist + 0.62 * s.tall * s.vary(2, 0.85, 1.15)
+    back, front = -0.72 * half, 0.42 * half  # of the cabin, at the waist
+    lean, cabin, axle = 0.28, w * 0.86, 0.62 * half
+    hub = w + 0.6 * tread + 0.05
+
+    def side(p: P, out, up, width):  # the cabin's side view, moved outwards by `out`
+        bottom = waist - 0.3
+        points = [(back - out, bottom), (front + out + 0.12, bottom), (front + out - lean, top - up), (back - out + lean, top - up)]
+        return extrude(polygon(p.x, p.z, points) - 0.1, p.y, width, 0.1)
+
+    def body(p: P):
+        lower = box(p.move(z=(low + waist) / 2), half, w, (waist - low) / 2, 0.24)
+        return smooth_union(lower, side(p, -0.1, 0.1, cabin), 0.12)
+
+    def glass(p: P):
+        band = torch.maximum(p.z - (top - 0.2), waist + 0.06 - p.z)
+        panes = union(side(p, -0.22, 0.1, cabin + 0.03), side(p, -0.06, 0.1, cabin - 0.17))
+        return intersect(panes, band)
+
+    def wheels(p: P):
+        q = p.mirror("xy").move(axle, w - 0.4 * tread, wheel)
+        return cylinder(_along_y(q), wheel, tread, 0.08)
+
+    def hubs(p: P):
+        q = p.mirror("xy").move(axle, hub - 0.15, wheel)
+        return cylinder(_along_y(q), wheel * 0.5, 0.15, 0.04)
+
+    def lamps(p: P):
+        return ellipsoid(p.mirror("y").move(half - 0.02, 0.58 * w, low + 0.6 * (waist - low)), 0.1, 0.17, 0.15)
+
+    def bumpers(p: P):
+        return box(p.mirror("x").move(half, 0, low + 0.14), 0.12, w * 0.94, 0.11, 0.08)
+
+    parts = [Part(body), Part(glass, "glass"), Part(wheels, "second"), Part(hubs, "steel"), Part(lamps, "yellow"), Part(bumpers, "steel")]
+    return Model(parts, (-half - 0.12, -hub, 0.0), (half + 0.12, hub, top))
+
+
+def rocket(s: Style) -> Model:
+    r = 0.52 * s.wide * s.vary(0, 0.88, 1.12)
+    base, height = 0.42, 2.5 * s.tall * s.vary(1, 0.9, 1.1)  # of the body
+    belly = base + 0.32 * height
+    reach, t = r + 0.42 * s.wide * s.vary(2, 0.85, 1.15), 0.1 * s.thick
+    nose_at, port = base + 0.7 * height, base + 0.5 * height
+
+    def ogive(p: P, grow: float):  # two arcs about the axis, their tip rounded by `soft`
+        soft, h = 0.06, base + height - belly
+        w = torch.sqrt(r * r + soft * soft) - soft + grow
+        big = (h * h + w * w) / (2 * w)
+        rho = length(p.x, p.y, torch.full_like(p.x, soft))
+        return length(rho + (big - w - soft), p.z - belly) - big
+
+    def body(p: P):
+        return intersect(ogive(p, 0.0), base - p.z)
+
+    def nose(p: P):
+        return intersect(ogive(p, 0.03), nose_at - p.z)
+
+    def fins(p: P):
+        q = p.around(4)
+        root, k = r * 0.6, 0.06
+        points = [(root, base + 0.38 * height), (r * 0.95, base + 0.34 * height), (reach - k, 0.42 * base + 0.1 * height), (reach - k, k),
+                  (reach - 0.22, k), (r * 0.9, base * 0.9), (root, base + 0.05)]  # fmt: skip
+        return extrude(polygon(q.x, q.z, points) - k, q.y, t, 0.05)
+
+    def nozzle(p: P):
+        return cone(p.move(z=0.3), r * 0.72, r * 0.5, 0.17, 0.03)
+
+    def frame(p: P):
+        return torus(_along_x(p.move(x=r * 0.97, z=port)), 0.24 * s.wide, 0.09)
+
+    def pane(p: P):
+        return ellipsoid(p.move(x=r * 0.9, z=port), 0.14, 0.22 * s.wide, 0.22 * s.wide)
+
+    parts = [Part(body), Part(nose, "second"), Part(fins, "second"), Part(nozzle, "iron"), Part(frame, "steel"), Part(pane, "glass")]
+    return Model(parts, (-reach, -reach, 0.0), (reach, reach, base + height))
+
+
+def boat(s: Style) -> Model:
+    half, w = 1.25 * s.vary(0, 0.92, 1.1), 0.62 * s.wide
+    deck, top = 0.5 * s.tall, 2.35 * s.tall * s.vary(1, 0.92, 1.1)
+    bow = deck + 0.28 * s.tall
+    t, mast = 0.085 * s.thick, 0.085 * s.thick
+    swing, foot = 0.42 * s.wide.clamp(max=1), deck + 0.3
+    long = half * s.vary(2, 0.72, 0.86)
+
+    def rail(p: P):  # height of the hull's edge: it rises towards the bow
+        return deck + (bow - deck) * ((p.x / half).clamp(min=0)) ** 2
+
+    def plan(p: P, inset: float):  # seen from above: two arcs that meet at the bow (rounded by `soft`), narrower below
+        k, soft = 0.74 + 0.26 * (p.z / rail(p)).clamp(0, 1.3), 0.07
+        x, y = (p.x + 0.3 * half) / k, p.y / k
+        reach, wide = 1.3 * half - inset, torch.sqrt((w - inset) ** 2 + soft * soft) - soft
+        big = (reach * reach + wide * wide) / (2 * wide)
+        side = length(x, length(y, torch.full_like(y, soft)) + big - wide - soft) - big
+        return smooth_intersect(side, inset - x - 0.7 * half, 0.08)
+
+    def hull(p: P):
+        outer = smooth_intersect(plan(p, 0.0), torch.maximum(p.z - rail(p), -p.z), 0.04)
+        return smooth_subtract(outer, torch.maximum(plan(p, 0.17), deck - 0.17 - p.z), 0.05)
+
+    def planks(p: P):
+        return torch.maximum(plan(p, 0.12), (p.z - deck + 0.18).abs() - 0.05)
+
+    def pole(p: P):
+        return capsule(p, (0.0, 0.0, 0.5 * deck), (0.0, 0.0, top - mast), mast)
+
+    def sails(p: P):
+        q = p.rotate("z", -swing)
+        k = 0.06
+        main = polygon(-q.x, q.z, [(0.0, foot + k), (long - k, foot + k), (0.0, top - 0.2)])
+        r = p.rotate("z", -0.2)
+        jib = polygon(r.x, r.z, [(0.0, foot + k + 0.05), (half * 0.76 - k, foot + k + 0.05), (0.0, top - 0.5 * s.tall)])
+        return union(extrude(main - k, q.y, t, 0.05), extrude(jib - k, r.y, t, 0.05))
+
+    parts = [Part(hull), Part(planks, "light_wood"), Part(pole, "dark_wood"), Part(sails, "second")]
+    return Model(parts, (-half + 0.012, -w + 0.008, 0.0), (half - 0.015, w - 0.008, top))
+
+
+KINDS = [
+    Kind("car", "vehicles", car, Second("wheels", "black"), ("natural", "metal", "wood", "plastic", "gold"), ("red", "blue"),
+         ("automobile", "sedan"), ("stripes", "checks", "spots")),
+    Kind("rocket", "vehicles", rocket, Second("fins", "red"), ("natural", "metal", "plastic", "wood", "gold"), ("white", "gray"),
+         ("spaceship", "space rocket"), ("stripes", "checks", "spots")),
+    Kind("boat", "vehicles", boat, Second("sail", "white"), ("wood", "natural", "plastic", "metal"), ("brown", "blue"),
+         ("sailboat", "sailing boat", "dinghy"), ("stripes", "checks", "grain")),
+]  # fmt: skip
