@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m core library …`: draw exact objects, write prompts, list the kinds."""
+
+import argparse
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import BadRequest, EngineError
+
+CAPTION_ROWS, CAPTION_HEIGHT = 3, 13
+BATCH = 8
+
+
+def main(argv: list[str]) -> int:
+    """Run one command of the library. Returns the exit status."""
+    args = _arguments().parse_args(argv)
+    args.run(args)
+    return 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m core library", description="The starter library: exact objects and their prompts.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    sample = commands.add_parser("sample", help="draw a contact sheet of exact objects with their prompts")
+    sample.add_argument("--count", type=int, default=64, help="how many objects (64)")
+    sample.add_argument("--out", type=Path, required=True, help="the picture to write (.png)")
+    sample.add_argument("--size", type=int, default=160, help="pixels a side of one object (160)")
+    sample.add_argument("--prompts", nargs="+", metavar="PROMPT", help="draw these prompts instead of random ones")
+    sample.set_defaults(run=_sample)
+    export = commands.add_parser("export", help="write a folder of distinct prompts")
+    export.add_argument("library", choices=["starter"])
+    export.add_argument("--prompts", type=int, required=True, help="how many")
+    export.add_argument("--out", type=Path, required=True, help="the folder to write")
+    export.set_defaults(run=_export)
+    for command, split in ((sample, None), (export, None)):
+        command.add_argument("--split", choices=["train", "unseen"], default=split, help="only this part of the combinations (both)")
+        command.add_argument("--seed", type=int, default=0, help="another seed, other prompts (0)")
+        command.add_argument("--kinds", type=lambda text: [k for k in text.split(",") if k], help="only these kinds, separated by commas")
+    kinds = commands.add_parser("kinds", help="list what the library can make")
+    kinds.set_defaults(run=_kinds)
+    return parser
+
+
+def _sample(args: argparse.Namespace) -> None:
+    from core.library.parser import parse
+    from core.library.prompts import Prompt, PromptLibrary
+
+    if not 16 <= args.size <= 1024:
+        raise BadRequest(f"{args.size} pixels a side cannot be drawn.", "", "Ask for 16 to 1024.")
+    if args.prompts:
+        prompts = [Prompt(text, seed=args.seed, description=parse(text)) for text in args.prompts]
+    else:
+        prompts = list(PromptLibrary.starter(args.count, args.split, args.seed, args.kinds))
+    sheet = draw_sheet(prompts, args.size)
+    write_picture(sheet, args.out)
+    print(f"{args.out}: {len(prompts)} objects")
+
+
+def draw_sheet(prompts: Sequence, size: int = 160, columns: int = 8):
+    """A contact sheet (PIL image) of the exact objects of `Prompt`s, each with its wording underneath."""
+    import torch
+    from PIL import Image, ImageDraw, ImageFont
+
+    from core.library.objects import ExactObjects
+    from core.library.preview import render
+    from core.library.prompts import style_of
+
+    columns = min(columns, len(prompts))
+    height = size + CAPTION_ROWS * CAPTION_HEIGHT + 6
+    sheet = Image.new("RGB", (columns * size, -(-len(prompts) // columns) * height), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    for start in range(0, len(prompts), BATCH):
+        some = prompts[start : start + BATCH]
+        pictures = render(ExactObjects([p.description for p in some], style_of([p.seed for p in some])), size=size)
+        pixels = (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+        for i, (prompt, picture) in enumerate(zip(some, pixels, strict=True), start):
+            x, y = i % columns * size, i // columns * height
+            sheet.paste(Image.fromarray(picture), (x, y))
+            lines = textwrap.wrap(prompt.text, max(8, size // 6), max_lines=CAPTION_ROWS, placeholder="…")
+            pen.multiline_text((x + 4, y + size + 2), "\n".join(lines), fill=(40, 40, 45), font=font, spacing=1)
+        if sys.stderr.isatty():
+            print(f"\r{start + len(some)} of {len(prompts)}", end="", file=sys.stderr, flush=True)
+    return sheet
+
+
+def write_picture(picture, path: Path) -> None:
+    """Write a PIL image as PNG under a temporary name, then rename it."""
+    partial = path.with_name(f".{path.name}.new-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(partial, format="PNG")
+        os.replace(partial, path)
+    except OSError as error:
+        raise EngineError("internal", f"The picture cannot be written to {path}.", f"{error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from core.library.prompts import PromptLibrary
+
+    PromptLibrary.starter(args.prompts, args.split, args.seed, args.kinds).save(args.out)
+    print(f"{args.out}: {args.prompts} prompts")
+
+
+def _kinds(args: argparse.Namespace) -> None:
+    from core.library.kinds import KINDS
+
+    head = ("kind", "also", "family", "materials", "patterns", "proportions", "second part")
+    rows = [
+        (k.name, ", ".join(k.synonyms), k.family, ", ".join(m for m in k.materials if m != "natural"), ", ".join(k.patterns),
+         ", ".join(k.proportions), k.second.name + (" (optional)" if k.second.optional else ""))
+        for k in sorted(KINDS.values(), key=lambda k: (k.family, k.name))
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, tuple("-" * w for w in widths), *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"\n{len(rows)} kinds")
