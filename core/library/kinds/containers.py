@@ -230,7 +230,7 @@ KINDS = [
     Kind("chest", "containers", chest, Second("bands", "yellow"), ("wood", "metal", "stone", "gold"), ("brown", "red"),
          ("treasure chest", "coffer"), ("grain", "stripes", "checks")),
     Kind("crate", "containers", crate, Second("frame", "brown"), ("wood", "metal", "plastic", "gold"), ("cream", "orange"),
-         ("packing crate", "wooden box"), ("grain", "stripes")),
+         ("packing crate", "shipping box"), ("grain", "stripes")),
     Kind("mug", "containers", mug, Second("handle", "cream"), ("ceramic", "clay", "metal", "plastic", "gold"), ("red", "teal"),
          ("coffee mug", "teacup"), ("stripes", "spots", "checks")),
     Kind("vase", "containers", vase, Second("flowers", "pink", optional=True), ("ceramic", "clay", "marble", "metal", "gold"),
