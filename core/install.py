@@ -28,7 +28,7 @@ ENGINE = ("engine.txt", "text-encoder.txt")  # what generating needs; train.txt 
 CONSTRAINTS = REQUIREMENTS / "constraints.txt"
 STAMP = "installed.json"
 LOG = "install.log"
-SIZES_MB = {"cpu": (380, 1700), "cuda": (3000, 9500)}  # download, and disk while installing; the cache is removed at the end
+SIZES_MB = {"cpu": (380, 1900), "cuda": (3000, 9500)}  # download, and disk while installing
 PYTORCH = "https://download.pytorch.org/whl/"  # PyTorch's own index: the builds that the default index does not have
 CHECK = "import numpy, PIL, safetensors, scipy, skimage, torch, transformers; print(torch.__version__, int(torch.cuda.is_available()))"
 Report = Callable[[dict], None]
@@ -43,7 +43,13 @@ class InstallError(Exception):
 
 
 def install(
-    target: Path, names: tuple[str, ...] = ENGINE, *, report: Report, python: str = sys.executable, wheels: Path | None = None
+    target: Path,
+    names: tuple[str, ...] = ENGINE,
+    *,
+    report: Report,
+    python: str = sys.executable,
+    wheels: Path | None = None,
+    keep_cache: bool = True,
 ) -> bool:
     """Bring the environment in `target` to the versions of the requirement files `names`. Returns False when it had them already.
 
@@ -53,6 +59,7 @@ def install(
         report: receives events: {"event": "step" | "progress", "done", "total", "text"}.
         python: the Python ≥ 3.11 to build on.
         wheels: install from this folder alone, without a network.
+        keep_cache: use pip's own cache; otherwise one in `target` that goes when all is done.
 
     Raises InstallError; KeyboardInterrupt passes through after pip has ended. Either leaves a folder that the next call goes on with.
     """
@@ -69,7 +76,8 @@ def install(
         pip = pip_command(python, target, wheels)
         for index, name in enumerate(todo):
             report({"event": "step", "done": 1 + index, "total": steps, "text": f"Installing {package_list(name)}"})
-            run_pip([*pip, "install", *source_options(target, name, wheels), *requirement_options(name)], target / LOG, report)
+            cache = [] if keep_cache else ["--cache-dir", str(target / "cache")]
+            run_pip([*pip, "install", *cache, *source_options(name, wheels), *requirement_options(name)], target / LOG, report)
         report({"event": "step", "done": steps - 1, "total": steps, "text": "Checking that it runs"})
         if "engine.txt" in todo:
             check_engine(target, report)
@@ -238,12 +246,12 @@ def requirement_options(name: str) -> list[str]:
     return ["-r", str(REQUIREMENTS / name), *(["-c", str(CONSTRAINTS)] if name != "blender.txt" else [])]
 
 
-def source_options(target: Path, name: str, wheels: Path | None) -> list[str]:
+def source_options(name: str, wheels: Path | None) -> list[str]:
     """Where to install from: a folder of wheels; else pip's configured index, and PyTorch's where that one has the right build."""
     if wheels:
         return ["--no-index", "--find-links", str(wheels)]
     index = pytorch_index() if name == "engine.txt" else None
-    return ["--cache-dir", str(target / "cache"), *(["--extra-index-url", index] if index else [])]
+    return ["--extra-index-url", index] if index else []
 
 
 def pytorch_index() -> str | None:
@@ -285,7 +293,7 @@ def run_pip(command: list[str], log: Path, report: Report) -> None:
                 file.write(line)
                 lines.append(line.strip())
                 if found := re.match(r"\s*(?:Downloading|Processing|Using cached) (\S+)|(Installing) collected packages", line):
-                    doing = found[2] or found[1].rsplit("/", 1)[-1]
+                    doing = "Unpacking the packages" if found[2] else found[1].rsplit("/", 1)[-1]
                     report({"event": "progress", "done": 0, "total": 0, "text": doing})
             if process.wait():
                 raise pip_failure(lines, log)
@@ -389,7 +397,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if options.wheels and not options.wheels.is_dir():
             raise InstallError("There is no folder of wheels.", str(options.wheels), "Choose an existing folder.")
-        install(target, report=report, wheels=options.wheels and options.wheels.absolute())
+        install(target, report=report, wheels=options.wheels and options.wheels.absolute(), keep_cache=False)
         if options.json_progress:
             report({"event": "done", "python": str(environment_python(target))})
         return 0
