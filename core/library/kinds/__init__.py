@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All kinds of the starter library, by name."""
 from core.library.kind import Kind
-from core.library.kinds import sample
+from core.library.kinds import buildings, containers, furniture, plants, toys, vehicles
 
-KINDS: dict[str, Kind] = {kind.name: kind for module in (sample,) for kind in module.KINDS}
+KINDS: dict[str, Kind] = {kind.name: kind for module in (furniture, containers, plants, buildings, vehicles, toys) for kind in module.KINDS}

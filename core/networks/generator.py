@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""LATTE3D's generator: a shared encoder, the geometry network G, the texture network T and their fields (Xie et al. 2024, Fig. 4).
+
+    tokens, z ─ Condition ────────┐
+    cloud ─ PointNet ─ Encoder ───┼─ G: Decoder ─ planes ─ GeometryField: SDF, and the height in metres
+                                  └─ T: Decoder ─ planes ─ TextureField: base colour, roughness, metallic
+"""
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.networks.pointnet import PointNet, fibonacci_sphere
+from core.networks.presets import GeneratorConfig
+from core.networks.triplane import Block, Down, Up, sample_planes
+
+SPHERE_RADIUS = 0.35  # an untrained G is this sphere
+
+
+@dataclass
+class Fields:
+    """A generated batch: G's and T's planes, the condition that the decoders read beside them, and the heights.
+
+    geometry, texture: [B, 3, C, R, R]; condition: [B, D]; height_m: [B]
+    """
+
+    geometry: Tensor
+    texture: Tensor
+    condition: Tensor
+    height_m: Tensor
+
+    def __getitem__(self, i: int) -> "Fields":
+        """The batch of one that holds object i."""
+        return Fields(*(t[i : i + 1] for t in (self.geometry, self.texture, self.condition, self.height_m)))
+
+
+class Generator(nn.Module):
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        self.config = config
+        self.condition = Condition(config)
+        level = config.input_level
+        self.pointnet = PointNet(config.point_hidden, config.channels[level], config.resolution >> level)
+        self.encoder = Encoder(config)
+        self.G, self.T = Decoder(config), Decoder(config)
+        self.sdf = GeometryField(config)
+        self.texture = TextureField(config)
+        self.height = nn.Sequential(nn.Linear(config.condition + config.channels[-1], 64), nn.SiLU(), nn.Linear(64, 1))
+        self.register_buffer("dummy", fibonacci_sphere(config.points), persistent=False)
+
+    def forward(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None) -> Fields:
+        """tokens: [B, L, text width], mask: [B, L], z: [B, 8], cloud: points and normals [B, N, 6] or None for the dummy sphere."""
+        condition, queries = self.condition(tokens, mask, z)
+        if cloud is None:  # one sphere serves the whole batch
+            planes = self.pointnet(self.dummy[None]).expand(len(z), -1, -1, -1, -1)
+        else:
+            planes = self.pointnet(cloud)
+        levels = self.encoder(planes, condition, queries)
+        height = self.height(torch.cat((condition, levels[-1].mean((1, 3, 4))), 1))[:, 0].exp()
+        return Fields(self.G(levels, condition, queries), self.T(levels, condition, queries), condition, height)
+
+
+class Condition(nn.Module):
+    """Text and style as a few tokens to attend to and one vector to scale and shift by (a resampler as in Alayrac et al. 2022, Flamingo)."""
+
+    def __init__(self, config: GeneratorConfig, layers: int = 2):
+        super().__init__()
+        width = config.condition
+        self.text = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, width))
+        self.style = nn.Linear(config.style_size, width)
+        self.queries = nn.Parameter(torch.randn(config.queries, width) * 0.5)
+        self.layers = nn.ModuleList(
+            nn.TransformerDecoderLayer(width, max(1, width // 32), 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
+            for _ in range(layers)
+        )
+        self.vector = nn.Sequential(
+            nn.LayerNorm(config.queries * width), nn.Linear(config.queries * width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+
+    def forward(self, tokens: Tensor, mask: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """-> vector [B, D], tokens [B, queries, D]"""
+        memory = torch.cat((self.text(tokens), self.style(z)[:, None]), 1)
+        padding = torch.cat((~mask, mask.new_zeros(len(mask), 1)), 1)
+        x = self.queries.expand(len(z), -1, -1)
+        for layer in self.layers:
+            x = layer(x, memory, memory_key_padding_mask=padding)
+        return self.vector(x.flatten(1)), x
+
+
+class Encoder(nn.Module):
+    """The shared half of the U-Net: from the PointNet's planes down. Returns the planes of every level, finest first."""
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        levels = range(config.input_level, len(config.channels))
+        self.blocks, self.downs = nn.ModuleList(), nn.ModuleList()
+        for level in levels:
+            width, attends = config.channels[level], config.resolution >> level <= config.attention_below
+            self.blocks.append(nn.ModuleList(Block(width, width, config.condition, attends) for _ in range(config.encoder_blocks[level])))
+            if level + 1 < len(config.channels):
+                self.downs.append(Down(width, config.channels[level + 1]))
+
+    def forward(self, x: Tensor, condition: Tensor, tokens: Tensor) -> list[Tensor]:
+        levels = []
+        for i, blocks in enumerate(self.blocks):
+            x = x if i == 0 else self.downs[i - 1](x)
+            for block in blocks:
+                x = block(x, condition, tokens)
+            levels.append(x)
+        return levels
+
+
+class Decoder(nn.Module):
+    """The way up, once for G and once for T: levels -> planes [B, 3, plane_channels, R, R]."""
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
+        for level in range(len(config.channels) - 2, -1, -1):
+            width, attends = config.channels[level], config.resolution >> level <= config.attention_below
+            self.ups.append(Up(config.channels[level + 1], width, config.condition))
+            skip = width if level >= config.input_level else 0
+            self.blocks.append(
+                nn.ModuleList(Block(width + (skip if n == 0 else 0), width, config.condition, attends) for n in range(config.decoder_blocks[level]))
+            )
+        self.out = nn.Conv2d(config.channels[0], config.plane_channels, 1)
+
+    def forward(self, levels: list[Tensor], condition: Tensor, tokens: Tensor) -> Tensor:
+        x, skips = levels[-1], list(levels[:-1])
+        for up, blocks in zip(self.ups, self.blocks, strict=True):
+            x = up(x, condition)
+            skip = skips.pop() if skips else None
+            for n, block in enumerate(blocks):
+                x = torch.cat((x, skip), 2) if n == 0 and skip is not None else x
+                x = block(x, condition, tokens)
+        return self.out(F.silu(x).flatten(0, 1)).unflatten(0, (-1, 3))
+
+
+class ConditionedMLP(nn.Module):
+    """Two hidden layers, the first scaled and shifted by the object's condition."""
+
+    def __init__(self, channels: int, hidden: int, out: int, condition: int):
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(channels, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, out)
+        self.film = nn.Linear(condition, 4 * hidden)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """features: [B, N, C], condition: [B, D] -> [B, N, out]"""
+        s1, b1, s2, b2 = self.film(condition)[:, None].chunk(4, -1)
+        h = F.silu(self.first(features) * (1 + s1) + b1)
+        return self.last(F.silu(self.second(h) * (1 + s2) + b2))
+
+
+class GeometryField(nn.Module):
+    """Signed distance: MLP of the planes' features plus that of a sphere."""
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        self.mlp = ConditionedMLP(config.plane_channels, config.decoder_hidden, 1, config.condition)
+        nn.init.zeros_(self.mlp.last.weight)
+        nn.init.zeros_(self.mlp.last.bias)
+
+    def forward(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
+        """points: [B, N, 3] -> [B, N], negative inside"""
+        offset = self.mlp(sample_planes(planes, points), condition)[..., 0]
+        return points.norm(dim=-1) - SPHERE_RADIUS + offset.float() * 0.25
+
+
+class TextureField(nn.Module):
+    """sRGB base colour, roughness and metallic, each 0..1."""
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        self.mlp = ConditionedMLP(config.plane_channels, config.decoder_hidden, 5, config.condition)
+
+    def forward(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
+        """points: [B, N, 3] -> [B, N, 5]"""
+        return torch.sigmoid(self.mlp(sample_planes(planes, points), condition).float())

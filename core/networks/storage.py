@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A generator on disk: a folder with config.json and one safetensors file a part, in the manner of diffusers."""
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from core.errors import MissingWeights
+from core.networks.generator import Generator
+from core.networks.presets import GeneratorConfig
+
+FORMAT = 1
+PARTS = {  # file -> the generator's modules in it
+    "encoder": ("condition", "pointnet", "encoder"),
+    "geometry": ("G", "sdf", "height"),
+    "texture": ("T", "texture"),
+}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model folder says of itself beside the network's sizes."""
+
+    id: str
+    kinds: tuple[str, ...]
+    training: dict = field(default_factory=dict)  # hardware, hours, steps, commit …
+
+
+def save_generator(generator: Generator, card: ModelCard, folder: str | Path, dtype: torch.dtype = torch.float16) -> None:
+    """Write the model to a folder; each file appears whole or not at all."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, modules in PARTS.items():
+        tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in generator.state_dict().items() if k.split(".")[0] in modules}
+        replace_file(folder / f"{part}.safetensors", lambda path, tensors=tensors: save_file(tensors, path))
+    config = {"format": FORMAT, "id": card.id, "kinds": list(card.kinds), "generator": asdict(generator.config), "training": card.training}
+    replace_file(folder / "config.json", lambda path: Path(path).write_text(json.dumps(config, indent=2) + "\n"))
+
+
+def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tuple[Generator, ModelCard]:
+    """Read a model folder. Raises MissingWeights with the file and the reason when it is absent, damaged or of another format."""
+    folder = Path(folder)
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        known = {f.name for f in fields(GeneratorConfig)}
+        sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in config["generator"].items() if k in known}
+        card = ModelCard(config["id"], tuple(config["kinds"]), config.get("training", {}))
+        if config["format"] != FORMAT:
+            raise ValueError(f"format {config['format']}, this version reads {FORMAT}")
+    except FileNotFoundError as error:
+        raise MissingWeights(f"There is no model in {folder}.", "config.json is missing.", "Choose another model folder, or train one.") from error
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise MissingWeights(f"The model in {folder} cannot be read.", f"config.json: {error}", "Get the model again, or choose another.") from error
+    generator = Generator(GeneratorConfig(**sizes))
+    state: dict[str, torch.Tensor] = {}
+    for part in PARTS:
+        path = folder / f"{part}.safetensors"
+        try:
+            state |= load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise MissingWeights(f"The model in {folder} is damaged.", f"{path.name}: {error}", "Get the model again, or choose another.") from error
+    try:
+        generator.load_state_dict({k: v.float() for k, v in state.items()})
+    except RuntimeError as error:
+        cause = str(error).splitlines()[-1].strip()
+        raise MissingWeights(f"The model in {folder} does not fit its config.json.", cause, "Get the model again, or choose another.") from error
+    return generator.to(device).eval(), card
+
+
+def replace_file(path: Path, write) -> None:
+    """Call write(path of a temporary file), then rename it to `path`: a full disk or a kill leaves the old file."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        write(name)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

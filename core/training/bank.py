@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A ring of exact objects, sampled once and used by several training steps.
+
+Objects are made in blocks of one kind, which is how exact objects are fast; a step draws single objects out of all blocks. Block number n
+depends on the seed and on n alone, and so does the draw of step s on s: a resumed run sees what an unbroken one would have seen.
+"""
+import random
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.library.grammar import sample_description, split_of, word
+from core.library.objects import SPAN, STYLE_SIZE, Description, ExactObjects
+from core.text import TextEncoder
+
+BLOCK = 16  # objects of one kind made together
+
+
+@dataclass
+class Batch:
+    """What one step learns from. Points are in the model's frame.
+
+    tokens [B, L, W], mask [B, L], z [B, 8], cloud [B, P, 6]: the input; points [B, N, 3] with sdf [B, N];
+    surface [B, M, 3]: points at the surface, a little off it, with look [B, M, 5] (sRGB colour, roughness, metallic); height_m [B].
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    z: Tensor
+    cloud: Tensor
+    points: Tensor
+    sdf: Tensor
+    surface: Tensor
+    look: Tensor
+    height_m: Tensor
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How many points an object keeps in the bank, and how many of them a step reads."""
+
+    kept_points: int = 8192
+    kept_surface: int = 4096
+    step_points: int = 2560
+    step_surface: int = 1024
+    cloud_points: int = 2048
+    reuse: int = 4  # steps that read an object before another takes its place, on average
+
+
+class ObjectBank:
+    """`batch(step, size)` gives the objects of a step, making new blocks as training proceeds."""
+
+    def __init__(self, kinds: Sequence[str], encoder: TextEncoder, sampling: Sampling, seed: int, device: torch.device, capacity: int = 96):
+        self.kinds, self.encoder, self.sampling, self.seed, self.device = list(kinds), encoder, sampling, seed, device
+        self.capacity = max(capacity, len(self.kinds))
+        self._blocks: deque[Batch] = deque(maxlen=self.capacity)
+        self._made = 0
+
+    def batch(self, step: int, size: int) -> Batch:
+        self._fill(len(self.kinds) + step * size // (BLOCK * self.sampling.reuse))
+        rng = torch.Generator(device="cpu").manual_seed(self.seed * 1_000_003 + step)
+        rows = torch.randint(len(self._blocks) * BLOCK, (size,), generator=rng).tolist()
+        return _collate([_row(self._blocks[r // BLOCK], r % BLOCK, self.sampling, rng) for r in rows])
+
+    def _fill(self, wanted: int) -> None:
+        self._made = max(self._made, wanted - self.capacity)  # a resumed run makes only the blocks that are still in the ring
+        while self._made < wanted:
+            self._blocks.append(make_block(self._made, self.kinds, self.encoder, self.sampling, self.seed, self.device))
+            self._made += 1
+
+
+@torch.no_grad()
+def make_block(number: int, kinds: Sequence[str], encoder: TextEncoder, sampling: Sampling, seed: int, device: torch.device) -> Batch:
+    """Objects of kind number `number` modulo their count, all from the train split."""
+    rng = random.Random(f"{seed}/{number}")
+    generator = torch.Generator(device=device).manual_seed(rng.getrandbits(62))
+    kind = kinds[number % len(kinds)]
+    descriptions: list[Description] = []
+    while len(descriptions) < BLOCK:
+        description = sample_description(rng, [kind])
+        if split_of(description) == "train":
+            descriptions.append(description)
+    z = torch.randn(BLOCK, STYLE_SIZE, generator=generator, device=device)
+    z[:2] = 0  # the typical object of a description, which seed 0 shows, is seen more often
+    objects = ExactObjects(descriptions, z)
+    on, normal = objects.sample_surface(sampling.kept_surface, generator)
+    points = _around(objects, on, sampling.kept_points, generator)
+    off = 0.012 * torch.randn(*on.shape[:2], 1, generator=generator, device=device)
+    tokens, mask = encoder([word(d, rng) for d in descriptions])
+    cloud = torch.cat((on, normal), -1)[:, : sampling.cloud_points]
+    return Batch(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, objects.appearance(on), objects.height_m)
+
+
+def _around(objects: ExactObjects, on: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Points for the SDF: 5/8 near the surface at two distances, 2/8 in the object's box, 1/8 anywhere in the frame. [B, count, 3]"""
+    batch, device = len(on), on.device
+
+    def uniform(n: int) -> Tensor:
+        return torch.rand(batch, n, 3, generator=generator, device=device) * 2 - 1
+
+    close, near, box = 3 * count // 8, 2 * count // 8, 2 * count // 8
+    pick = torch.randint(on.shape[1], (close + near,), generator=generator, device=device)
+    spread = torch.cat((torch.full((close, 1), 0.012), torch.full((near, 1), 0.05))).to(device)
+    around = on[:, pick] + spread * torch.randn(batch, close + near, 3, generator=generator, device=device)
+    inside = uniform(box) * objects.half_size[:, None] * 1.1
+    return torch.cat((around, inside, uniform(count - close - near - box) * (SPAN / 2 + 0.04)), 1)
+
+
+def _row(block: Batch, i: int, sampling: Sampling, rng: torch.Generator) -> Batch:
+    """One object of a block with as many of its points as a step reads; [..] without the batch axis."""
+    device = block.points.device
+    p = torch.randint(block.points.shape[1], (sampling.step_points,), generator=rng).to(device)
+    s = torch.randint(block.surface.shape[1], (sampling.step_surface,), generator=rng).to(device)
+    length = int(block.mask[i].sum())
+    return Batch(block.tokens[i, :length], block.mask[i, :length], block.z[i], block.cloud[i], block.points[i, p], block.sdf[i, p],
+                 block.surface[i, s], block.look[i, s], block.height_m[i])  # fmt: skip
+
+
+def _collate(rows: list[Batch]) -> Batch:
+    pad = torch.nn.utils.rnn.pad_sequence
+    tokens, mask = pad([r.tokens for r in rows], batch_first=True), pad([r.mask for r in rows], batch_first=True)
+    stacked = {n: torch.stack([getattr(r, n) for r in rows]) for n in ("z", "cloud", "points", "sdf", "surface", "look", "height_m")}
+    return Batch(tokens, mask, **stacked)

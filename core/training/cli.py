@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m core train LIBRARY --out FOLDER`: train a model on a library; the same command resumes it."""
+import argparse
+from pathlib import Path
+
+from core.errors import BadRequest
+
+
+def main(argv: list[str]) -> int:
+    from core.networks.presets import PRESETS
+
+    parser = argparse.ArgumentParser(prog="python -m core train", description=__doc__)
+    parser.add_argument("library", help='"starter"')
+    parser.add_argument("--out", type=Path, required=True, help="the model's folder; what it holds is resumed")
+    parser.add_argument("--preset", default="starter", choices=list(PRESETS))
+    parser.add_argument("--minutes", type=float, default=60.0, help="training time of the whole run")
+    parser.add_argument("--steps", type=int, help="number of steps, instead of minutes: repeats exactly")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=1.2e-3, help="learning rate")
+    parser.add_argument("--kinds", help="the kinds to learn, with commas (all)")
+    parser.add_argument("--from", dest="start_from", type=Path, metavar="WEIGHTS", help="start from this model's weights")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--checkpoint-minutes", type=float, default=4.0)
+    a = parser.parse_args(argv)
+    if a.library != "starter":
+        raise BadRequest(f"There is no library {a.library!r}.", "", 'The built-in one is "starter".')
+    from core.library.kinds import KINDS
+    from core.training.loop import TrainingSettings, parse_kinds, train
+
+    settings = TrainingSettings(out=a.out, preset=a.preset, kinds=parse_kinds(a.kinds, list(KINDS)), minutes=a.minutes, steps=a.steps,
+                                batch=a.batch, learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from,
+                                checkpoint_minutes=a.checkpoint_minutes)  # fmt: skip
+    print(f"The model is in {train(settings)}.")
+    return 0

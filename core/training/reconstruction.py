@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reconstruction of exact objects: what the generator is told at points in space (the paper's model initialisation, in 3D instead of images)."""
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.networks.generator import Generator
+from core.training.bank import Batch
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """sdf: per unit of the frame; color, finish (roughness, metallic): per unit of their value; height: per unit of log metres."""
+
+    sdf: float = 20.0
+    color: float = 2.0
+    finish: float = 0.5
+    height: float = 0.1
+    band: float = 0.1  # distances are learnt up to here, beyond it only that they are larger
+
+
+class Reconstruction(nn.Module):
+    """The generator and its losses as one module, so that a distributed wrapper sees one forward pass."""
+
+    def __init__(self, generator: Generator, weights: LossWeights):
+        super().__init__()
+        self.generator, self.weights = generator, weights
+
+    def forward(self, batch: Batch, cloud: Tensor) -> dict[str, Tensor]:
+        """Losses by name, "total" among them. cloud: [B, P, 6], real or dummy."""
+        g, w = self.generator, self.weights
+        fields = g(batch.tokens, batch.mask, batch.z, cloud)
+        sdf = g.sdf(fields.geometry, fields.condition, batch.points)
+        look = g.texture(fields.texture, fields.condition, batch.surface)
+        losses = {
+            "sdf": sdf_loss(sdf, batch.sdf, w.band),
+            "color": (look[..., :3] - batch.look[..., :3]).abs().mean(),
+            "finish": (look[..., 3:] - batch.look[..., 3:]).abs().mean(),
+            "height": F.smooth_l1_loss(fields.height_m.float().log(), batch.height_m.log(), beta=0.1),
+        }
+        losses["total"] = sum(getattr(w, name) * value for name, value in losses.items())
+        with torch.no_grad():
+            losses["iou"] = occupancy_iou(sdf, batch.sdf)
+        return losses
+
+
+def sdf_loss(predicted: Tensor, exact: Tensor, band: float) -> Tensor:
+    """Mean |error| up to the band, points at the surface weighted up; no error where both lie beyond the band on one side."""
+    target = exact.clamp(-band, band)
+    same_side = (predicted.abs() > band) & (exact.abs() > band) & (predicted.sign() == exact.sign())
+    weight = 1 + 2 * torch.exp(-exact.abs() / 0.02)
+    error = (predicted - target).abs() * weight
+    return torch.where(same_side, torch.zeros_like(error), error).mean()
+
+
+def occupancy_iou(predicted: Tensor, exact: Tensor) -> Tensor:
+    """Intersection over union of the insides, mean over objects, on the training points (many near the surface: lower than in the box)."""
+    a, b = predicted < 0, exact < 0
+    return ((a & b).sum(1) / (a | b).sum(1).clamp(min=1)).mean()
