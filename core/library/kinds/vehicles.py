@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kinds that move people: car, rocket, boat."""
+"""Kinds that move people: car, rocket, boat, truck."""
 import torch
 from torch import Tensor
 
 from core.library.kind import Kind, Model, Part, Second, Style
 from core.library.shapes import (
     P,
+    Size,
     box,
     capsule,
     cone,
@@ -17,6 +18,7 @@ from core.library.shapes import (
     polygon,
     smooth_subtract,
     smooth_union,
+    subtract,
     torus,
     union,
 )
@@ -47,7 +49,7 @@ def car(s: Style) -> Model:
     lean, cabin, axle = 0.28, w * 0.86, 0.62 * half
     hub = w + 0.6 * tread + 0.05
 
-    def side(p: P, out, up, width):  # the cabin's side view, moved outwards by `out`
+    def side(p: P, out: float, up: float, width: Size):  # the cabin's side view, moved outwards by `out`
         bottom = waist - 0.3
         points = [(back - out, bottom), (front + out + 0.12, bottom), (front + out - lean, top - up), (back - out + lean, top - up)]
         return extrude(polygon(p.x, p.z, points) - 0.1, p.y, width, 0.1)
@@ -160,11 +162,65 @@ def boat(s: Style) -> Model:
     return Model(parts, (-half + 0.012, -w + 0.008, 0.0), (half - 0.015, w - 0.008, top))
 
 
+def truck(s: Style) -> Model:
+    half, w = 2.1 * s.vary(0, 0.94, 1.06), 0.88 * s.wide
+    wheel, tread = 0.46 * s.vary(1, 0.9, 1.1), 0.22 * s.thick
+    low, seat = 0.75 * wheel, 0.75 * wheel + 0.35 * s.tall  # undersides of the cab and of the bed
+    top = low + 1.75 * s.tall
+    bonnet, rail = low + 0.9 * s.tall, seat + s.vary(2, 0.85, 1.15) * s.tall  # upper edges of the bonnet and of the bed
+    back, front, t = 0.18 * half, 0.62 * half, 0.26 * s.thick  # the cab along x, the walls of the bed
+    hub = w + 0.5 * tread + 0.05
+
+    def side(p: P, out: float, up: float, width: Size):  # the cab's side view, moved outwards by `out`
+        rear, fore, floor, roof = back - out, front + out, low + 0.1, top - up
+        points = [(rear, floor), (fore, floor), (fore, bonnet), (fore - 0.2, roof), (rear, roof)]
+        return extrude(polygon(p.x, p.z, points) - 0.1, p.y, width, 0.1)
+
+    def cab(p: P):
+        nose = box(p.move((front + half) / 2 - 0.15, 0, (low + bonnet) / 2), (half - front) / 2 + 0.15, 0.9 * w, (bonnet - low) / 2, 0.16)
+        return smooth_union(side(p, -0.1, 0.1, w), nose, 0.06)
+
+    def glass(p: P):
+        band = torch.maximum(p.z - (top - 0.22), bonnet + 0.1 - p.z)
+        return intersect(union(side(p, -0.26, 0.1, w + 0.04), side(p, -0.06, 0.1, w - 0.2)), band)
+
+    def frame(p: P):
+        return box(p.move(0, 0, (low + seat) / 2 + 0.05), half - 0.25, 0.5 * w, (seat - low) / 2 + 0.05, 0.03)
+
+    def bed(p: P):
+        a, b = -half, back - 0.26
+        q = p.move(x=(a + b) / 2)
+        outer = box(q.move(z=(seat + rail) / 2), (b - a) / 2, w * 1.04, (rail - seat) / 2, 0.06)
+        return subtract(outer, box(q.move(z=rail), (b - a) / 2 - t, w * 1.04 - t, rail - seat - 0.25 * s.thick, 0.06))
+
+    def wheels(p: P):
+        q = p.mirror("xy").move(0.58 * half, w - 0.5 * tread, wheel)
+        return cylinder(_along_y(q), wheel, tread, 0.08)
+
+    def hubs(p: P):
+        q = p.mirror("xy").move(0.58 * half, hub - 0.15, wheel)
+        return cylinder(_along_y(q), wheel * 0.5, 0.15, 0.04)
+
+    def lamps(p: P):
+        return ellipsoid(p.mirror("y").move(half - 0.02, 0.6 * w, low + 0.55 * (bonnet - low)), 0.12, 0.18, 0.18)
+
+    def steel(p: P):
+        grille = box(p.move(half, 0, low + 0.55 * (bonnet - low)), 0.06, 0.3 * w, 0.26 * (bonnet - low), 0.03)
+        return union(grille, box(p.move(half, 0, low + 0.12), 0.14, w, 0.13, 0.06))
+
+    parts = [Part(cab), Part(glass, "glass"), Part(frame, "iron"), Part(bed, "second"), Part(wheels, "rubber"), Part(hubs, "steel"),
+             Part(lamps, "yellow"), Part(steel, "steel")]  # fmt: skip
+    y = torch.maximum(hub, 1.04 * w)
+    return Model(parts, (-half, -y, 0.0), (half + 0.14, y, torch.maximum(top, rail)))
+
+
 KINDS = [
     Kind("car", "vehicles", car, Second("wheels", "black"), ("natural", "metal", "wood", "plastic", "gold"), ("red", "blue"),
          ("automobile", "sedan"), ("stripes", "checks", "spots")),
     Kind("rocket", "vehicles", rocket, Second("fins", "red"), ("natural", "metal", "plastic", "wood", "gold"), ("white", "gray"),
          ("spaceship", "space rocket"), ("stripes", "checks", "spots")),
+    Kind("truck", "vehicles", truck, Second("bed", "gray"), ("natural", "metal", "plastic", "wood", "gold"), ("yellow", "red"),
+         ("lorry", "dump truck"), ("stripes", "checks", "spots")),
     Kind("boat", "vehicles", boat, Second("sail", "white"), ("wood", "natural", "plastic", "metal"), ("brown", "blue"),
          ("sailboat", "sailing boat", "dinghy"), ("stripes", "checks", "grain")),
 ]  # fmt: skip
