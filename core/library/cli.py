@@ -4,8 +4,7 @@
 import argparse
 import os
 import sys
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.errors import BadRequest, EngineError
@@ -74,16 +73,28 @@ def draw_sheet(prompts: Sequence, size: int = 160, columns: int = 8):
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
     for start in range(0, len(prompts), BATCH):
         some = prompts[start : start + BATCH]
-        pictures = render(ExactObjects([p.description for p in some], style_of([p.seed for p in some])), size=size)
+        pictures = render(ExactObjects([p.description for p in some], style_of([p.seed for p in some])), size=size, distance=2.6)
         pixels = (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         for i, (prompt, picture) in enumerate(zip(some, pixels, strict=True), start):
             x, y = i % columns * size, i // columns * height
             sheet.paste(Image.fromarray(picture), (x, y))
-            lines = textwrap.wrap(prompt.text, max(8, size // 6), max_lines=CAPTION_ROWS, placeholder="…")
-            pen.multiline_text((x + 4, y + size + 2), "\n".join(lines), fill=(40, 40, 45), font=font, spacing=1)
+            caption = "\n".join(_wrap(prompt.text, lambda text: font.getlength(text) <= size - 8)[:CAPTION_ROWS])
+            pen.multiline_text((x + 4, y + size + 2), caption, fill=(40, 40, 45), font=font, spacing=1)
         if sys.stderr.isatty():
             print(f"\r{start + len(some)} of {len(prompts)}", end="", file=sys.stderr, flush=True)
     return sheet
+
+
+def _wrap(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Lines that fit, broken at spaces."""
+    lines = [""]
+    for part in text.split():
+        longer = f"{lines[-1]} {part}".strip()
+        if fits(longer):
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return [line for line in lines if line]
 
 
 def write_picture(picture, path: Path) -> None:

@@ -147,7 +147,7 @@ def word(d: Description, rng: random.Random | None = None) -> str:
     phrase = " ".join(filter(None, (adjectives, noun, after)))
     if clauses:
         opening = choice.pick(("with", "that has", "featuring")) if choice.chance(0.1) else "with"
-        joint = choice.pick((" and ", ", ", " and with ")) if choice.chance(0.3) else " and "
+        joint = choice.pick((" and ", ", with ", " and with ")) if choice.chance(0.3) else " and "
         phrase += f" {opening} " + joint.join(clauses)
     return _dress(phrase, choice)
 
