@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From prompts to textured meshes: the whole way of the data, in the order it is walked."""
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import BadRequest, Cancelled, EngineError
+from core.mesh import TexturedMesh, encode_image
+from core.networks.generator import Fields, Generator
+from core.networks.storage import ModelCard, load_generator, save_generator
+from core.surface.atlas import unwrap
+from core.surface.bake import bake
+from core.surface.decimate import decimate
+from core.surface.extract import EmptySurfaceError, ExtractionCancelled, extract_surface
+from core.text import TextEncoder
+
+MAX_PROMPT = 512  # characters
+Progress = Callable[[str, int, int], None]  # stage, objects done, objects in all
+
+
+class Latte3DPipeline:
+    """A trained generator with its text encoder, ready to make meshes."""
+
+    def __init__(self, generator: Generator, card: ModelCard, text: TextEncoder):
+        self.generator, self.card, self.text = generator, card, text
+        self.device: torch.device = generator.dummy.device
+        self.model_id, self.kinds = card.id, list(card.kinds)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str = "auto") -> "Latte3DPipeline":
+        """Load a model folder. `device`: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", "mps".
+
+        Raises MissingWeights for an absent or damaged model, BadRequest for a device that is not there.
+        """
+        target = pick_device(device)
+        generator, card = load_generator(folder, target)
+        return cls(generator, card, TextEncoder(generator.config.text_encoder, target))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the generator to a folder that `from_pretrained` reads (fp16)."""
+        save_generator(self.generator, self.card, folder)
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        prompts: list[str],
+        *,
+        seeds: list[int] | int = 0,
+        resolution: int = 128,
+        texture_size: int = 1024,
+        triangles: int | None = None,
+        clouds: Tensor | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> list[TexturedMesh]:
+        """One textured mesh a prompt; all prompts run through the networks together.
+
+        seeds: one for all, or one a prompt; 0 is the typical object. resolution: cells a side of the SDF grid, 64 … 256.
+        texture_size: pixels a side. triangles: at most about so many. clouds: shapes to start from, points and normals [B, N, 6] in the
+        model's frame, instead of the dummy sphere. progress(stage, done, total) is told of every stage; cancelled() is asked often.
+        Raises BadRequest, Cancelled, or EngineError("out_of_memory").
+        """
+        seeds = check_request(prompts, seeds)
+        watch = _Watch(len(prompts), progress, cancelled)
+        with _plain_errors():
+            with watch.stage("text"):
+                tokens, mask = self.text(prompts)
+            with watch.stage("networks"):
+                z = torch.stack([style_of(seed, self.generator.config.style_size) for seed in seeds]).to(self.device)
+                fields = self.generator(tokens, mask, z, None if clouds is None else clouds.to(self.device))
+                self._wait()
+            return [
+                self._textured_mesh(fields[i], prompt, seed, resolution, texture_size, triangles, watch.of(i))
+                for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
+            ]
+
+    def _textured_mesh(
+        self, fields: Fields, prompt: str, seed: int, resolution: int, texture_size: int, triangles: int | None, watch: "_Watch"
+    ) -> TexturedMesh:
+        g, notes = self.generator, {}
+
+        def sdf(points: Tensor) -> Tensor:
+            return g.sdf(fields.geometry, fields.condition, points[None])[0]
+
+        def appearance(points: Tensor) -> Tensor:
+            return g.texture(fields.texture, fields.condition, points[None])[0]
+
+        with watch.stage("extract"):
+            vertices, faces = extract_surface(sdf, resolution=resolution, device=self.device, cancelled=watch.cancelled)
+            if triangles is not None and triangles < len(faces):
+                vertices, faces, note = decimate(vertices, faces, triangles)
+                notes |= {"triangles": note} if note else {}
+        with watch.stage("atlas"):
+            atlas = unwrap(vertices, faces, size=texture_size)
+        with watch.stage("bake"):
+            base_color, metallic_roughness = bake(
+                vertices, faces, atlas.uvs, appearance, size=texture_size, atlas=atlas, device=self.device, cancelled=watch.cancelled
+            )
+        with watch.stage("encode"):
+            images = encode_image(base_color), encode_image(metallic_roughness)
+        return TexturedMesh(vertices, faces, atlas.uvs, *images, float(fields.height_m[0]), prompt, seed, self.model_id, watch.timings_ms, notes)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def style_of(seed: int, size: int = 8) -> Tensor:
+    """The style numbers z [size] of a seed: normal draws, zeros for seed 0."""
+    if seed == 0:
+        return torch.zeros(size)
+    return torch.from_numpy(np.random.Generator(np.random.PCG64(seed)).standard_normal(size).astype(np.float32))
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device of a user's word. Raises BadRequest when it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind = name.split(":")[0]
+    if kind not in ("cpu", "cuda", "mps"):
+        raise BadRequest(f"The device {name!r} is unknown.", "", "Choose auto, cpu, cuda or mps.")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[kind]
+    if not there or (name.count(":") and kind == "cuda" and int(name.split(":")[1]) >= torch.cuda.device_count()):
+        raise BadRequest(f"There is no device {name!r} on this machine.", "", "Choose auto or cpu.")
+    return torch.device(name)
+
+
+def check_request(prompts: list[str], seeds: list[int] | int) -> list[int]:
+    """One seed a prompt. Raises BadRequest for prompts or seeds that cannot be used."""
+    if not prompts:
+        raise BadRequest("There is no prompt.", "", "Type what you want to have.")
+    for prompt in prompts:
+        if not any(c.isalnum() for c in prompt):
+            raise BadRequest("The prompt is empty.", "", "Type what you want to have.")
+        if len(prompt) > MAX_PROMPT:
+            raise BadRequest(f"The prompt has {len(prompt)} characters; at most {MAX_PROMPT} are possible.", "", "Shorten it.")
+        if "\0" in prompt:
+            raise BadRequest("The prompt holds a NUL character.", "", "Type it again.")
+    seeds = [seeds] * len(prompts) if isinstance(seeds, int) else list(seeds)
+    if len(seeds) != len(prompts) or any(seed < 0 for seed in seeds):
+        raise BadRequest(f"{len(prompts)} prompts need as many seeds of 0 or more.", f"Given: {len(seeds)}.", "")
+    return seeds
+
+
+class _Watch:
+    """Times the stages, tells of progress, and stops the work when the user asks."""
+
+    def __init__(self, total: int, progress: Progress | None, cancelled: Callable[[], bool] | None):
+        self.total, self.done, self.progress, self.cancelled = total, 0, progress, cancelled
+        self.timings_ms: dict[str, float] = {}
+
+    def of(self, i: int) -> "_Watch":
+        """The watch of object i: starts from the batch's timings, shared out among its objects."""
+        own = _Watch(self.total, self.progress, self.cancelled)
+        own.done, own.timings_ms = i, {stage: ms / self.total for stage, ms in self.timings_ms.items()}
+        return own
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        if self.cancelled is not None and self.cancelled():
+            raise Cancelled
+        if self.progress is not None:
+            self.progress(name, self.done, self.total)
+        begun = time.perf_counter()
+        yield
+        self.timings_ms[name] = (time.perf_counter() - begun) * 1000
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Errors of the libraries below, in the words of this one."""
+    try:
+        yield
+    except ExtractionCancelled as error:
+        raise Cancelled from error
+    except EmptySurfaceError as error:
+        raise EngineError("internal", "The model made nothing for this prompt.", "Its surface is empty.", "Try another seed or wording.") from error
+    except torch.OutOfMemoryError as error:
+        raise EngineError("out_of_memory", "The device has too little memory.", "", "Choose a lower resolution, or make fewer at once.") from error
