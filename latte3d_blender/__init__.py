@@ -1,2 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """LATTE3D for Blender: a prompt in the sidebar, a textured mesh in the scene."""
+
+_command = None
+
+
+def register() -> None:
+    """Called by Blender when the add-on is enabled."""
+    global _command
+    import bpy
+
+    from . import jobs, operators, panels, preferences, properties
+
+    bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
+    for module in (properties, jobs, operators, panels):
+        module.register()
+    _command = bpy.utils.register_cli_command("latte3d", _run)
+
+
+def unregister() -> None:
+    """Called by Blender when the add-on is disabled: ends the engine and takes everything back."""
+    import bpy
+
+    from . import jobs, operators, panels, preferences, properties
+
+    bpy.utils.unregister_cli_command(_command)
+    for module in (panels, operators, jobs, properties):
+        module.unregister()
+    bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
+
+
+def _run(argv: list[str]) -> int:
+    """`blender --command latte3d …`"""
+    from . import commands
+
+    return commands.command(argv)

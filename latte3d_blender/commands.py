@@ -4,6 +4,7 @@
 `blender --command latte3d generate "a red mushroom" --out DIR`, or with Blender as a Python module:
 `python -m latte3d_blender.commands generate "a red mushroom" --out DIR`.
 """
+
 import argparse
 import json
 import os
@@ -67,7 +68,8 @@ def run_job(launch: Launch, prompts: list[str], seeds: list[int], settings: dict
             engine.poll(wait_s=0.2)
             if job.stage != stage:
                 if not stage:
-                    say(f"Engine ready after {engine.cold_start_s:.1f} s on {engine.hello.get('device_name') or engine.hello.get('device')}")
+                    device = engine.hello.get("device_name") or engine.hello.get("device")
+                    say(f"Engine ready after {engine.cold_start_s:.1f} s on {device}")
                 stage = job.stage
         if job.fault:
             raise EngineFault(job.fault)
@@ -87,14 +89,22 @@ def save_object(item: dict, settings: dict, stem: Path) -> tuple[dict, bpy.types
     placement.generated_collection(bpy.context.scene).objects.link(made)
     placement.select_only(bpy.context, [made])
     timings = dict(item["timings_ms"], insert=1000 * (time.perf_counter() - begun))
+    meshes.write_timings(made, timings)
     for screen in bpy.data.screens:
         for area in screen.areas:
             if area.type == "VIEW_3D":
                 area.spaces.active.shading.type = "MATERIAL"
     with written(blend) as partial:
         bpy.ops.wm.save_as_mainfile(filepath=str(partial), copy=True, compress=True)
-    summary = {"prompt": item["prompt"], "seed": item["seed"], "blend": str(blend), "glb": str(glb), "png": "",
-               "triangles": len(item["arrays"]["triangles"]), "timings_ms": {stage: round(ms, 2) for stage, ms in timings.items()}}
+    summary = {
+        "prompt": item["prompt"],
+        "seed": item["seed"],
+        "blend": str(blend),
+        "glb": str(glb),
+        "png": "",
+        "triangles": len(item["arrays"]["triangles"]),
+        "timings_ms": {stage: round(ms, 2) for stage, ms in timings.items()},
+    }
     return summary, made
 
 
@@ -114,7 +124,8 @@ def generate(options: argparse.Namespace, say) -> dict:
     for name, item in zip(names, job.objects, strict=True):
         summary, made = save_object(item, settings, out / name)
         stages = "  ".join(f"{stage} {ms:.0f}" for stage, ms in summary["timings_ms"].items())
-        say(f"{item['prompt']!r}, seed {item['seed']}: {summary['triangles']:,} triangles, {sum(summary['timings_ms'].values()):.0f} ms ({stages})")
+        total = sum(summary["timings_ms"].values())
+        say(f"{item['prompt']!r}, seed {item['seed']}: {summary['triangles']:,} triangles, {total:.0f} ms ({stages})")
         if not options.no_picture:
             picture, begun = (out / name).with_suffix(".png"), time.perf_counter()
             with written(picture) as partial:
@@ -130,7 +141,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
     top = argparse.ArgumentParser(prog="latte3d", description="From a text prompt to a textured mesh.")
     commands = top.add_subparsers(dest="command", required=True)
-    make = commands.add_parser("generate", help="make one object per prompt", description="Make one object per prompt: .blend, .glb and .png.")
+    make = commands.add_parser(
+        "generate", help="make one object per prompt", description="Make one object per prompt: .blend, .glb and .png."
+    )
     make.add_argument("prompts", nargs="+", metavar="PROMPT", help='what to make, as in "a red mushroom with white spots"')
     make.add_argument("--out", default="out", metavar="DIR", help="where the files go (default: out)")
     make.add_argument("--seed", type=int, default=0, help="another seed is another object of the same description (default: 0)")
@@ -138,8 +151,12 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--texture-size", type=int, default=1024, help="pixels per side of each image (default: 1024)")
     make.add_argument("--triangles", type=int, help="reduce each mesh to about this many triangles")
     make.add_argument("--device", default="", help="auto, cpu or cuda (default: as in the preferences, else auto)")
-    make.add_argument("--model", default="", metavar="FOLDER", help="a trained model (default: as in the preferences, else the starter model)")
-    make.add_argument("--engine", default="", metavar="PYTHON", help="the engine's Python (default: as in the preferences, else what Set Up made)")
+    make.add_argument(
+        "--model", default="", metavar="FOLDER", help="a trained model (default: as in the preferences, else the starter model)"
+    )
+    make.add_argument(
+        "--engine", default="", metavar="PYTHON", help="the engine's Python (default: as in the preferences, else what Set Up made)"
+    )
     make.add_argument("--no-picture", action="store_true", help="do not render the .png")
     make.add_argument("--json", action="store_true", help="print a last line for machines")
     return top

@@ -4,6 +4,8 @@
 A daemon thread reads messages into a queue. Everything else happens in `Engine.poll`, which its owner calls: a timer in
 Blender's window (jobs.py), a plain loop on the command line (commands.py).
 """
+
+import contextlib
 import os
 import queue
 import subprocess
@@ -16,9 +18,15 @@ from pathlib import Path
 from . import protocol
 
 NOT_INSTALLED, STOPPED, STARTING, READY, BUSY, FAILED = STATES = ("NOT_INSTALLED", "STOPPED", "STARTING", "READY", "BUSY", "FAILED")
-STAGES = {"text": ("Reading the prompt", 0.02), "networks": ("Imagining the shape", 0.35), "decode": ("Sampling the shape", 0.3),
-          "extract": ("Making the surface", 0.05), "atlas": ("Unwrapping", 0.05), "bake": ("Painting the texture", 0.2),
-          "encode": ("Packing the images", 0.03)}  # what the artist reads, and the share of the progress bar
+STAGES = {
+    "text": ("Reading the prompt", 0.02),
+    "networks": ("Imagining the shape", 0.35),
+    "decode": ("Sampling the shape", 0.3),
+    "extract": ("Making the surface", 0.05),
+    "atlas": ("Unwrapping", 0.05),
+    "bake": ("Painting the texture", 0.2),
+    "encode": ("Packing the images", 0.03),
+}  # what the artist reads, and the share of the progress bar
 PROTOCOL = 1
 PROMPT_LIMIT = 512
 CANCEL_PATIENCE_S = 5.0  # after a cancel message, before the process is told to end
@@ -106,8 +114,15 @@ class Process:
         command = [str(launch.python), "-m", "core.worker", "--model", str(launch.model), "--device", launch.device]
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         with open(launch.log, "wb") as log:
-            self.popen = subprocess.Popen(command, cwd=launch.source, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                                          creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
+            self.popen = subprocess.Popen(
+                command,
+                cwd=launch.source,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
         self.entries: queue.SimpleQueue = queue.SimpleQueue()
         self.ended = False
         self.told_to_end = 0.0
@@ -137,10 +152,8 @@ class Process:
 
     def end(self, patience_s: float = 0.0) -> None:
         """Tell the process to end, wait up to `patience_s` for that, then kill it."""
-        try:
+        with contextlib.suppress(OSError):
             self.popen.stdin.close()
-        except OSError:
-            pass
         if self.popen.poll() is None:
             self.popen.terminate()
             self.told_to_end = self.told_to_end or time.perf_counter()
@@ -200,7 +213,9 @@ class Engine:
             self.process = Process(launch)
             self.state = STARTING
         except OSError as error:
-            self._fail(Fault("The engine does not start.", f"{launch.python}: {error.strerror or error}.", "Set the engine up again.", "crashed"))
+            self._fail(
+                Fault("The engine does not start.", f"{launch.python}: {error.strerror or error}.", "Set the engine up again.", "crashed")
+            )
 
     def stop(self) -> None:
         """End the process, if any, within seconds; jobs end as cancelled."""
@@ -230,10 +245,8 @@ class Engine:
             self.jobs.remove(job)
             return
         job.cancelled_at = time.perf_counter()
-        try:
+        with contextlib.suppress(OSError, ValueError):  # the reader thread reports the end
             self.process.send({"jsonrpc": "2.0", "method": "cancel", "params": {"id": job.id}})
-        except (OSError, ValueError):
-            pass  # the reader thread reports the end
 
     def poll(self, wait_s: float = 0.0) -> None:
         """Work off what the reader thread has delivered; wait up to `wait_s` for the first entry."""
@@ -256,7 +269,9 @@ class Engine:
         now = time.perf_counter()
         if self.state == STARTING and now - self.started > START_PATIENCE_S:
             self.process.end(END_PATIENCE_S)
-            self._fail(Fault("The engine does not answer.", f"It said nothing for {START_PATIENCE_S:.0f} seconds.", "Show its log.", "crashed"))
+            self._fail(
+                Fault("The engine does not answer.", f"It said nothing for {START_PATIENCE_S:.0f} seconds.", "Show its log.", "crashed")
+            )
         elif (job := self.job) and job.cancelled_at and now - job.cancelled_at > CANCEL_PATIENCE_S:
             process = self.process
             if not process.told_to_end:
@@ -281,8 +296,14 @@ class Engine:
             self._message(rpc, arrays, wire_s)
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
             self.process.end(END_PATIENCE_S)
-            self._fail(Fault("The engine sent something else than the add-on expects.", f"{type(error).__name__}: {error}.",
-                             "Set the engine up again.", "crashed"))
+            self._fail(
+                Fault(
+                    "The engine sent something else than the add-on expects.",
+                    f"{type(error).__name__}: {error}.",
+                    "Set the engine up again.",
+                    "crashed",
+                )
+            )
 
     def _message(self, rpc: dict, arrays: dict, wire_s: float) -> None:
         params = rpc.get("params") or {}
@@ -294,7 +315,9 @@ class Engine:
         elif "error" in rpc:
             error = rpc["error"]
             data = error.get("data") or {}
-            fault = Fault(error.get("message", "The engine failed."), data.get("cause", ""), data.get("remedy", ""), data.get("kind", "internal"))
+            fault = Fault(
+                error.get("message", "The engine failed."), data.get("cause", ""), data.get("remedy", ""), data.get("kind", "internal")
+            )
             if self.job and self.job.state == "running" and rpc.get("id") in (self.job.id, None):
                 self._finish("cancelled" if fault.kind == "cancelled" else "failed", fault)
             elif self.state == STARTING:
@@ -305,11 +328,19 @@ class Engine:
     def _greet(self, params: dict) -> None:
         if params.get("protocol") != PROTOCOL:
             self.process.end()
-            return self._fail(Fault("The engine and the add-on do not fit together.", f"It speaks protocol {params.get('protocol')}, not {PROTOCOL}.",
-                                    "Set the engine up again.", "crashed"))
+            return self._fail(
+                Fault(
+                    "The engine and the add-on do not fit together.",
+                    f"It speaks protocol {params.get('protocol')}, not {PROTOCOL}.",
+                    "Set the engine up again.",
+                    "crashed",
+                )
+            )
         if not params.get("models"):
             self.process.end()
-            return self._fail(Fault("The engine has no model.", f"It looked in {self.launch.model}.", "Choose a model folder.", "missing_weights"))
+            return self._fail(
+                Fault("The engine has no model.", f"It looked in {self.launch.model}.", "Choose a model folder.", "missing_weights")
+            )
         self.hello, self.state, self.fault = params, READY, None
         self.cold_start_s = time.perf_counter() - self.started
         self._send_next()
@@ -318,7 +349,7 @@ class Engine:
         job = self.job
         for index, item in enumerate(result["objects"]):
             prefix = f"{index}."
-            mine = {name[len(prefix):]: array for name, array in arrays.items() if name.startswith(prefix)}
+            mine = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
             timings = dict(item.get("timings_ms") or {}, wire=1000 * wire_s / len(result["objects"]))
             job.objects.append({**item, "timings_ms": timings, "arrays": mine})
         missing = {"vertices", "triangles", "uvs", "base_color", "metallic_roughness"}
@@ -355,7 +386,10 @@ class Engine:
         if said:
             cause += f" Its last words: {said.splitlines()[-1][-200:]}"
         what = "The engine does not start." if starting else "The engine has stopped unexpectedly."
-        self._fail(known or Fault(what, cause, "Show its log, or set it up again." if starting else "Generate again: it restarts by itself.", "crashed"))
+        self._fail(
+            known
+            or Fault(what, cause, "Show its log, or set it up again." if starting else "Generate again: it restarts by itself.", "crashed")
+        )
 
     def _fail(self, fault: Fault) -> None:
         self.fault, self.state, self.process = fault, FAILED, None
@@ -391,5 +425,7 @@ def check_prompt(prompt: str) -> Fault | None:
     if not prompt.strip():
         return Fault("The prompt is empty.", "", "Describe one object, as in “a red mushroom with white spots”.", "bad_request")
     if len(prompt) > PROMPT_LIMIT:
-        return Fault("The prompt is too long.", f"It has {len(prompt):,} characters; {PROMPT_LIMIT} are allowed.", "Shorten it.", "bad_request")
+        return Fault(
+            "The prompt is too long.", f"It has {len(prompt):,} characters; {PROMPT_LIMIT} are allowed.", "Shorten it.", "bad_request"
+        )
     return None

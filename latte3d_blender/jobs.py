@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The session: one engine, its jobs and Set Up, driven by one timer that runs only while there is something to wait for.
+
+Only this timer and operators touch bpy's data. Jobs hold names and numbers, never pointers, so undo and file loads cannot hurt them.
+"""
+
+import atexit
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import engine as client
+from . import preferences
+from .engine import Engine, EngineFault, Fault, Job
+from .installer import Setup
+
+KEEP = 16  # results that can still be placed again
+LOG = logging.getLogger(__package__)
+EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
+
+
+@dataclass
+class Place:
+    """Where a job's objects belong: kept by name and number."""
+
+    scene: str
+    location: tuple[float, float, float]
+
+
+@dataclass
+class Session:
+    """All that the panel shows."""
+
+    engine: Engine = field(default_factory=Engine)
+    setup: Setup | None = None
+    plan: Setup | None = None  # finds out how large Set Up gets
+    fault: Fault | None = None  # of the last job or of Set Up; the engine has its own
+    waiting: list[Job] = field(default_factory=list)  # submitted, not yet looked at
+    results: dict[int, Job] = field(default_factory=dict)
+    places: dict[int, Place] = field(default_factory=dict)
+    to_place: list[int] = field(default_factory=list)
+    last: dict = field(default_factory=dict)  # total_ms, timings_ms, triangles of the last object
+    hold: str = ""  # why a finished object is not placed yet
+    shown: bool = False  # the panel has been drawn
+    stale: bool = True  # where the engine lies has to be looked up again
+    autostart: bool = True  # until the artist stops the engine
+
+    @property
+    def running(self) -> Job | None:
+        return self.waiting[0] if self.waiting else None
+
+
+SESSION = Session()
+
+
+def wake() -> None:
+    """Make sure that the timer runs."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=0.02, persistent=True)
+
+
+def panel_shown() -> None:
+    """Called by draw(), which must not do more than this: the timer looks up and starts the engine."""
+    if not SESSION.shown or SESSION.stale or SESSION.engine.active:
+        SESSION.shown = True
+        wake()
+
+
+def engine_moved() -> None:
+    """The preferences changed: what runs is not what they ask for."""
+    SESSION.stale, SESSION.autostart = True, True
+    wake()
+
+
+def look_up() -> bool:
+    """Find out whether there is an engine to start; stop the one that runs if it should be another."""
+    SESSION.stale = False
+    engine = SESSION.engine
+    try:
+        launch = preferences.launch()
+    except EngineFault as error:
+        engine.stop()
+        missing = error.fault.kind == "not_installed"
+        engine.state, engine.fault = (client.NOT_INSTALLED, None) if missing else (client.FAILED, error.fault)
+        if missing and not SESSION.plan and not SESSION.setup:
+            SESSION.plan = new_setup(plan=True)
+        return False
+    if engine.process and launch != engine.launch:
+        engine.stop()
+    if engine.state == client.NOT_INSTALLED or (engine.state == client.FAILED and launch != engine.launch):
+        engine.state, engine.fault = client.STOPPED, None
+    return True
+
+
+def new_setup(wheels: Path | None = None, *, plan: bool = False) -> Setup | None:
+    """Start the installer for the add-on's user folder; None where the add-on is not installed as an extension."""
+    folder, source = preferences.user_folder("engine"), client.source_folder()
+    if folder is None or source is None:
+        return None
+    log = preferences.user_folder("logs", create=True) / ("plan.log" if plan else "setup.log")
+    return Setup(source, folder, log, wheels, plan=plan)
+
+
+def start() -> None:
+    """Start the engine unless it runs. Raises EngineFault when it cannot."""
+    launch = preferences.launch()
+    SESSION.stale, SESSION.autostart = False, True
+    SESSION.engine.start(launch)
+    wake()
+    if SESSION.engine.state == client.FAILED:
+        raise EngineFault(SESSION.engine.fault)
+
+
+def stop() -> None:
+    """Stop the engine until the artist wants it again."""
+    SESSION.autostart = False
+    SESSION.engine.stop()
+    wake()
+
+
+def submit(context: bpy.types.Context, prompt: str, seed: int) -> Job:
+    """Start a job (and the engine, where it does not run). Raises EngineFault."""
+    if fault := client.check_prompt(prompt):
+        raise EngineFault(fault)
+    SESSION.fault = None
+    start()
+    chosen = preferences.get()
+    settings = {"resolution": int(chosen.resolution) if chosen else 128, "texture_size": int(chosen.texture_size) if chosen else 1024}
+    job = SESSION.engine.submit([prompt.strip()], [seed], settings)
+    SESSION.places[job.id] = Place(context.scene.name, tuple(context.scene.cursor.location))
+    SESSION.waiting.append(job)
+    wake()
+    return job
+
+
+def collect() -> None:
+    """Read what the engine has sent, and sort the jobs that are over."""
+    SESSION.engine.poll()
+    for job in [job for job in SESSION.waiting if job.over]:
+        SESSION.waiting.remove(job)
+        if job.state == "done":
+            SESSION.results[job.id] = job
+            SESSION.to_place.append(job.id)
+            for old in list(SESSION.results)[:-KEEP]:
+                del SESSION.results[old], SESSION.places[old]
+            continue
+        SESSION.places.pop(job.id, None)
+        if job.state == "failed" and job.fault is not SESSION.engine.fault:
+            SESSION.fault = job.fault
+
+
+def run_now(job: Job) -> None:
+    """Wait for a job without a timer, as in background mode. Raises EngineFault."""
+    while not job.over:
+        SESSION.engine.poll(wait_s=0.1)
+    collect()
+    if job.fault:
+        raise EngineFault(job.fault)
+
+
+def _window_for(place: Place) -> tuple | None:
+    """A window that shows the job's scene, with a 3D viewport in it where there is one: (window, area, region)."""
+    windows = [window for window in bpy.context.window_manager.windows if window.scene.name == place.scene]
+    for window in windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                return window, area, next(region for region in area.regions if region.type == "WINDOW")
+    if windows:
+        area = windows[0].screen.areas[0]
+        return windows[0], area, area.regions[-1]
+    return None
+
+
+def _place_next() -> None:
+    """Place the first finished job as one undo step, or say what it waits for."""
+    SESSION.hold = ""
+    if not SESSION.to_place:
+        return
+    number = SESSION.to_place[0]
+    spot = _window_for(SESSION.places[number])
+    if spot is None:  # its scene is gone, and the objects with it
+        SESSION.to_place.pop(0)
+        return
+    window, area, region = spot
+    if any(tool.bl_idname.startswith(EDITS) for tool in getattr(window, "modal_operators", ())):
+        SESSION.hold = "Finish the tool in use to place it"
+        return
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        if bpy.context.mode != "OBJECT":
+            SESSION.hold = "Switch to Object Mode to place it"
+            return
+        SESSION.to_place.pop(0)
+        bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, location=SESSION.places[number].location)
+    chosen = preferences.get()
+    if chosen and chosen.show_textures:
+        _show_textures(window.screen)
+
+
+def _show_textures(screen: bpy.types.Screen) -> None:
+    """Let viewports that show plain solids show textured ones; those that somebody has set up otherwise stay."""
+    for area in screen.areas:
+        if area.type == "VIEW_3D":
+            shading = area.spaces.active.shading
+            if shading.type == "SOLID" and shading.color_type == "MATERIAL":
+                shading.color_type = "TEXTURE"
+
+
+def redraw() -> None:
+    """Redraw what shows the session: 3D viewports' sidebars and status bars (and preferences, for Set Up)."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("VIEW_3D", "STATUSBAR", "PREFERENCES"):
+                area.tag_redraw()
+
+
+def _picture() -> tuple:
+    """All that is visible, to see whether it changed."""
+    job, setup = SESSION.running, SESSION.setup
+    return (
+        SESSION.engine.state,
+        SESSION.stale,
+        SESSION.fault,
+        SESSION.engine.fault,
+        SESSION.hold,
+        job and (job.id, job.text, round(job.factor, 2)),
+        setup and (setup.text, round(setup.factor, 3), setup.over),
+        SESSION.plan and SESSION.plan.size,
+        SESSION.last.get("job"),
+    )
+
+
+_drawn: tuple = ()
+
+
+def _tick() -> float | None:
+    """The timer. An exception must not end it silently: the artist would wait for ever."""
+    global _drawn
+    try:
+        pause = _step()
+    except Exception as error:
+        LOG.exception("The session's timer failed")
+        SESSION.to_place.clear()
+        SESSION.fault = Fault("Something went wrong in the add-on.", f"{type(error).__name__}: {error}", "See Blender's console.")
+        pause = None
+    if (picture := _picture()) != _drawn:
+        _drawn = picture
+        redraw()
+    return pause
+
+
+def _step() -> float | None:
+    engine, chosen = SESSION.engine, preferences.get()
+    if SESSION.setup:
+        SESSION.setup.poll()
+        if SESSION.setup.over:
+            SESSION.fault, SESSION.stale = SESSION.setup.fault, True
+            SESSION.setup = None
+    if SESSION.plan and not SESSION.plan.over:
+        SESSION.plan.poll()
+    if SESSION.stale and not engine.jobs and look_up() and SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel):
+        start()
+    collect()
+    _place_next()
+    if engine.state in (client.BUSY, client.STARTING):
+        return 0.03
+    if SESSION.to_place or SESSION.setup or (SESSION.plan and not SESSION.plan.over):
+        return 0.2
+    return 0.03 if engine.active else None
+
+
+@persistent
+def _detach(*_) -> None:
+    """Before another file is loaded: what runs belonged to the old one."""
+    for job in list(SESSION.engine.jobs):
+        SESSION.engine.cancel(job)
+    SESSION.waiting.clear()
+    SESSION.to_place.clear()
+    SESSION.fault, SESSION.hold = None, ""
+
+
+def shutdown() -> None:
+    """End the processes."""
+    SESSION.engine.stop()
+    for run in (SESSION.setup, SESSION.plan):
+        if run:
+            run.cancel()
+
+
+def register() -> None:
+    bpy.app.handlers.load_pre.append(_detach)
+    atexit.register(shutdown)
+
+
+def unregister() -> None:
+    shutdown()
+    atexit.unregister(shutdown)
+    bpy.app.handlers.load_pre.remove(_detach)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    SESSION.__init__()
+
+
+def total_ms(job: Job) -> float:
+    """Milliseconds from the click until now."""
+    return 1000 * (time.perf_counter() - job.clicked)

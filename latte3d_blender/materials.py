@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images and materials: a Principled shader fed by the two images that the engine made."""
+
 import bpy
 
 
@@ -30,7 +31,11 @@ def textured_material(name: str, base_color: bytes, metallic_roughness: bytes) -
         return made
 
     color, numbers = node("ShaderNodeTexImage", -700, 300), node("ShaderNodeTexImage", -700, 0)
-    split, shader, output = node("ShaderNodeSeparateColor", -400, 0), node("ShaderNodeBsdfPrincipled", -180, 300), node("ShaderNodeOutputMaterial", 120, 300)
+    split, shader, output = (
+        node("ShaderNodeSeparateColor", -400, 0),
+        node("ShaderNodeBsdfPrincipled", -180, 300),
+        node("ShaderNodeOutputMaterial", 120, 300),
+    )
     color.label, numbers.label = "Base Color", "Roughness (G), Metallic (B)"
     color.image = packed_image(f"{name} Base Color", base_color, color=True)
     numbers.image = packed_image(f"{name} Roughness Metallic", metallic_roughness, color=False)

@@ -3,6 +3,7 @@
 
 The engine's frame: Z up, front towards +X, no unit. Blender's: Z up, front towards -Y, metres, origin at the centre of the base.
 """
+
 import json
 import re
 import tomllib
@@ -58,7 +59,7 @@ def short_name(prompt: str, seed: int) -> str:
     """A readable data-block name: the start of the prompt, at a word's end, and the seed where it is not 0."""
     words = re.sub(r"[\x00-\x1f\x7f]+", " ", prompt).strip() or "Object"
     if len(words) > NAME_LENGTH:
-        words = words[:NAME_LENGTH + 1].rsplit(" ", 1)[0][:NAME_LENGTH]
+        words = words[: NAME_LENGTH + 1].rsplit(" ", 1)[0][:NAME_LENGTH]
     return f"{words} {seed}" if seed else words
 
 
@@ -75,6 +76,11 @@ def build_object(item: dict, settings: dict, *, height_m: float = 0.0) -> bpy.ty
     made = bpy.data.objects.new(name, mesh)
     made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"] = item["prompt"], item["seed"], item["model"]
     made["latte3d_settings"] = json.dumps({**settings, "height_m": height_m})
-    made["latte3d_timings_ms"] = json.dumps({stage: round(ms, 2) for stage, ms in item["timings_ms"].items()})
     made["latte3d_version"] = version()
+    write_timings(made, item["timings_ms"])
     return made
+
+
+def write_timings(made: bpy.types.Object, timings_ms: dict[str, float]) -> None:
+    """Write what each stage took into the object's custom property."""
+    made["latte3d_timings_ms"] = json.dumps({stage: round(ms, 2) for stage, ms in timings_ms.items()})

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where new objects go: the "Generated" collection, a row on the ground, or the surface below."""
+
+from itertools import pairwise
+
 import bpy
 from mathutils import Vector
 
@@ -9,7 +12,9 @@ GAP = 0.15  # between neighbours in a row, as a share of their mean width
 
 def generated_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
     """Return this scene's "Generated" collection, made when missing and shown when excluded from view."""
-    found = next((child for child in scene.collection.children_recursive if child.name.split(".")[0] == COLLECTION and not child.library), None)
+    found = next(
+        (child for child in scene.collection.children_recursive if child.name.split(".")[0] == COLLECTION and not child.library), None
+    )
     if found is None:
         found = bpy.data.collections.new(COLLECTION)
         found.color_tag = "COLOR_05"
@@ -20,7 +25,7 @@ def generated_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
 def row_offsets(widths: list[float]) -> list[float]:
     """Return the x of each object's centre in a row; the first stands at 0."""
     gap, offsets = GAP * sum(widths) / max(len(widths), 1), [0.0]
-    for left, right in zip(widths, widths[1:], strict=False):
+    for left, right in pairwise(widths):
         offsets.append(offsets[-1] + left / 2 + gap + right / 2)
     return offsets[: len(widths)]
 

@@ -4,6 +4,7 @@
 A blob is an 8-byte little-endian header length, a JSON header and the data. The JSON-RPC object lies in the header's
 `__metadata__["rpc"]` as JSON text. Blobs know their own length, so they follow one another on a pipe.
 """
+
 import json
 import math
 import struct
@@ -12,8 +13,20 @@ import numpy as np
 
 HEADER_LIMIT = 1 << 20
 DATA_LIMIT = 1 << 30
-TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "|i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U8": "|u1", "U16": "<u2",
-         "U32": "<u4", "U64": "<u8", "BOOL": "|b1"}
+TYPES = {
+    "F16": "<f2",
+    "F32": "<f4",
+    "F64": "<f8",
+    "I8": "|i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "U8": "|u1",
+    "U16": "<u2",
+    "U32": "<u4",
+    "U64": "<u8",
+    "BOOL": "|b1",
+}
 NAMES = {np.dtype(code): name for name, code in TYPES.items()}
 
 

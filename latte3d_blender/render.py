@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A studio photograph of generated objects: seamless backdrop, three soft lights, a camera that frames them from the front."""
+
 import math
 from pathlib import Path
 
@@ -36,14 +37,16 @@ def _camera(scene: bpy.types.Scene, points: np.ndarray) -> bpy.types.Object:
         seen = side[:, :2] / (distance - side[:, 2:3])
         aim[:2] += (seen.max(0) + seen.min(0)) / 2 * distance
     item = bpy.data.objects.new("Studio", camera)
-    item.rotation_euler, item.location = turn, Vector(axes.T @ (aim + (0, 0, distance)))
+    item.rotation_euler, item.location = turn, Vector(axes.T @ (aim + np.array((0, 0, distance))))
     camera.clip_start, camera.clip_end = distance / 100, distance * 100
     scene.collection.objects.link(item)
     scene.camera = item
     return item
 
 
-def _light(scene: bpy.types.Scene, center: Vector, azimuth: float, elevation: float, distance: float, size: float, power: float, color: tuple) -> None:
+def _light(
+    scene: bpy.types.Scene, center: Vector, azimuth: float, elevation: float, distance: float, size: float, power: float, color: tuple
+) -> None:
     """Add an area light that looks at `center`; angles in degrees, azimuth 0 is the front and grows to the right."""
     light = bpy.data.lights.new("Studio", "AREA")
     light.energy, light.size, light.color = power * distance * distance, size * distance, color

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Set Up as Blender sees it: `core/install.py` in a process of its own, which reports its progress in lines of JSON."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from .engine import Fault, log_tail
+
+END_PATIENCE_S = 8.0  # the installer ends pip first
+
+
+class Setup:
+    """One run of the installer. `poll` reads its progress; `over` tells that it ended, `fault` why it failed (None: it did not)."""
+
+    def __init__(self, source: Path, folder: Path, log: Path, wheels: Path | None = None, *, plan: bool = False):
+        """`folder`: where the environment goes. `plan`: only find out what it takes (`size`), install nothing."""
+        self.text, self.factor, self.size, self.over, self.cancelled = "Starting", 0.0, "", False, False
+        self.fault: Fault | None = None
+        self.log = log
+        self._step, self._steps = 0, 1
+        command = [sys.executable, str(source / "core" / "install.py"), "--target", str(folder), "--json-progress"]
+        command += ["--wheels", str(wheels)] if wheels else []
+        command += ["--plan"] if plan else []
+        environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")}
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "wb") as file:
+            self.popen = subprocess.Popen(
+                command,
+                env=environment | {"PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        self.lines: queue.SimpleQueue = queue.SimpleQueue()
+        threading.Thread(target=self._read, name="LATTE3D Set Up reader", daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.popen.stdout:
+            self.lines.put(line)
+        self.lines.put(None)
+
+    def poll(self) -> None:
+        """Work off the lines that have come."""
+        while not self.over:
+            try:
+                line = self.lines.get_nowait()
+            except queue.Empty:
+                return
+            if line is None:
+                self._ended()
+                return
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                self._take(event)
+
+    def _take(self, event: dict) -> None:
+        kind, done, total = event.get("event"), event.get("done", 0), event.get("total", 0)
+        if kind == "error":
+            self.fault = Fault(event.get("message", ""), event.get("cause", ""), event.get("remedy", ""), "setup")
+        elif kind == "plan":
+            self.size = event.get("text", "")
+        elif kind == "step":
+            self.text, self._step, self._steps = event.get("text", ""), done, max(total, 1)
+            self.factor = self._step / self._steps
+        elif kind == "progress":
+            self.text = event.get("text") or self.text
+            self.factor = (self._step + (done / total if total else 0.0)) / self._steps
+
+    def _ended(self) -> None:
+        code = self.popen.wait()
+        self.over = True
+        if self.cancelled:
+            self.fault = None
+        elif code and not self.fault:
+            said = log_tail(self.log, 1)
+            self.fault = Fault("Setting up the engine failed.", f"The installer ended with status {code}. {said}".strip(), "", "setup")
+
+    def cancel(self) -> None:
+        """End the installer and its pip; what is finished stays, so the next run goes on from there."""
+        self.cancelled = True
+        if self.popen.poll() is not None:
+            return
+        if sys.platform == "win32":  # where ending a process leaves its children
+            subprocess.run(["taskkill", "/T", "/F", "/PID", str(self.popen.pid)], capture_output=True)
+        else:
+            self.popen.terminate()
+        try:
+            self.popen.wait(END_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()

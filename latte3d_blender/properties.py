@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artist types, saved with the scene; and what Set Up needs to know, for this session."""
+
+import bpy
+from bpy.props import EnumProperty, IntProperty, PointerProperty, StringProperty
+
+SOURCES = [
+    ("INTERNET", "Internet", "Download what the engine needs"),
+    ("WHEELS", "Folder", "Install from a folder of wheels, without the internet"),
+    ("PYTHON", "Existing", "Use a Python environment that already has what the engine needs"),
+]
+
+
+class LATTE3D_PG_scene(bpy.types.PropertyGroup):
+    """The prompt and its seed."""
+
+    prompt: StringProperty(name="Prompt", description="What to make, as in “a red mushroom with white spots”")
+    seed: IntProperty(name="Seed", description="Another seed is another object of the same description", min=0, max=2**31 - 1)
+
+
+class LATTE3D_PG_session(bpy.types.PropertyGroup):
+    """Set Up's choices."""
+
+    source: EnumProperty(name="Source", items=SOURCES)
+    wheels: StringProperty(name="Wheels", description="A folder of wheels for this system", subtype="DIR_PATH")
+    python: StringProperty(name="Python", description="The Python of an environment that can run the engine", subtype="FILE_PATH")
+
+
+CLASSES = (LATTE3D_PG_scene, LATTE3D_PG_session)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.latte3d = PointerProperty(type=LATTE3D_PG_scene)
+    bpy.types.WindowManager.latte3d = PointerProperty(type=LATTE3D_PG_session)
+
+
+def unregister() -> None:
+    del bpy.types.WindowManager.latte3d
+    del bpy.types.Scene.latte3d
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
