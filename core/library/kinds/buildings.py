@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Buildings: house, tower."""
+"""Buildings: house, tower, well, tent."""
 import torch
 from torch import Tensor
 
 from core.library.kind import Kind, Model, Part, Second, Style
-from core.library.shapes import P, Size, box, cone, cylinder, extrude, lathe, length, polygon, smooth_union, subtract, union
+from core.library.shapes import P, Size, box, capsule, cone, cylinder, extrude, lathe, length, polygon, smooth_union, subtract, union
 
 
 def _arch(p: P, thick: Size, half: Size, height: Size) -> Tensor:
@@ -87,9 +87,76 @@ def tower(s: Style) -> Model:
     return Model(parts, (-side, -side, 0.0), (side, side, torch.where(s.second, peak, rest)))
 
 
+def well(s: Style) -> Model:
+    r, wall = 0.78 * s.wide, 0.2 * s.thick
+    rim, height = 0.78 * s.tall * s.vary(0, 0.85, 1.15), 2.2 * s.tall
+    post = 0.09 * s.thick
+    eave, rise, k = height - 0.62 * s.tall, 0.42 * s.tall * s.vary(1, 0.8, 1.2), 0.05
+    e, side = 0.72 * s.wide, r + 0.12  # half depth and half width of the roof
+    t = 0.14 * s.thick
+    top = eave + rise + t + k
+    axle = rim + 0.62 * (eave - rim)
+
+    def ring(p: P):
+        outer = smooth_union(cylinder(p.move(z=rim / 2), r - 0.06, rim / 2, 0.04), cylinder(p.move(z=rim - 0.12), r, 0.12, 0.05), 0.05)
+        return subtract(outer, cylinder(p.move(z=rim), r - wall - 0.06, 0.3))
+
+    def water(p: P):
+        return cylinder(p.move(z=rim - 0.27), r - wall, 0.08)
+
+    def frame(p: P):
+        low, high = rim - 0.2, eave + rise + 0.03
+        legs = box(p.mirror("y").move(0, r - 0.06 - wall / 2, (low + high) / 2), post, post, (high - low) / 2, 0.03)
+        return union(legs, capsule(p.mirror("y"), (0.0, 0.0, axle), (0.0, r, axle), 0.075 * s.thick))
+
+    def roof(p: P):
+        points = [(-e + k, eave), (0.0, eave + rise), (e - k, eave), (e - k, eave + t), (0.0, eave + rise + t), (k - e, eave + t)]
+        return extrude(polygon(p.x, p.z, points) - k, p.y, side, 0.05)
+
+    def bucket(p: P):
+        pail = cone(p.move(z=axle - 0.42), 0.16, 0.2, 0.14, 0.03)
+        return union(pail, capsule(p, (0.0, 0.0, axle - 0.4), (0.0, 0.0, axle), 0.07))
+
+    parts = [Part(ring), Part(water, "glass"), Part(frame, "dark_wood"), Part(roof, "second"), Part(bucket, "light_wood")]
+    x = torch.maximum(r, e)
+    return Model(parts, (-x, -side, 0.0), (x, side, top))
+
+
+def tent(s: Style) -> Model:
+    w, d, h = 1.1 * s.wide, 1.2 * s.wide * s.vary(0, 0.85, 1.15), 1.75 * s.tall * s.vary(1, 0.9, 1.1)
+    stick, cross = 0.075 * s.thick, 0.3 * s.tall  # poles and how far they go on above the ridge
+    door, high = 0.5 * w * s.vary(2, 0.85, 1.15), 0.66 * h
+
+    def cloth(p: P):
+        k = 0.05
+        body = extrude(polygon(p.y, p.z, [(k - w, k), (w - k, k), (0.04, h - k), (-0.04, h - k)]) - k, p.x, d, 0.03)
+        return subtract(body, extrude(polygon(p.y, p.z, [(-door, -0.2), (door, -0.2), (0.0, high)]), p.x - d, 0.35))
+
+    def dark(p: P):
+        return extrude(polygon(p.y, p.z, [(-door, 0.02), (door, 0.02), (0.0, high)]) - 0.02, p.x - d + 0.42, 0.1)
+
+    def flaps(p: P):
+        return capsule(p.mirror("y"), (d + 0.02, door + 0.06, 0.14 * s.thick), (d - 0.02, 0.03, high), 0.14 * s.thick, 0.08 * s.thick)
+
+    def poles(p: P):
+        q = p.mirror("x")
+        lean = w / h
+        ends = [((d, -y * (w - 0.02), stick), (d, y * lean * cross, h + cross - stick), stick) for y in (1.0, -1.0)]
+        return union(*(capsule(q, *end) for end in ends))
+
+    parts = [Part(cloth), Part(dark, "black"), Part(flaps, "second"), Part(poles, "light_wood")]
+    x = torch.maximum(d + 0.02 + 0.14 * s.thick, d + stick)
+    side = torch.maximum(w, w - 0.02 + stick)
+    return Model(parts, (-d - stick, -side, 0.0), (x, side, h + cross))
+
+
 KINDS = [
     Kind("house", "buildings", house, Second("roof", "red"), ("natural", "wood", "stone", "clay"), ("cream", "yellow"),
          ("cottage", "cabin", "hut"), ("bricks", "stripes", "checks")),
     Kind("tower", "buildings", tower, Second("roof", "blue", optional=True), ("stone", "wood", "marble", "gold"), ("gray", "cream"),
          ("castle tower", "turret"), ("bricks", "stripes", "checks")),
+    Kind("well", "buildings", well, Second("roof", "red"), ("stone", "clay", "marble", "wood"), ("gray", "brown"),
+         ("wishing well", "water well"), ("bricks", "stripes")),
+    Kind("tent", "buildings", tent, Second("flaps", "cream"), ("fabric", "leather", "gold"), ("green", "orange"),
+         ("camping tent",), ("stripes", "checks", "spots")),
 ]  # fmt: skip
