@@ -73,11 +73,11 @@ def install(
         steps = len(todo) + 2
         report({"event": "step", "done": 0, "total": steps, "text": f"Making a Python environment in {target}"})
         make_environment(python, target)
-        pip = pip_command(python, target, wheels)
+        pip = pip_install(python, target, wheels)
         for index, name in enumerate(todo):
             report({"event": "step", "done": 1 + index, "total": steps, "text": f"Installing {package_list(name)}"})
             cache = [] if keep_cache else ["--cache-dir", str(target / "cache")]
-            run_pip([*pip, "install", *cache, *source_options(name, wheels), *requirement_options(name)], target / LOG, report)
+            run_pip([*pip, *cache, *source_options(name, wheels), *requirement_options(name)], target / LOG, report)
         report({"event": "step", "done": steps - 1, "total": steps, "text": "Checking that it runs"})
         if "engine.txt" in todo:
             check_engine(target, report)
@@ -207,7 +207,7 @@ def last_line(text: str) -> str:
 def make_environment(python: str, target: Path) -> None:
     """Create the virtual environment, or finish or renew one; with pip if the Python at hand can give it one."""
     own = environment_python(target)
-    if quiet([str(own), "-I", "-m", "pip", "--version"]).returncode == 0:
+    if pip_version([str(own), "-I", "-m", "pip"]):
         return
     runs = quiet([str(own), "-I", "-c", ""]).returncode == 0
     clear = ["--clear"] if (target / "pyvenv.cfg").is_file() and not runs else []  # its base Python is gone
@@ -221,22 +221,27 @@ def make_environment(python: str, target: Path) -> None:
         )
 
 
-def pip_command(python: str, target: Path, wheels: Path | None) -> list[str]:
-    """How to call a pip that installs into `target`: its own, one in a wheel, or the one of the Python at hand."""
+def pip_install(python: str, target: Path, wheels: Path | None) -> list[str]:
+    """How to call `pip install` into `target`: with its own pip, one in a wheel, or the one of the Python at hand."""
     own = str(environment_python(target))
-    if quiet([own, "-I", "-m", "pip", "--version"]).returncode == 0:
-        index = ["--no-index", "--find-links", str(wheels)] if wheels else []
-        quiet(
-            [own, "-I", "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), *index, "--upgrade", "pip"]
-        )  # if it fails, the old one will do
-        return [own, "-I", "-m", "pip"]
+    pip = [own, "-I", "-m", "pip"]
+    if version := pip_version(pip):
+        if version < (24, 1) and not wheels and quiet([*pip, "install", "-c", str(CONSTRAINTS), "--upgrade", "pip"]).returncode == 0:
+            version = (24, 1)
+        return [*pip, "install", *(["--progress-bar", "raw"] if version >= (24, 1) else [])]  # raw: the progress as numbers
     for folder in filter(None, (wheels, Path("/usr/share/python-wheels"))):
         for wheel in sorted(folder.glob("pip-*.whl"), reverse=True):
-            return [own, str(wheel / "pip")]
-    if quiet([python, "-I", "-m", "pip", "--python", own, "--version"]).returncode == 0:
-        return [python, "-I", "-m", "pip", "--python", own]
+            return [own, str(wheel / "pip"), "install"]
+    if pip_version([python, "-I", "-m", "pip", "--python", own]):
+        return [python, "-I", "-m", "pip", "--python", own, "install"]
     remedy = "Install your system's python3-venv package, or put a pip wheel into a folder and install from that folder."
     raise InstallError(f"{python} has no pip.", "It comes without ensurepip, and there is no pip wheel.", remedy)
+
+
+def pip_version(pip: list[str]) -> tuple[int, int] | None:
+    """The version of a pip; None when it does not run."""
+    found = re.match(r"pip (\d+)\.(\d+)", quiet([*pip, "--version"]).stdout)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def requirement_options(name: str) -> list[str]:
@@ -270,8 +275,6 @@ def pytorch_index() -> str | None:
 
 def run_pip(command: list[str], log: Path, report: Report) -> None:
     """Run pip, keep its log, and report what it does; raises InstallError with the reason when it fails."""
-    if raw_progress(command):
-        command = [*command, "--progress-bar", "raw"]
     lines: list[str] = []
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"\n$ {' '.join(command)}\n")
@@ -301,13 +304,6 @@ def run_pip(command: list[str], log: Path, report: Report) -> None:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
-
-
-def raw_progress(command: list[str]) -> bool:
-    """Whether this pip (24.1 and newer) can write its progress as numbers."""
-    said = quiet([*command[: command.index("install")], "--version"]).stdout
-    found = re.match(r"pip (\d+)\.(\d+)", said)
-    return bool(found) and (int(found[1]), int(found[2])) >= (24, 1)
 
 
 def pip_failure(lines: list[str], log: Path) -> InstallError:
