@@ -91,6 +91,8 @@ def generate(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="another seed is another object of that description (default: 0)")
     parser.add_argument("--resolution", type=int, default=128, help="cells along the longest side (default: 128)")
     parser.add_argument("--texture-size", type=int, default=1024, help="pixels (default: 1024)")
+    parser.add_argument("--triangles", type=int, help="reduce each mesh to about this many triangles")
+    parser.add_argument("--no-picture", action="store_true", help="do not render the .png")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--model", help="model folder (default: the embedded one)")
     parser.add_argument("--json", action="store_true", help="a machine-readable last line")

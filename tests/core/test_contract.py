@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Both ends of the wire against each other: the engine's reader and writer, and the add-on's, which share no code."""
+
+import importlib.util
+import io
+import json
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from core import protocol as engine
+from tests.conftest import ROOT
+
+spec = importlib.util.spec_from_file_location("addon_protocol", ROOT / "latte3d_blender" / "protocol.py")
+addon = importlib.util.module_from_spec(spec)  # by its path: the package around it needs bpy
+spec.loader.exec_module(addon)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+RPC = st.dictionaries(TEXT, JSON, max_size=4)
+TYPES = [np.float32, np.int32, np.uint8, np.float16, np.float64, np.int64, np.int16, np.uint32, np.bool_]
+ARRAYS = st.dictionaries(
+    TEXT.filter(lambda name: name != "__metadata__"),
+    st_numpy.arrays(st.sampled_from(TYPES), st_numpy.array_shapes(min_side=0)),
+    max_size=4,
+)
+
+
+def from_engine(rpc: dict, arrays: dict) -> bytes:
+    stream = io.BytesIO()
+    engine.write_message(stream, rpc, arrays)
+    return stream.getvalue()
+
+
+def assert_same(message: tuple, rpc: dict, arrays: dict) -> None:
+    assert message[0] == rpc and message[1].keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert message[1][name].dtype == array.dtype and message[1][name].shape == array.shape
+        np.testing.assert_array_equal(message[1][name], array)
+
+
+@given(RPC, ARRAYS)
+def test_the_addon_reads_what_the_engine_writes(rpc, arrays):
+    stream = io.BytesIO(from_engine(rpc, arrays) * 2)
+    for _ in range(2):
+        assert_same(addon.read(stream), rpc, arrays)
+    assert addon.read(stream) is None
+
+
+@given(RPC, ARRAYS)
+def test_the_engine_reads_what_the_addon_writes(rpc, arrays):
+    stream = io.BytesIO(addon.encode(rpc, arrays) * 2)
+    for _ in range(2):
+        assert_same(engine.read_message(stream), rpc, arrays)
+    assert engine.read_message(stream) is None
+
+
+@given(RPC, st.text(st.characters(max_codepoint=0x7F, exclude_categories=["Cc"]), max_size=200))
+def test_text_before_the_handshake_is_told_from_it(rpc, text):
+    stream = io.BytesIO(text.encode() + b"\r\n" + from_engine(rpc, {}))
+    before, start = addon.skip_text(stream)
+    assert before.decode() == text + "\r\n"
+    assert_same(addon.read(stream, start), rpc, {})
+
+
+def both(blob: bytes) -> list[tuple | None]:
+    """What either end makes of these bytes: a message, or None for its own ProtocolError; anything else fails the test."""
+    results = []
+    for read, error in ((engine.read_message, engine.ProtocolError), (addon.read, addon.ProtocolError)):
+        try:
+            results.append(read(io.BytesIO(blob)))
+        except error:
+            results.append(None)
+    return results
+
+
+@given(RPC, ARRAYS, st.data())
+def test_a_damaged_message_is_refused_or_read_alike(rpc, arrays, data):
+    blob = bytearray(from_engine(rpc, arrays))
+    for _ in range(data.draw(st.integers(1, 3))):
+        blob[data.draw(st.integers(0, len(blob) - 1))] = data.draw(st.integers(0, 255))
+    messages = both(bytes(blob[: data.draw(st.integers(1, len(blob)))]))
+    if None not in messages:
+        assert messages[0][1].keys() == messages[1][1].keys()
+        for name, array in messages[0][1].items():
+            assert array.tobytes() == messages[1][1][name].tobytes()
+
+
+RPC_TEXT = {"__metadata__": {"rpc": "{}"}}
+BYTE = {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        [],
+        {"__metadata__": {}},
+        {"__metadata__": {"rpc": 5}},
+        {"__metadata__": {"rpc": "[]"}},
+        {"__metadata__": {"rpc": "{"}},
+        RPC_TEXT | {"a": None},
+        RPC_TEXT | {"a": BYTE | {"dtype": "F99"}},
+        RPC_TEXT | {"a": BYTE | {"shape": [-1]}},
+        RPC_TEXT | {"a": BYTE | {"shape": [2]}},
+        RPC_TEXT | {"a": BYTE | {"shape": [2**62, 4]}},
+        RPC_TEXT | {"a": BYTE | {"data_offsets": [0, -1]}},
+        RPC_TEXT | {"a": BYTE | {"data_offsets": [1, 2]}},
+        RPC_TEXT | {"a": BYTE | {"data_offsets": ["0", "1"]}},
+        RPC_TEXT | {"a": BYTE, "b": BYTE},
+        RPC_TEXT | {"a": BYTE | {"shape": [2**30 + 1], "data_offsets": [0, 2**30 + 1]}},
+    ],
+    ids=lambda header: json.dumps(header)[:60],
+)
+def test_both_refuse_a_malformed_header(header):
+    text = json.dumps(header).encode()
+    assert both(struct.pack("<Q", len(text)) + text + b"\0\0") == [None, None]
+
+
+@pytest.mark.parametrize(
+    "blob", [struct.pack("<Q", 2**63) + b"{}", struct.pack("<Q", 0), struct.pack("<Q", (1 << 20) + 1), b"ssh: no route to host\n"]
+)
+def test_both_refuse_absurd_lengths(blob):
+    assert both(blob) == [None, None]
