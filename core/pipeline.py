@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from core.surface.atlas import unwrap
 from core.surface.bake import bake
 from core.surface.decimate import decimate
 from core.surface.extract import EmptySurfaceError, ExtractionCancelled, extract_surface
+from core.style import style_of
 from core.text import TextEncoder
 
 MAX_PROMPT = 512  # characters
@@ -71,7 +71,7 @@ class Latte3DPipeline:
             with watch.stage("text"):
                 tokens, mask = self.text(prompts)
             with watch.stage("networks"):
-                z = torch.stack([style_of(seed, self.generator.config.style_size) for seed in seeds]).to(self.device)
+                z = torch.stack([style_of(seed) for seed in seeds]).to(self.device)
                 fields = self.generator(tokens, mask, z, None if clouds is None else clouds.to(self.device))
                 self._wait()
             return [
@@ -108,13 +108,6 @@ class Latte3DPipeline:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-def style_of(seed: int, size: int = 8) -> Tensor:
-    """The style numbers z [size] of a seed: normal draws, zeros for seed 0."""
-    if seed == 0:
-        return torch.zeros(size)
-    return torch.from_numpy(np.random.Generator(np.random.PCG64(seed)).standard_normal(size).astype(np.float32))
 
 
 def pick_device(name: str) -> torch.device:

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import platform
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -77,8 +78,8 @@ def train(settings: TrainingSettings) -> Path:
     bank = ObjectBank(settings.kinds, encoder, settings.sampling, seed, accelerator.device)
     writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
     bar = tqdm(total=1000, disable=not accelerator.is_main_process, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")
-    saved = time.monotonic()
-    while progress.share(settings) < 1:
+    saved, stop = time.monotonic(), _stop_signal()
+    while progress.share(settings) < 1 and not stop:
         begun, share = time.monotonic(), progress.share(settings)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, progress.step, share)
@@ -95,6 +96,14 @@ def train(settings: TrainingSettings) -> Path:
         bar.close()
         _checkpoint(settings, generator, average, optimizer, progress)
     return settings.out
+
+
+def _stop_signal() -> list[int]:
+    """A list that is no longer empty once the run is asked to end (Ctrl-C, SIGTERM): it then stops after a checkpoint."""
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: asked.append(number))
+    return asked
 
 
 def learning_rate(settings: TrainingSettings, step: int, share: float) -> float:
