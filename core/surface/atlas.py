@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Box atlas: charts projected along the six axes, tested for folds by rasterising, turned, scaled alike and packed."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,15 @@ from core.surface.charts import (
     merge_small,
     smoothed_positions,
 )
-from core.surface.packing import COLUMNS, outlines, settle
+from core.surface.packing import chart_masks, pack_masks
 from core.surface.texels import covered_texels
 from core.surface.topology import half_edge_twins
 
 TURNS = 16  # Angles tried in a quarter turn for a chart's tightest box.
-FOLD_ROUNDS = 3  # After so many rounds each triangle that still loses a texel becomes a chart of its own.
+CELLS = 96  # About as many packing cells on a side: finer packs closer and takes longer.
+SMALL = 8  # Charts of so few triangles try to join a neighbour.
+FOLD_ROUNDS = 2  # So often folds move to charts of their own; what then still folds is collapsed like a speck.
+SPECK = 6  # A fold that covers no more texels is not worth a chart: it takes its colour from one texel.
 
 
 @dataclass(frozen=True)
@@ -48,105 +52,116 @@ def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, pad
         raise ValueError("An atlas needs at least one triangle and 64 texels.")
     smooth = smoothed_positions(vertices, triangles)
     normals = face_normals(smooth, triangles)
-    twins = half_edge_twins(triangles)
-    neighbours = np.where(twins >= 0, twins // 3, np.arange(len(triangles))[:, None])
+    twins = half_edge_twins(triangles).T
+    neighbours = np.ascontiguousarray(np.where(twins >= 0, twins // 3, np.arange(len(triangles))))
     direction = choose_directions(normals, neighbours)
     count, chart = connected_charts(direction, neighbours)
-    count, chart, direction = merge_small(direction, chart, count, normals, neighbours, max(8, len(triangles) // 500))
-    flat = _project(smooth, triangles, direction)
-    depth = np.einsum("ij,ij->i", smooth[triangles[:, 0]], DIRECTIONS[direction])
-    for fold_round in range(FOLD_ROUNDS + 3):
-        uvs = _lay_out(flat, chart, count, neighbours, size, padding)
-        points = uvs * np.float32(size)
-        triangle, texel = covered_texels(points, size, size)
-        lost = _losers(triangle, texel, depth, size)
+    count, chart, direction = merge_small(direction, chart, count, normals, neighbours, max(SMALL, len(triangles) // 500))
+    side = None
+    for fold_round in range(FOLD_ROUNDS + 1):
+        flat = _project(smooth, triangles, direction)
+        uvs, side = _lay_out(flat, chart, count, neighbours, size, padding, side)
+        triangle, texel = covered_texels(uvs * np.float32(size), size, size)
+        lost = _losers(triangle, texel, np.einsum("ij,ij->i", smooth[triangles[:, 0]], DIRECTIONS[direction]), size)
+        lost, kept = _collapse_specks(uvs, triangle, lost, neighbours, everything=fold_round == FOLD_ROUNDS)
+        triangle, texel = triangle[kept], texel[kept]
         if not lost.size:
             break
-        count, chart = _part(chart, count, lost, neighbours, alone=fold_round >= FOLD_ROUNDS)
-    else:
-        triangle, texel = _owned_once(triangle, texel, size)
+        count, chart = _part(chart, count, lost, neighbours)
+        if fold_round == 0:
+            count, chart, direction = merge_small(direction, chart, count, normals, neighbours, SMALL)
     return Atlas(uvs, chart.astype(np.int32), size, triangle, texel)
 
 
 def _project(smooth: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Corners [F, 3, 2] f32 seen along each triangle's direction, in mesh units, mirrored nowhere."""
+    """Corners seen along each triangle's direction, in mesh units, mirrored nowhere: [2 (u, v), 3 (corner), F] f32."""
     columns = np.concatenate((smooth, -smooth), axis=1).ravel()
-    corner = triangles.astype(np.int64) * 6
-    return np.stack((columns[corner + U_COLUMN[direction, None]], columns[corner + V_COLUMN[direction, None]]), axis=2)
+    corner = triangles.T.astype(np.int64) * 6
+    return np.stack((columns[corner + U_COLUMN[direction]], columns[corner + V_COLUMN[direction]]))
 
 
-def _lay_out(flat: np.ndarray, chart: np.ndarray, count: int, neighbours: np.ndarray, size: int, padding: int) -> np.ndarray:
-    """UVs [F, 3, 2] f32 of projected corners: each chart turned to its tightest box, all scaled alike and packed."""
-    order = np.argsort(chart.astype(np.uint16 if count < 1 << 16 else np.int64), kind="stable")
-    by_chart, corners = chart[order], flat[order]
-    begin = np.searchsorted(by_chart, np.arange(count))
-    border = (chart[neighbours] != chart[:, None]) | (neighbours == np.arange(len(chart))[:, None])
-    face, side = np.nonzero(border[order])
-    segments = np.stack((corners[face, side], corners[face, (side + 1) % 3]), axis=1)
-    segment_chart = by_chart[face]
-    turn = _tightest_turns(segments, segment_chart, count)
-    turned = _turn(corners, turn[by_chart])
-    low = np.minimum.reduceat(turned.min(axis=1), begin, axis=0)
-    turned -= low[by_chart][:, None]
-    segments = _turn(segments, turn[segment_chart]) - low[segment_chart][:, None]
-    scale, column, bottom = _pack(segments, segment_chart, count, turned, size, padding)
-    place = np.stack((column * (size // COLUMNS if size >= COLUMNS else size / COLUMNS), bottom), axis=1)
-    place = np.floor(place).astype(np.float32) + np.float32((padding + 1) // 2)
-    uvs = np.empty_like(flat)
-    uvs[order] = (turned * np.float32(scale) + place[by_chart][:, None]) / np.float32(size)
-    return np.clip(uvs, 0, 1, out=uvs)
+def _lay_out(
+    flat: np.ndarray, chart: np.ndarray, count: int, neighbours: np.ndarray, size: int, padding: int, guess: int | None
+) -> tuple[np.ndarray, int]:
+    """UVs [F, 3, 2] f32 of projected corners: each chart turned to its tightest box, all scaled alike and packed.
+
+    Returns the side of the packing in cells as well: the next round's `guess`.
+    """
+    side, face = np.nonzero((chart[neighbours] != chart) | (neighbours == np.arange(len(chart))))
+    order = np.argsort(chart[face], kind="stable")
+    side, face = side[order], face[order]
+    segment_chart = chart[face]
+    begin = np.searchsorted(segment_chart, np.arange(count))
+    segments = np.stack((flat[:, side, face], flat[:, (side + 1) % 3, face]))  # [2 (end), 2 (u, v), N]
+    turn = _tightest_turns(segments[0], begin)
+    segments = np.stack([_turn(end, turn[:, segment_chart]) for end in segments])
+    low = np.minimum.reduceat(segments.min(axis=0), begin, axis=1)  # [2, C]
+    segments -= low[:, segment_chart]
+    turned = np.stack([_turn(flat[:, corner], turn[:, chart]) for corner in range(3)], axis=1) - low[:, chart][:, None]
+    cells, quarter, shift, used = _pack(turned, chart, segments, segment_chart, count, size, padding, guess)
+    uvs = np.empty((len(chart), 3, 2), np.float32)
+    for corner in range(3):
+        uvs[:, corner] = (_turn(turned[:, corner], quarter[:, chart] * cells) + shift[:, chart]).T
+    return np.clip(uvs, 0, 1, out=uvs), used
 
 
 def _turn(points: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """Rotate points [N, k, 2] by [N, 2] (cosine, sine)."""
-    x, y = points[:, :, 0], points[:, :, 1]
-    cosine, sine = turn[:, :1], turn[:, 1:]
-    return np.stack((x * cosine - y * sine, x * sine + y * cosine), axis=2)
+    """Rotate points [2, N] by (cosine, sine) [2, N]."""
+    return np.stack((points[0] * turn[0] - points[1] * turn[1], points[0] * turn[1] + points[1] * turn[0]))
 
 
-def _tightest_turns(segments: np.ndarray, segment_chart: np.ndarray, count: int) -> np.ndarray:
-    """Per chart the (cosine, sine) [C, 2] f32 of the turn to its smallest box, the long side upright."""
+def _tightest_turns(ends: np.ndarray, begin: np.ndarray) -> np.ndarray:
+    """Per chart the (cosine, sine) [2, C] f32 of the turn to its smallest box, the long side upright.
+
+    `ends` [2, N] are border points, those of chart c from begin[c] on.
+    """
     angles = np.arange(TURNS) * (np.pi / 2 / TURNS)
-    turns = np.stack((np.cos(angles), np.sin(angles)), axis=1).astype(np.float32)
-    ends = segments[:, 0]
-    begin = np.searchsorted(segment_chart, np.arange(count))
-    begin = np.minimum(begin, len(segment_chart) - 1)
-    x = ends[:, :1] * turns[:, 0] - ends[:, 1:] * turns[:, 1]
-    y = ends[:, :1] * turns[:, 1] + ends[:, 1:] * turns[:, 0]
-    wide = np.maximum.reduceat(x, begin) - np.minimum.reduceat(x, begin)
-    tall = np.maximum.reduceat(y, begin) - np.minimum.reduceat(y, begin)
+    cosine, sine = np.cos(angles)[:, None].astype(np.float32), np.sin(angles)[:, None].astype(np.float32)
+    x = ends[0] * cosine - ends[1] * sine
+    y = ends[0] * sine + ends[1] * cosine
+    wide = np.maximum.reduceat(x, begin, axis=1) - np.minimum.reduceat(x, begin, axis=1)
+    tall = np.maximum.reduceat(y, begin, axis=1) - np.minimum.reduceat(y, begin, axis=1)
     area = wide * tall
-    area[:, 0] *= 0.97  # Straight with the texels, unless turning gains something.
-    best = area.argmin(axis=1)
-    rows = np.arange(count)
-    turn = turns[best]
-    lying = wide[rows, best] > tall[rows, best]
-    turn[lying] = np.stack((-turn[lying, 1], turn[lying, 0]), axis=1)
-    return turn
+    area[0] *= 0.97  # Straight with the texels, unless turning gains something.
+    best = area.argmin(axis=0)
+    rows = np.arange(len(begin))
+    cosine, sine = cosine[best, 0], sine[best, 0]
+    lying = wide[best, rows] > tall[best, rows]
+    return np.stack((np.where(lying, -sine, cosine), np.where(lying, cosine, sine)))
 
 
 def _pack(
-    segments: np.ndarray, segment_chart: np.ndarray, count: int, turned: np.ndarray, size: int, padding: int
-) -> tuple[float, np.ndarray, np.ndarray]:
-    """The largest scale found (texels per mesh unit), with each chart's column and lower edge."""
-    column_width = size / COLUMNS
-    margin = (padding + 1) / 2
+    turned: np.ndarray,
+    chart: np.ndarray,
+    segments: np.ndarray,
+    segment_chart: np.ndarray,
+    count: int,
+    size: int,
+    padding: int,
+    guess: int | None,
+) -> tuple[np.float32, np.ndarray, np.ndarray, int]:
+    """Scale from mesh units to the unit square, each chart's quarter turn (cosine, sine) [2, C], its shift [2, C] f32, cells."""
     u, v = turned[:, 1] - turned[:, 0], turned[:, 2] - turned[:, 0]
-    area = np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]).sum() / 2
-    scale = size * np.sqrt(0.6 / max(float(area), 1e-12))
-    best = None
-    for attempt in range(12):
-        texels = segments * np.float32(scale) + np.float32(margin)
-        low, high, base = outlines(texels, segment_chart, count, column=column_width, padding=margin)
-        column, bottom, used = settle(low, high, base)
-        if used <= size and (best is None or scale > best[0]):
-            best = (scale, column, bottom)
-        if best is not None and attempt >= 4:
-            break
-        scale *= 0.9 if not np.isfinite(used) else np.clip(np.sqrt((size - 1) / used), 0.8, 1.25) * (1.0 if attempt < 3 else 0.985)
-    if best is None:
-        raise ValueError(f"{count} charts do not fit in {size} texels; choose a larger texture.")
-    return best
+    area = float(np.abs(u[0] * v[1] - u[1] * v[0]).sum()) / 2
+    border = float(np.hypot(*(segments[1] - segments[0])).sum())
+    # Charts fill about four fifths of the cells they touch; a border touches half a cell and half the padding more.
+    cell = math.sqrt(area / 0.85) / CELLS
+    for _ in range(3):
+        cell = math.sqrt((area + border * (0.5 * cell + 0.6 * (padding + 1) / size * cell * CELLS)) / 0.85) / CELLS
+    margin = (padding + 1) / 2 * CELLS * 1.1 / size
+    in_cells = np.float32(1 / cell)
+    masks = chart_masks(
+        turned * in_cells + np.float32(margin), chart, segments * in_cells + np.float32(margin), segment_chart, count, margin
+    )
+    side, places = pack_masks(masks, guess=guess, attempts=4 if guess is None else 2)
+    quarter = np.array([((1, 0), (0, 1), (-1, 0), (0, -1))[q] for _, _, q in places], np.float32).T
+    # After a turn the mask's lower left corner is another of its corners.
+    rows, columns = np.array([mask.shape for mask in masks]).T
+    turns = np.array([q for _, _, q in places])
+    corner = np.stack((np.choose(turns, (0 * rows, rows, columns, 0 * rows)), np.choose(turns, (0 * rows, 0 * rows, rows, columns))))
+    shift = np.array([(x, y) for x, y, _ in places]).T + corner
+    shift = (shift + _turn(np.full((2, count), margin), quarter)) / side
+    return np.float32(in_cells / side), quarter, shift.astype(np.float32), side
 
 
 def _losers(triangle: np.ndarray, texel: np.ndarray, depth: np.ndarray, size: int) -> np.ndarray:
@@ -163,16 +178,25 @@ def _losers(triangle: np.ndarray, texel: np.ndarray, depth: np.ndarray, size: in
     return np.unique(triangle[clash][owner[texel[clash]] != triangle[clash]])
 
 
-def _part(chart: np.ndarray, count: int, lost: np.ndarray, neighbours: np.ndarray, *, alone: bool) -> tuple[int, np.ndarray]:
-    """Move the losing triangles to charts of their own: connected ones together, or each alone."""
+def _collapse_specks(
+    uvs: np.ndarray, triangle: np.ndarray, lost: np.ndarray, neighbours: np.ndarray, *, everything: bool
+) -> tuple[np.ndarray, np.ndarray | slice]:
+    """Draw each speck of losing triangles together to a corner, in `uvs`: (the other losers, which owned texels remain)."""
+    if not lost.size:
+        return lost, slice(None)
+    patch = np.full(len(uvs), -1, np.int64)
+    patch[lost] = 0
+    count, patch = connected_charts(patch, neighbours)
+    texels = np.bincount(patch[triangle], minlength=count)
+    speck = lost if everything else lost[texels[patch[lost]] <= SPECK]
+    uvs[speck] = uvs[speck, :1]
+    gone = np.zeros(len(uvs), bool)
+    gone[speck] = True
+    return lost[~gone[lost]], ~gone[triangle]
+
+
+def _part(chart: np.ndarray, count: int, lost: np.ndarray, neighbours: np.ndarray) -> tuple[int, np.ndarray]:
+    """Move the losing triangles to charts of their own, connected ones together."""
     label = chart.astype(np.int64)
-    label[lost] = count + (np.arange(len(lost)) if alone else chart[lost])
+    label[lost] = count + chart[lost]
     return connected_charts(label, neighbours)
-
-
-def _owned_once(triangle: np.ndarray, texel: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of several owners of a texel keep the last."""
-    owner = np.full(size * size, -1, np.int32)
-    owner[texel] = triangle
-    keep = owner[texel] == triangle
-    return triangle[keep], texel[keep]

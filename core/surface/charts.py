@@ -44,25 +44,31 @@ def face_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def choose_directions(normals: np.ndarray, neighbours: np.ndarray, rounds: int = 4) -> np.ndarray:
-    """The box direction of each triangle [F] i64: its best cosine, with a vote of its neighbours ([F, 3], own number at a gap)."""
-    cosine = np.concatenate((normals, -normals), axis=1)[:, (0, 3, 1, 4, 2, 5)]
-    direction = cosine.argmax(axis=1)
-    rows = np.arange(len(cosine))
+    """The box direction of each triangle [F] i64: its best cosine, with a vote of its neighbours.
+
+    `neighbours` [3, F], here and below: the triangle across each edge, a triangle's own number where there is none.
+    """
+    axis = np.abs(normals).argmax(axis=1)
+    direction = 2 * axis + (normals.ravel()[3 * np.arange(len(normals)) + axis] < 0)
     for _ in range(rounds):
-        score = cosine.copy()
+        beside = direction[neighbours]
+        # Where all neighbours agree with a triangle nothing can change: only the borders are weighed.
+        seam = np.flatnonzero((beside != direction).any(axis=0))
+        score = normals[seam] @ DIRECTIONS.T
         for side in range(3):
-            score[rows, direction[neighbours[:, side]]] += NEIGHBOUR_VOTE
+            score[np.arange(len(seam)), beside[side, seam]] += NEIGHBOUR_VOTE
         chosen = score.argmax(axis=1)
-        if np.array_equal(chosen, direction):
+        if np.array_equal(chosen, direction[seam]):
             break
-        direction = chosen
+        direction[seam] = chosen
     return direction
 
 
 def connected_charts(label: np.ndarray, neighbours: np.ndarray) -> tuple[int, np.ndarray]:
     """Pieces of triangles with the same label that hang together by edges: (number, chart [F] i32)."""
-    face, side = np.nonzero((label[neighbours] == label[:, None]) & (neighbours > np.arange(len(label))[:, None]))
-    return group(len(label), face, neighbours[face, side])
+    inner = (label[neighbours] == label) & (neighbours > np.arange(len(label)))
+    side, face = np.nonzero(inner)
+    return group(len(label), face, neighbours[side, face])
 
 
 def merge_small(
@@ -73,8 +79,8 @@ def merge_small(
     A chart joins the direction it shares most of its border with among larger charts, if none of its triangles turns over.
     """
     size = np.bincount(chart, minlength=count)
-    face, side = np.nonzero(chart[neighbours] != chart[:, None])
-    ours, theirs = chart[face].astype(np.int64), chart[neighbours[face, side]].astype(np.int64)
+    side, face = np.nonzero(chart[neighbours] != chart)
+    ours, theirs = chart[face].astype(np.int64), chart[neighbours[side, face]].astype(np.int64)
     small = np.flatnonzero(size[chart] <= limit)
     flattest = np.full((count, 6), np.inf, np.float32)
     np.minimum.at(flattest, chart[small], normals[small] @ DIRECTIONS.T)
@@ -85,11 +91,14 @@ def merge_small(
         worth = (size[ours] <= limit) & (size[theirs] >= size[ours])
         table = np.bincount(ours[worth] * 6 + chart_direction[theirs[worth]], minlength=count * 6).reshape(count, 6)
         table[flattest < STEEPEST] = 0
+        table[np.arange(count), chart_direction] = 0  # It was parted from that one because it folds.
         move = np.flatnonzero(table.max(axis=1) > 0)
         if not move.size:
             break
         chart_direction[move] = table[move].argmax(axis=1)
-        join = chart_direction[ours] == chart_direction[theirs]
+        moved = np.zeros(count, bool)
+        moved[move] = True
+        join = (chart_direction[ours] == chart_direction[theirs]) & (moved[ours] | moved[theirs])
         count, new = group(count, ours[join], theirs[join])
         size = np.bincount(new, size, minlength=count)
         lowest = np.full((count, 6), np.inf, np.float32)

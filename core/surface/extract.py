@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from skimage.measure import marching_cubes
 
-from core.surface.topology import compact, components, signed_volumes, split_non_manifold
+from core.surface.topology import compact, components, half_edge_twins, signed_volumes, split_non_manifold
 
 HALF_EXTENT = 0.52  # Objects lie inside ±0.48, so that every surface closes inside the grid.
 COARSEST = 32  # Cells of the first grid, up to 63 where the resolution is no power of two times 32: it must see every part.
@@ -133,14 +133,17 @@ def _triangulate(values: torch.Tensor, keep_volume: float) -> tuple[np.ndarray, 
     """Marching cubes on corner values, closed at the border of the grid, then the loose pieces dropped."""
     cell = 2 * HALF_EXTENT / (values.shape[0] - 1)
     grid = values.float().cpu().numpy()
-    grid = np.where(np.abs(grid) < NUDGE * cell, np.where(grid < 0, -NUDGE * cell, NUDGE * cell).astype(np.float32), grid)
     for axis in range(3):
         for face in (0, -1):
             side = grid[(slice(None),) * axis + (face,)]
             np.maximum(side, 0.5 * cell, out=side)
     box = _inside_box(grid)
-    low = np.array([side.start for side in box])
-    vertices, triangles, _, _ = marching_cubes(grid[box], 0.0, gradient_direction="descent")
+    low = np.array([side.start for side in box], np.float32)
+    grid = np.ascontiguousarray(grid[box])
+    flat = grid.reshape(-1)
+    near_zero = np.flatnonzero(np.abs(flat) < NUDGE * cell)
+    flat[near_zero] = np.where(flat[near_zero] < 0, -NUDGE * cell, NUDGE * cell)
+    vertices, triangles, _, _ = marching_cubes(grid, 0.0, gradient_direction="descent")
     vertices = ((vertices + low) * cell - HALF_EXTENT).astype(np.float32)
     triangles = np.ascontiguousarray(triangles, np.int32)
     return _solid_pieces(vertices, triangles, keep_volume)
@@ -163,4 +166,6 @@ def _solid_pieces(vertices: np.ndarray, triangles: np.ndarray, keep_volume: floa
     if count > 1:
         volume = signed_volumes(vertices, triangles, piece, count)
         vertices, triangles = compact(vertices, triangles[(volume >= keep_volume * volume.max())[piece]])
-    return split_non_manifold(vertices, triangles)
+    if (half_edge_twins(triangles) < 0).any():  # Around a vertex of marching cubes one fan closes, if the edges pair up.
+        vertices, triangles = split_non_manifold(vertices, triangles)
+    return vertices, triangles

@@ -17,11 +17,10 @@ def covered_texels(points: np.ndarray, width: int, height: int) -> tuple[np.ndar
     count = last - first
     keep = np.flatnonzero(count > 0)
     count = count[keep]
-    start = row[keep] * np.int32(width) + first[keep]
-    start -= (np.cumsum(count) - count).astype(np.int32)
-    texel = np.repeat(start, count)
+    start = row[keep] * width + first[keep] - (np.cumsum(count) - count)
+    texel = np.repeat(start.astype(np.int32), count)
     texel += np.arange(texel.size, dtype=np.int32)
-    return np.repeat(triangle[keep], count), texel
+    return np.repeat(triangle[keep].astype(np.int32), count), texel
 
 
 def _row_spans(points: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -31,37 +30,29 @@ def _row_spans(points: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray,
         swap = y[low] > y[high]
         y[low], y[high] = np.where(swap, y[high], y[low]), np.where(swap, y[low], y[high])
         x[low], x[high] = np.where(swap, x[high], x[low]), np.where(swap, x[low], x[high])
-    with np.errstate(divide="ignore", invalid="ignore"):  # A level edge crosses no row: its slope is never used.
-        long_slope = (x[2] - x[0]) / (y[2] - y[0])
-        slopes = np.stack(((x[1] - x[0]) / (y[1] - y[0]), (x[2] - x[1]) / (y[2] - y[1])), axis=1)
-    bound = np.clip(np.ceil(y - 0.5), 0, height).astype(np.int32)
-    # Each triangle is two trapezoids, below and above its middle corner.
+    bound = np.clip(np.ceil(y - np.float32(0.5)), 0, height).astype(np.int32)
+    # Two trapezoids a triangle, below and above its middle corner: rows, and where the short edge meets the first of them.
     rows = np.stack((bound[1] - bound[0], bound[2] - bound[1]), axis=1).ravel()
-    part = np.repeat(np.arange(rows.size, dtype=np.int32), rows)
-    row = np.arange(part.size, dtype=np.int32)
-    row += np.repeat((np.stack((bound[0], bound[1]), axis=1).ravel() - (np.cumsum(rows) - rows)).astype(np.int32), rows)
+    first_row = np.stack((bound[0], bound[1]), axis=1).ravel()
+    part = np.repeat(np.arange(rows.size), rows)
+    step = np.arange(part.size) - (np.cumsum(rows) - rows).take(part)
+    row = first_row.take(part) + step
     triangle = part >> 1
-    centre = row + np.float32(0.5)
-    short = x[:2].T.ravel()[part] + (centre - y[:2].T.ravel()[part]) * slopes.ravel()[part]
-    long = x[0][triangle] + (centre - y[0][triangle]) * long_slope[triangle]
-    first = np.ceil(np.minimum(short, long) - np.float32(0.5)).astype(np.int32)
-    last = np.ceil(np.maximum(short, long) - np.float32(0.5)).astype(np.int32)
+    slope, start = _edges(x[:2].T.ravel(), y[:2].T.ravel(), x[1:].T.ravel(), y[1:].T.ravel(), first_row)
+    short = start.take(part) + step.astype(np.float32) * slope.take(part)
+    slope, start = _edges(x[0], y[0], x[2], y[2], bound[0])
+    long = start.take(triangle) + (row - bound[0].take(triangle)).astype(np.float32) * slope.take(triangle)
+    half = np.float32(0.5)
+    first = np.ceil(np.minimum(short, long) - half).astype(np.int32)
+    last = np.ceil(np.maximum(short, long) - half).astype(np.int32)
     return triangle, row, first, last
 
 
-def barycentric(points: np.ndarray, triangle: np.ndarray, texel: np.ndarray, width: int) -> np.ndarray:
-    """Barycentric weights [N, 3] f32 of texel centres in their triangles (`points` as above), clamped to the triangle."""
-    a, b, c = (points[:, k].astype(np.float64) for k in range(3))
-    u, v = b - a, c - a
-    area = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
-    scale = 1.0 / np.where(np.abs(area) < 1e-12, np.inf, area)
-    # Weights are linear in the image: per triangle (d/dx, d/dy, value at a) for the corners b and c.
-    to_b = (np.stack((v[:, 1], -v[:, 0]), axis=1) * scale[:, None]).astype(np.float32)
-    to_c = (np.stack((-u[:, 1], u[:, 0]), axis=1) * scale[:, None]).astype(np.float32)
-    x = (texel % width).astype(np.float32) + np.float32(0.5) - a[:, 0].astype(np.float32)[triangle]
-    y = (texel // width).astype(np.float32) + np.float32(0.5) - a[:, 1].astype(np.float32)[triangle]
-    weights = np.empty((texel.size, 3), np.float32)
-    weights[:, 1] = np.clip(to_b[:, 0][triangle] * x + to_b[:, 1][triangle] * y, 0, 1)
-    weights[:, 2] = np.clip(to_c[:, 0][triangle] * x + to_c[:, 1][triangle] * y, 0, 1 - weights[:, 1])
-    weights[:, 0] = 1 - weights[:, 1] - weights[:, 2]
-    return weights
+def _edges(x0: np.ndarray, y0: np.ndarray, x1: np.ndarray, y1: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of edges that run upwards: (dx / dy, x at the centre of `row`, the first they cross), both f32.
+
+    A function of the edge alone, whichever triangle asks: that is what keeps neighbours apart. Level edges cross no row.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = (x1 - x0) / (y1 - y0)
+        return slope, x0 + (row.astype(np.float32) + np.float32(0.5) - y0) * slope

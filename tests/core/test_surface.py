@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From exact signed distances to baked textures: extraction, atlas, bake and decimation on real surfaces."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from core.mesh import mesh_health
+from core.surface import Atlas, ExtractionCancelled, bake, decimate, extract_dense, extract_surface, unwrap
+from core.surface.extract import EmptySurfaceError
+from core.surface.texels import covered_texels
+
+CELL = 1.04 / 128
+
+
+def ball(p, radius=0.4, centre=(0.0, 0.0, 0.0)):
+    return (p - torch.tensor(centre)).norm(dim=-1) - radius
+
+
+def box(p, half, centre=(0.0, 0.0, 0.0)):
+    q = (p - torch.tensor(centre)).abs() - torch.tensor(half)
+    return q.clamp(min=0).norm(dim=-1) + q.max(dim=-1).values.clamp(max=0)
+
+
+def rod(p, a, b, radius):
+    a, b = torch.tensor(a), torch.tensor(b)
+    t = ((p - a) @ (b - a) / ((b - a) @ (b - a))).clamp(0, 1)
+    return (p - a - t[:, None] * (b - a)).norm(dim=-1) - radius
+
+
+def torus(p):
+    return torch.stack((p[:, :2].norm(dim=-1) - 0.29, p[:, 2]), dim=-1).norm(dim=-1) - 0.115
+
+
+def chair(p):
+    parts = [box(p, (0.25, 0.25, 0.03), (0, 0, -0.05)), box(p, (0.02, 0.25, 0.25), (-0.23, 0, 0.2))]
+    parts += [rod(p, (x, y, -0.45), (x, y, -0.05), 0.022) for x in (-0.22, 0.22) for y in (-0.22, 0.22)]
+    return torch.stack(parts).amin(dim=0)
+
+
+def thin_parts(p):
+    slanted = rod(p, (-0.4, -0.3, -0.2), (0.4, 0.35, 0.3), 0.012)
+    upright = rod(p, (0.0, 0.013, -0.4), (0.01, 0.02, 0.42), 0.009)
+    plate = box(p, (0.35, 0.3, 0.006), (0.05, 0, 0.0043))
+    return torch.stack((slanted, upright, plate)).amin(dim=0)
+
+
+def rough(shape, amplitude=0.25 * CELL):
+    """A network's surface: the shape with a noise of a quarter of a cell."""
+    generator = torch.Generator().manual_seed(0)
+    wave, phase = torch.randn(16, 3, generator=generator) * 150, torch.rand(16, generator=generator) * 6.28
+    return lambda p: shape(p) + torch.sin(p @ wave.T + phase).sum(dim=-1) / 4 * amplitude
+
+
+SHAPES = {"ball": ball, "torus": torus, "chair": chair, "thin": thin_parts, "rough torus": rough(torus), "rough chair": rough(chair)}
+_surfaces: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+
+def surface(name: str) -> tuple[np.ndarray, np.ndarray]:
+    if name not in _surfaces:
+        _surfaces[name] = extract_surface(SHAPES[name])
+    return _surfaces[name]
+
+
+def canonical(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Triangles as sorted rows of coordinates, each from its smallest corner on."""
+    corners = vertices[triangles]
+    first = (corners @ np.array([1.0, 3.17, 7.31])).argmin(axis=1)
+    rows = np.take_along_axis(corners, ((first[:, None] + np.arange(3)) % 3)[:, :, None], axis=1).reshape(-1, 9)
+    return rows[np.lexsort(rows.T)]
+
+
+@pytest.mark.parametrize("name", ["thin", "rough chair"])
+def test_coarse_to_fine_gives_the_dense_triangles(name):
+    asked = []
+
+    def counted(points):
+        asked.append(len(points))
+        return SHAPES[name](points)
+
+    fine = extract_surface(counted, resolution=128)
+    assert sum(asked) < 0.12 * 129**3
+    np.testing.assert_array_equal(canonical(*fine), canonical(*extract_dense(SHAPES[name], resolution=128)))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_surfaces_are_solids(name):
+    vertices, triangles = surface(name)
+    health = mesh_health(vertices, triangles)
+    assert health["closed"] and health["manifold"] and health["oriented"] and health["volume"] > 0
+    assert not health["degenerate"] and not health["unused_vertices"]
+    assert vertices.dtype == np.float32 and triangles.dtype == np.int32
+
+
+def test_volume_and_place_of_a_ball():
+    vertices, triangles = extract_surface(lambda p: ball(p, 0.3, (0.1, -0.05, 0.02)), resolution=64)
+    assert mesh_health(vertices, triangles)["volume"] == pytest.approx(4 / 3 * math.pi * 0.3**3, rel=5e-3)
+    np.testing.assert_allclose((vertices.min(axis=0) + vertices.max(axis=0)) / 2, (0.1, -0.05, 0.02), atol=2e-3)
+
+
+@pytest.mark.parametrize("resolution", [64, 88, 96, 200])
+def test_wild_fields_close_at_every_resolution(resolution):
+    """Noise that fills the whole grid and cuts its border, with ambiguous cells and exact zeros everywhere."""
+    generator = torch.Generator().manual_seed(resolution)
+    wave, phase = torch.randn(16, 3, generator=generator) * 40, torch.rand(16, generator=generator) * 6.28
+
+    def wild(points):
+        values = torch.sin(points @ wave.T + phase).sum(dim=-1) * 0.02
+        return torch.where(values.abs() < 0.003, 0.0, values)
+
+    health = mesh_health(*extract_surface(wild, resolution=resolution, keep_volume=0.001))
+    assert health["closed"] and health["manifold"] and health["oriented"] and not health["degenerate"]
+
+
+def test_loose_bits_and_inner_walls_go():
+    def field(p):
+        shell = torch.maximum(ball(p, 0.3), -ball(p, 0.2))
+        return torch.minimum(torch.minimum(shell, ball(p, 0.03, (0.4, 0.4, 0.4))), ball(p, 0.12, (-0.35, -0.35, -0.35)))
+
+    health = mesh_health(*extract_surface(field, resolution=64))
+    assert health["components"] == 2  # The shell without its cavity, and the ball that is large enough.
+    assert mesh_health(*extract_surface(field, resolution=64, keep_volume=1e-5))["components"] == 3
+
+
+def test_extraction_says_what_is_wrong():
+    with pytest.raises(EmptySurfaceError, match="nowhere negative"):
+        extract_surface(lambda p: ball(p, -0.1), resolution=64)
+    with pytest.raises(ValueError, match="multiple of 8"):
+        extract_surface(ball, resolution=100)
+    with pytest.raises(ExtractionCancelled):
+        extract_surface(ball, resolution=64, cancelled=lambda: True)
+
+
+def owners(atlas: Atlas, size: int) -> np.ndarray:
+    """How many triangles own each texel centre, by exact edge tests in double precision, far from the code under test.
+
+    A centre on an edge (within a millionth of a texel) counts for neither side.
+    """
+    count = np.zeros((size, size), np.int32)
+    for corners in atlas.uvs.astype(np.float64) * size:
+        low, high = np.floor(corners.min(axis=0) - 0.5).astype(int), np.ceil(corners.max(axis=0) + 0.5).astype(int)
+        x, y = np.meshgrid(np.arange(low[0], high[0]) + 0.5, np.arange(low[1], high[1]) + 0.5)
+        side = [
+            (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) - 1e-6 * math.dist(a, b)
+            for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)
+        ]
+        area = np.cross(np.append(corners[1] - corners[0], 0), np.append(corners[2] - corners[0], 0))[2]
+        inside = np.all([(s if area > 0 else -s - 2e-6) > 0 for s in side], axis=0)
+        count[low[1] : high[1], low[0] : high[0]] += inside[: size - low[1], : size - low[0]]
+    return count
+
+
+def test_no_texel_has_two_owners_by_an_independent_test():
+    vertices, triangles = extract_surface(rough(chair), resolution=64)
+    atlas = unwrap(vertices, triangles, size=256)
+    count = owners(atlas, 256)
+    assert count.max() == 1
+    found = np.zeros(256 * 256, bool)
+    found[atlas.texel] = True
+    assert (found.reshape(256, 256) != (count == 1)).mean() < 1e-4  # Centres on edges
+
+
+@pytest.mark.parametrize("size", [256, 1024])
+@pytest.mark.parametrize("name", SHAPES)
+def test_atlas(name, size):
+    vertices, triangles = surface(name)
+    atlas = unwrap(vertices, triangles, size=size)
+    assert atlas.uvs.shape == (len(triangles), 3, 2) and atlas.uvs.dtype == np.float32
+    assert atlas.uvs.min() >= 0 and atlas.uvs.max() <= 1
+    triangle, texel = covered_texels(atlas.uvs * np.float32(size), size, size)
+    assert np.bincount(texel, minlength=size * size).max() == 1
+    np.testing.assert_array_equal(triangle, atlas.triangle)
+    faces = np.bincount(atlas.chart)
+    texels = np.bincount(atlas.chart[atlas.triangle], minlength=len(faces))
+    assert len(faces) <= 60
+    assert texels[faces <= 8].sum() < 0.005 * texels.sum()
+    assert texels.sum() > 0.35 * size * size
+    _assert_charts_apart(atlas, padding=4)
+
+
+def _assert_charts_apart(atlas: Atlas, padding: int) -> None:
+    """No texel of another chart within the padding, to each of eight sides."""
+    image = np.full((atlas.size, atlas.size), -1)
+    image.ravel()[atlas.texel] = atlas.chart[atlas.triangle]
+    for dy, dx in ((0, padding), (padding, 0), (padding - 2, padding - 2), (padding - 2, 2 - padding)):
+        shifted = np.roll(image, (dy, dx), axis=(0, 1))
+        assert not ((image >= 0) & (shifted >= 0) & (image != shifted)).any()
+
+
+def test_atlas_density_is_even():
+    vertices, triangles = surface("chair")
+    atlas = unwrap(vertices, triangles)
+    corners = vertices[triangles]
+    in_space = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    u, v = atlas.uvs[:, 1] - atlas.uvs[:, 0], atlas.uvs[:, 2] - atlas.uvs[:, 0]
+    in_image = np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
+    density = np.sqrt(in_image / in_space) / np.sqrt(in_image.sum() / in_space.sum())
+    order = np.argsort(density)
+    share = np.cumsum(in_space[order]) / in_space.sum()
+    assert density[order][np.searchsorted(share, 0.02)] > 0.5  # Of the surface 98 % has at least half of the mean density,
+    assert density[order][np.searchsorted(share, 0.999)] < 1.6  # and hardly anything is blown up.
+
+
+def test_bake_finds_the_surface_again():
+    """Bake the position itself: every covered texel must hold the place its triangle has in space."""
+    vertices, triangles = surface("rough torus")
+    atlas = unwrap(vertices, triangles, size=512)
+    asked = []
+
+    def appearance(points):
+        asked.append(points)
+        return torch.cat((points + 0.5, points[:, :1].abs(), points[:, 1:2].abs()), dim=1)
+
+    color, surface_image = bake(vertices, triangles, atlas.uvs, appearance, size=512)
+    reused = bake(vertices, triangles, atlas.uvs, appearance, size=512, atlas=atlas)
+    np.testing.assert_array_equal(color, reused[0])
+    np.testing.assert_array_equal(surface_image, reused[1])
+    assert color.shape == surface_image.shape == (512, 512, 3) and color.dtype == surface_image.dtype == np.uint8
+    points = asked[0]
+    assert torus(points).abs().max() < 1.5 * CELL
+    corners, place = vertices[triangles].mean(axis=1), atlas.uvs.mean(axis=1) * 512
+    seen = color[511 - place[:, 1].astype(int), place[:, 0].astype(int)].astype(np.float32) / 255 - 0.5
+    assert np.quantile(np.abs(seen - corners).max(axis=1), 0.999) < 0.012
+    assert (surface_image[:, :, 0] == 255).all()
+
+
+def test_colours_run_past_the_seams():
+    vertices, triangles = surface("ball")
+    atlas = unwrap(vertices, triangles, size=256)
+    color, _ = bake(vertices, triangles, atlas.uvs, lambda p: torch.tensor([[1.0, 0.5, 0.25, 1, 0]]).expand(len(p), 5), size=256)
+    assert (color == (255, 128, 64)).all()  # One colour everywhere: charts, what is past them, and the mean behind.
+
+
+@pytest.mark.parametrize("name", ["chair", "thin", "rough torus"])
+@pytest.mark.parametrize("target", [10000, 1000])
+def test_decimation_keeps_a_solid(name, target):
+    vertices, triangles, note = decimate(*surface(name), target)
+    health = mesh_health(vertices, triangles)
+    assert health["closed"] and health["manifold"] and health["oriented"] and not health["degenerate"]
+    assert len(triangles) <= 1.05 * target or note
+    assert health["volume"] == pytest.approx(mesh_health(*surface(name))["volume"], rel=0.1)
+    assert unwrap(vertices, triangles, size=256).uvs.shape == (len(triangles), 3, 2)
