@@ -29,7 +29,7 @@ from core.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_m
 MAX_PROMPT = 512  # characters
 MAX_PROMPTS = 64  # in one request
 MAX_SEED = 2**63 - 1
-RESOLUTIONS = (32, 512)  # smallest and largest grid
+RESOLUTIONS = range(64, 257, 8)  # cells along an edge of the grid
 TEXTURE_SIZES = (64, 4096)  # smallest and largest image, pixels
 MIN_TRIANGLES = 16
 FEATURES = ["generate", "progress", "cancel", "triangles", "glb"]
@@ -225,7 +225,9 @@ def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
     if len(seeds) != len(settings["prompts"]):
         raise BadRequest(f"There are {len(settings['prompts'])} prompts and {len(seeds)} seeds.", "", "Send one seed for each prompt.")
     settings["seeds"] = [_integer(seed, "seed", 0, MAX_SEED) for seed in seeds]
-    settings["resolution"] = _integer(settings["resolution"], "resolution", *RESOLUTIONS)
+    settings["resolution"] = _integer(settings["resolution"], "resolution", RESOLUTIONS[0], RESOLUTIONS[-1])
+    if settings["resolution"] not in RESOLUTIONS:
+        raise BadRequest(f"The resolution {settings['resolution']} is no multiple of {RESOLUTIONS.step}.")
     settings["texture_size"] = _integer(settings["texture_size"], "texture size", *TEXTURE_SIZES)
     if settings["triangles"] is not None:
         settings["triangles"] = _integer(settings["triangles"], "number of triangles", MIN_TRIANGLES, 2**31 - 1)

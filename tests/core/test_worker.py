@@ -130,6 +130,7 @@ def test_a_lost_client_ends_it_without_a_word(fake_engine):
         ({"prompts": ["a"], "seeds": [-1]}, "seed"),
         ({"prompts": ["a"], "resolution": 1.5}, "resolution"),
         ({"prompts": ["a"], "resolution": 100_000}, "resolution"),
+        ({"prompts": ["a"], "resolution": 100}, "multiple of 8"),
         ({"prompts": ["a"], "texture_size": 0}, "texture size"),
         ({"prompts": ["a"], "triangles": 2}, "triangles"),
         ({"prompts": ["a"], "glb": "yes"}, "glb"),
