@@ -14,12 +14,14 @@ def sorted_half_edges(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     start = triangles.ravel().astype(np.int64)
     end = triangles[:, (1, 2, 0)].ravel().astype(np.int64)
-    # Key and index share one integer, because sorting plain integers is several times faster than argsort.
     vertex_bits = int(triangles.max(initial=0)).bit_length()
     index_bits = int(start.size).bit_length()
-    if 2 * vertex_bits + index_bits > 63:
-        raise ValueError("The mesh is too large: vertex and triangle numbers must fit in 63 bits.")
-    packed = (((np.minimum(start, end) << vertex_bits) | np.maximum(start, end)) << index_bits) | np.arange(start.size)
+    key = (np.minimum(start, end) << vertex_bits) | np.maximum(start, end)
+    if 2 * vertex_bits + index_bits > 63:  # Over a million triangles
+        order = np.argsort(key, kind="stable")
+        return key[order], order
+    # Key and index share one integer, because sorting plain integers is several times faster than argsort.
+    packed = (key << index_bits) | np.arange(start.size)
     packed.sort()
     return packed >> index_bits, packed & ((1 << index_bits) - 1)
 
