@@ -165,13 +165,12 @@ def vase(s: Style) -> Model:
         return _turned(p, floor, top, lambda t: radius(((floor + t * (top - floor)) / high).clamp(max=1)) - wall, 0.02)
 
     def body(p: P) -> Tensor:
-        return smooth_subtract(_turned(p, 0.0, high, radius, 0.011), hollow(p), wall * 0.45)
+        solid = _turned(p, 0.0, high, radius, 0.011)
+        return torch.where(s.second, solid, smooth_subtract(solid, hollow(p), wall * 0.45))  # no cavity stays under the flowers
 
     def green(p: P) -> Tensor:
-        t = (p.z / high).clamp(0, 1)
-        low, top = wall * 0.6, high + 0.012  # fills the vase, so that no cavity stays under the flowers
-        inside = extrude(length(p.x, p.y) - radius(t) + wall * 0.5, p.z - (low + top) / 2, (top - low) / 2)
-        return smooth_union(inside, ellipsoid(p.move(z=high + 0.055), 0.135, 0.135, 0.09), 0.02)
+        plug = cylinder(p.move(z=high - 0.002), lip - wall * 0.5, 0.014)
+        return smooth_union(plug, ellipsoid(p.move(z=high + 0.055), 0.135, 0.135, 0.09), 0.02)
 
     def heads(p: P) -> tuple[P, P]:
         return p.move(z=high + 0.05).around(4).rotate("y", 1.0).move(z=0.14), p.move(z=high + 0.165)

@@ -48,7 +48,7 @@ def table(s: Style) -> Model:
 
     def top(p: P) -> Tensor:
         plate = extrude(rectangle(p.x, p.y, half_x, half_y, corner), p.z - high + slab, slab, slab * 0.6)
-        return union(plate, box(p.move(z=high - 2 * slab - 0.04), half_x - 0.11, half_y - 0.11, 0.07, 0.02))
+        return union(plate, box(p.move(z=high - 2 * slab - 0.03), half_x - 0.11, half_y - 0.11, 0.08, 0.02))
 
     def legs(p: P) -> Tensor:
         return _legs(p, (half_x - 0.09, half_y - 0.09), (half_x - 0.13, half_y - 0.13, high - 1.8 * slab), foot, 0.066 * s.thick)
@@ -86,7 +86,7 @@ def sofa(s: Style) -> Model:
 
     def body(p: P) -> Tensor:
         arms = upright(p.mirror("y").move(y=half_y - arm), (-half_x, half_x), arm, arm_high, arm * 0.8)
-        base = upright(p, (-half_x + 0.05, half_x - 0.05), half_y - arm, seat - 0.10, 0.03)
+        base = upright(p, (-half_x + 0.05, half_x - 0.05), half_y - arm, seat + 0.035, 0.03)
         return union(arms, base, upright(p, (-half_x, -half_x + 2 * rest), half_y - arm * 0.6, back, rest * 0.75))
 
     def seats(p: P) -> Tensor:
@@ -132,7 +132,15 @@ def bookshelf(s: Style) -> Model:
         q = P(p.x + 0.015, p.y - (i - (slots - 1) / 2) * slot, p.z - 2 * t - row * pitch - tall + 0.01)
         return box(q, half_x - 0.05, slot / 2 + 0.002, tall + 0.01, 0.02)
 
-    parts = [Part(case), Part(lambda p: books(p, 0), "second"), Part(lambda p: books(p, 1), "leaf"), Part(lambda p: books(p, 2), "cream")]
+    def inside(p: P) -> Tensor:
+        """A block within every row of books, so that the distance is not near zero where books touch each other and the case."""
+        row = torch.floor((p.z - t) / pitch).clamp(0, rows - 1)
+        lowest = (pitch - 2 * t) * (grown - 0.13) - 0.025
+        q = P(p.x - (t - 0.085) / 2, p.y, p.z - t - row * pitch - (lowest + t) / 2)
+        return box(q, half_x - (t + 0.085) / 2, half_y - t, (lowest + t) / 2, 0.02)
+
+    rows_of_books = [Part(lambda p, i=i: books(p, i), paint) for i, paint in enumerate(("second", "leaf", "cream"))]
+    parts = [Part(case), Part(inside, "cream"), *rows_of_books]
     return Model(parts, (-half_x, -half_y, 0.0), (half_x, half_y, high))
 
 
