@@ -22,6 +22,7 @@ from core.surface.topology import half_edge_twins
 
 TURNS = 16  # Angles tried in a quarter turn for a chart's tightest box.
 CELLS = 96  # About as many packing cells on a side: finer packs closer and takes longer.
+LEEWAY = 1.1  # How many more cells than planned the packing may need before it starts again.
 SMALL = 8  # Charts of so few triangles try to join a neighbour.
 FOLD_ROUNDS = 2  # So often folds move to charts of their own; what then still folds is collapsed like a speck.
 SPECK = 6  # A fold that covers no more texels is not worth a chart: it takes its colour from one texel.
@@ -87,7 +88,10 @@ def _lay_out(
 
     Returns the side of the packing in cells as well: the next round's `guess`.
     """
-    side, face = np.nonzero((chart[neighbours] != chart) | (neighbours == np.arange(len(chart))))
+    border = (chart[neighbours] != chart) | (neighbours == np.arange(len(chart)))
+    bordered = np.zeros(count, bool)
+    bordered[chart[border.any(axis=0)]] = True
+    side, face = np.nonzero(border | ~bordered[chart])  # A closed chart, which only degenerate meshes have, is all border.
     order = np.argsort(chart[face], kind="stable")
     side, face = side[order], face[order]
     segment_chart = chart[face]
@@ -97,11 +101,12 @@ def _lay_out(
     segments = np.stack([_turn(end, turn[:, segment_chart]) for end in segments])
     low = np.minimum.reduceat(segments.min(axis=0), begin, axis=1)  # [2, C]
     segments -= low[:, segment_chart]
-    turned = np.stack([_turn(flat[:, corner], turn[:, chart]) for corner in range(3)], axis=1) - low[:, chart][:, None]
+    turn, low = turn.take(chart, axis=1), low.take(chart, axis=1)
+    turned = np.stack([_turn(flat[:, corner], turn) for corner in range(3)], axis=1) - low[:, None]
     cells, quarter, shift, used = _pack(turned, chart, segments, segment_chart, count, size, padding, guess)
-    uvs = np.empty((len(chart), 3, 2), np.float32)
-    for corner in range(3):
-        uvs[:, corner] = (_turn(turned[:, corner], quarter[:, chart] * cells) + shift[:, chart]).T
+    quarter, shift = (quarter * cells).take(chart, axis=1), shift.take(chart, axis=1)
+    uvs = np.stack([_turn(turned[:, corner], quarter) + shift for corner in range(3)])  # [3, 2, F]
+    uvs = np.ascontiguousarray(uvs.transpose(2, 0, 1))
     return np.clip(uvs, 0, 1, out=uvs), used
 
 
@@ -142,18 +147,22 @@ def _pack(
 ) -> tuple[np.float32, np.ndarray, np.ndarray, int]:
     """Scale from mesh units to the unit square, each chart's quarter turn (cosine, sine) [2, C], its shift [2, C] f32, cells."""
     u, v = turned[:, 1] - turned[:, 0], turned[:, 2] - turned[:, 0]
-    area = float(np.abs(u[0] * v[1] - u[1] * v[0]).sum()) / 2
+    area = max(float(np.abs(u[0] * v[1] - u[1] * v[0]).sum()) / 2, 1e-12)
     border = float(np.hypot(*(segments[1] - segments[0])).sum())
+    aim = min(CELLS, size // 2)
     # Charts fill about four fifths of the cells they touch; a border touches half a cell and half the padding more.
-    cell = math.sqrt(area / 0.85) / CELLS
+    cell = math.sqrt(area / 0.85) / aim
     for _ in range(3):
-        cell = math.sqrt((area + border * (0.5 * cell + 0.6 * (padding + 1) / size * cell * CELLS)) / 0.85) / CELLS
-    margin = (padding + 1) / 2 * CELLS * 1.1 / size
-    in_cells = np.float32(1 / cell)
-    masks = chart_masks(
-        turned * in_cells + np.float32(margin), chart, segments * in_cells + np.float32(margin), segment_chart, count, margin
-    )
-    side, places = pack_masks(masks, guess=guess, attempts=4 if guess is None else 2)
+        cell = math.sqrt((area + border * cell * (0.5 + 0.6 * (padding + 1) / size * aim)) / 0.85) / aim
+    margin = (padding + 1) / 2 * aim * LEEWAY / size
+    for _ in range(3):
+        in_cells = np.float32(1 / cell)
+        shifted = (part * in_cells + np.float32(margin) for part in (turned, segments))
+        masks = chart_masks(*shifted, chart, segment_chart, count, margin)
+        side, places = pack_masks(masks, guess=guess, attempts=4 if guess is None else 2)
+        if side <= aim * LEEWAY:
+            break
+        cell, guess = cell * side / aim, None  # Cells would be smaller than planned, and so the padding.
     quarter = np.array([((1, 0), (0, 1), (-1, 0), (0, -1))[q] for _, _, q in places], np.float32).T
     # After a turn the mask's lower left corner is another of its corners.
     rows, columns = np.array([mask.shape for mask in masks]).T

@@ -16,7 +16,7 @@ Runs = list[tuple[int, int, int]]  # (row, first column, column after the last)
 
 
 def chart_masks(
-    corners: np.ndarray, chart: np.ndarray, segments: np.ndarray, segment_chart: np.ndarray, charts: int, margin: float
+    corners: np.ndarray, segments: np.ndarray, chart: np.ndarray, segment_chart: np.ndarray, charts: int, margin: float
 ) -> list[np.ndarray]:
     """The cells each chart touches or comes nearer to than `margin`: a [rows, columns] bool mask each.
 
@@ -30,8 +30,8 @@ def chart_masks(
     width, base = int(columns.max()), np.concatenate(([0], np.cumsum(rows)))
     grid = np.zeros((int(base[-1]), width), bool)  # All charts, one above the other
     # A cell inside a chart has its centre in a triangle, and so that triangle's middle in it if the triangle is small.
-    middle = corners.mean(axis=1).astype(np.int64)
-    grid.ravel()[(base[chart] + middle[1]) * width + middle[0]] = True
+    x, y = np.maximum(corners.mean(axis=1).astype(np.int64), 0)  # A fold may hang over its chart's border.
+    grid[base[chart] + np.minimum(y, rows[chart] - 1), np.minimum(x, columns[chart] - 1)] = True
     large = np.flatnonzero((corners.max(axis=1) - corners.min(axis=1)).max(axis=0) > 0.75)
     stacked = corners[:, :, large].transpose(2, 1, 0).copy()
     stacked[:, :, 1] += base[chart[large]][:, None].astype(np.float32)

@@ -189,6 +189,17 @@ def _assert_charts_apart(atlas: Atlas, padding: int) -> None:
         assert not ((image >= 0) & (shifted >= 0) & (image != shifted)).any()
 
 
+def test_atlas_of_odd_meshes():
+    """One triangle, an open sheet, a flat double sheet and a triangle without area all get UVs."""
+    corners = np.array([(0, 0, 0), (0.4, 0, 0), (0, 0.3, 0), (0.4, 0.3, 0)], np.float32)
+    for triangles in ([(0, 1, 2)], [(0, 1, 2), (1, 3, 2)], [(0, 1, 2), (0, 2, 1)], [(0, 1, 1)]):
+        atlas = unwrap(corners, np.array(triangles, np.int32), size=64)
+        assert np.isfinite(atlas.uvs).all() and atlas.uvs.min() >= 0 and atlas.uvs.max() <= 1
+        assert len(np.unique(atlas.texel)) == len(atlas.texel)
+    with pytest.raises(ValueError, match="at least one triangle"):
+        unwrap(corners, np.empty((0, 3), np.int32), size=64)
+
+
 def test_atlas_density_is_even():
     vertices, triangles = surface("chair")
     atlas = unwrap(vertices, triangles)
