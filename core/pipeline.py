@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From prompts to textured meshes: the whole way of the data, in the order it is walked."""
+
 import contextlib
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,11 @@ from core.errors import BadRequest, Cancelled, EngineError
 from core.mesh import TexturedMesh, encode_image
 from core.networks.generator import Fields, Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
+from core.style import style_of
 from core.surface.atlas import unwrap
 from core.surface.bake import bake
 from core.surface.decimate import decimate
 from core.surface.extract import EmptySurfaceError, ExtractionCancelled, extract_surface
-from core.style import style_of
 from core.text import TextEncoder
 
 MAX_PROMPT = 512  # characters
@@ -71,7 +72,7 @@ class Latte3DPipeline:
             with watch.stage("text"):
                 tokens, mask = self.text(prompts)
             with watch.stage("networks"):
-                z = torch.stack([style_of(seed) for seed in seeds]).to(self.device)
+                z = style_of(seeds).to(self.device)
                 fields = self.generator(tokens, mask, z, None if clouds is None else clouds.to(self.device))
                 self._wait()
             return [
@@ -82,13 +83,11 @@ class Latte3DPipeline:
     def _textured_mesh(
         self, fields: Fields, prompt: str, seed: int, resolution: int, texture_size: int, triangles: int | None, watch: "_Watch"
     ) -> TexturedMesh:
-        g, notes = self.generator, {}
+        notes, distance, appearance = {}, self.generator.sdf.of(fields), self.generator.texture.of(fields)
 
         def sdf(points: Tensor) -> Tensor:
-            return g.sdf(fields.geometry, fields.condition, points[None])[0]
-
-        def appearance(points: Tensor) -> Tensor:
-            return g.texture(fields.texture, fields.condition, points[None])[0]
+            with watch.part_of("extract", "decode"):
+                return distance(points)
 
         with watch.stage("extract"):
             vertices, faces = extract_surface(sdf, resolution=resolution, device=self.device, cancelled=watch.cancelled)
@@ -103,7 +102,9 @@ class Latte3DPipeline:
             )
         with watch.stage("encode"):
             images = encode_image(base_color), encode_image(metallic_roughness)
-        return TexturedMesh(vertices, faces, atlas.uvs, *images, float(fields.height_m[0]), prompt, seed, self.model_id, watch.timings_ms, notes)
+        return TexturedMesh(
+            vertices, faces, atlas.uvs, *images, float(fields.height_m[0]), prompt, seed, self.model_id, watch.timings_ms, notes
+        )
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
@@ -161,7 +162,19 @@ class _Watch:
             self.progress(name, self.done, self.total)
         begun = time.perf_counter()
         yield
-        self.timings_ms[name] = (time.perf_counter() - begun) * 1000
+        self._add(name, begun)
+
+    @contextlib.contextmanager
+    def part_of(self, stage: str, name: str) -> Iterator[None]:
+        """Time a part of a stage as a stage of its own."""
+        begun = time.perf_counter()
+        yield
+        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) - self._add(name, begun)
+
+    def _add(self, name: str, begun: float) -> float:
+        ms = (time.perf_counter() - begun) * 1000
+        self.timings_ms[name] = self.timings_ms.get(name, 0.0) + ms
+        return ms
 
 
 @contextlib.contextmanager
@@ -172,6 +185,10 @@ def _plain_errors() -> Iterator[None]:
     except ExtractionCancelled as error:
         raise Cancelled from error
     except EmptySurfaceError as error:
-        raise EngineError("internal", "The model made nothing for this prompt.", "Its surface is empty.", "Try another seed or wording.") from error
+        raise EngineError(
+            "internal", "The model made nothing for this prompt.", "Its surface is empty.", "Try another seed or wording."
+        ) from error
     except torch.OutOfMemoryError as error:
-        raise EngineError("out_of_memory", "The device has too little memory.", "", "Choose a lower resolution, or make fewer at once.") from error
+        raise EngineError(
+            "out_of_memory", "The device has too little memory.", "", "Choose a lower resolution, or make fewer at once."
+        ) from error

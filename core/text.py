@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prompts to token embeddings, by any text model of the transformers library; the default travels as a Python package."""
+
 import hashlib
 import importlib.util
 from collections import OrderedDict
@@ -38,7 +39,9 @@ class TextEncoder:
             self._tokenizer = AutoTokenizer.from_pretrained(folder)
             self._model = (CLIPTextModel if clip else AutoModel).from_pretrained(folder, dtype=torch.float32)
         except (OSError, ValueError) as error:
-            raise MissingWeights(f"The text encoder {name!r} cannot be loaded.", f"{error}", "Install it, or name a folder that holds it.") from error
+            raise MissingWeights(
+                f"The text encoder {name!r} cannot be loaded.", f"{error}", "Install it, or name a folder that holds it."
+            ) from error
         self._model.to(self.device).eval().requires_grad_(False)
         self.width: int = self._model.config.hidden_size
         self._cache: OrderedDict[str, Tensor] = OrderedDict()
@@ -73,7 +76,9 @@ class TextEncoder:
 def _embedded_folder(verify: bool) -> Path:
     spec = importlib.util.find_spec(EMBEDDED)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingWeights("The text encoder is not installed.", f"The package {EMBEDDED.replace('_', '-')} is missing.", "Set the engine up again.")
+        raise MissingWeights(
+            "The text encoder is not installed.", f"The package {EMBEDDED.replace('_', '-')} is missing.", "Set the engine up again."
+        )
     folder = Path(next(iter(spec.submodule_search_locations))) / "model"
     weights = folder / "model.safetensors"
     if not weights.is_file():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m core evaluate MODEL`: measure finished textured meshes against the exact objects of their prompts, with the same style."""
+
 import argparse
 import json
 import sys
@@ -60,7 +61,7 @@ def read_prompts(path: Path) -> list[Prompt]:
 def measured(pipeline: Latte3DPipeline, prompt: Prompt, number: int, resolution: int, texture_size: int, total: int) -> dict:
     """All figures of one prompt; an object that came out empty counts with the worst ones."""
     begun = time.perf_counter()
-    z = style_of(prompt.seed)[None]
+    z = style_of([prompt.seed])
     exact, rng = ExactObjects([prompt.description], z), torch.Generator().manual_seed(number)
     row = {"prompt": prompt.text, "seed": prompt.seed, "kind": prompt.description.kind}
     try:
@@ -72,8 +73,8 @@ def measured(pipeline: Latte3DPipeline, prompt: Prompt, number: int, resolution:
     row |= {"iou": metrics.volume_iou(mesh, exact, rng), "kind_found": metrics.kind_found(mesh, prompt.description, z, rng)}
     row |= metrics.surface_measures(mesh, exact, rng) | metrics.health(mesh, exact, resolution)
     row["height_error"] = abs(mesh.height_m / float(exact.height_m[0]) - 1)
-    print(f"{number + 1}/{total} iou {row['iou']:.3f} colour {row['base_color_error']:.3f} {time.perf_counter() - begun:.1f} s  {prompt.text}",
-          file=sys.stderr)  # fmt: skip
+    figures = f"iou {row['iou']:.3f} colour {row['base_color_error']:.3f} {time.perf_counter() - begun:.1f} s"
+    print(f"{number + 1}/{total} {figures}  {prompt.text}", file=sys.stderr)
     return row
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures between one finished textured mesh and one exact object, both in the model's frame."""
+
 import io
 from dataclasses import replace
 

@@ -65,7 +65,7 @@ def draw_sheet(prompts: Sequence, size: int = 160, columns: int = 8):
 
     from core.library.objects import ExactObjects
     from core.library.preview import render
-    from core.library.prompts import style_of
+    from core.style import style_of
 
     columns = min(columns, len(prompts))
     height = size + CAPTION_ROWS * CAPTION_HEIGHT + 6

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a kind of object is: a modelling function in metres, and what prompts may say about it."""
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

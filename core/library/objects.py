@@ -3,6 +3,7 @@
 
 A batch may mix kinds; objects of one kind are evaluated together. Frame: z up, front +x, the object's largest side spans 0.96, centred.
 """
+
 from dataclasses import dataclass
 
 import torch
@@ -12,11 +13,17 @@ from core.library.kind import Kind, Model, Style
 from core.library.kinds import KINDS
 from core.library.palette import COLORS, FIXED, MATERIALS, pattern_mask
 from core.library.shapes import P
+from core.style import STYLE_SIZE
 
 SPAN = 0.96  # largest side of every object in the model's frame
-STYLE_SIZE = 8
-PROPORTIONS = {"tall": (1.35, 1.0, 1.0), "short": (0.72, 1.0, 1.0), "wide": (1.0, 1.35, 1.0), "narrow": (1.0, 0.72, 1.0),
-               "chunky": (1.0, 1.08, 1.35), "thin": (1.0, 1.0, 0.72)}  # fmt: skip   factors of height, width, thickness
+PROPORTIONS = {
+    "tall": (1.35, 1.0, 1.0),
+    "short": (0.72, 1.0, 1.0),
+    "wide": (1.0, 1.35, 1.0),
+    "narrow": (1.0, 0.72, 1.0),
+    "chunky": (1.0, 1.08, 1.35),
+    "thin": (1.0, 1.0, 0.72),
+}  # fmt: skip   factors of height, width, thickness
 SIZES = {"tiny": 0.4, "small": 0.7, "large": 1.4, "huge": 2.2}
 
 
@@ -89,7 +96,13 @@ class ExactObjects:
         for _ in range(rounds):
             d, normal = self.sdf_and_normal(points)
             points = points - d.clamp(-0.1, 0.1)[..., None] * normal
-        return points, self.sdf_and_normal(points)[1]
+        d, normal = self.sdf_and_normal(points)
+        # Points between two parts that overlap inside the object go nowhere: those that arrived take their places.
+        arrived = d.abs() < 2e-3
+        order = (~arrived).to(torch.int8).argsort(dim=1, stable=True)
+        rank = torch.arange(count, device=device) % arrived.sum(1, keepdim=True).clamp(min=1)
+        chosen = torch.where(arrived, torch.arange(count, device=device), order.gather(1, rank))[..., None].expand(-1, -1, 3)
+        return points.gather(1, chosen), normal.gather(1, chosen)
 
 
 class _Group:

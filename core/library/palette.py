@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Colours (sRGB-encoded, 0..1), materials and patterns that a prompt can name."""
+
 from dataclasses import dataclass
 
 import torch
@@ -56,6 +57,7 @@ def pattern_mask(name: str, x: Tensor, y: Tensor, z: Tensor, scale: Tensor) -> T
 
     scale: [B, 1], about 1: larger is coarser.
     """
+
     def wave(t: Tensor, period: float) -> Tensor:  # 1 for half the period, 0 for the other half
         return _step(torch.sin(2 * torch.pi * t / (period * scale)), 0.15)
 

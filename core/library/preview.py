@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pictures of exact objects by sphere tracing: contact sheets for the eye, and reference renders."""
+
 import math
 
 import torch
@@ -8,7 +9,9 @@ from torch import Tensor
 from core.library.objects import ExactObjects
 
 
-def camera_rays(size: int, azimuth: float = 35.0, elevation: float = 20.0, fov: float = 30.0, distance: float = 2.35) -> tuple[Tensor, Tensor]:
+def camera_rays(
+    size: int, azimuth: float = 35.0, elevation: float = 20.0, fov: float = 30.0, distance: float = 2.35
+) -> tuple[Tensor, Tensor]:
     """Origin [3] and unit directions [size, size, 3] (top row first) of a camera that looks at the origin; degrees, z up, 0° on +x."""
     a, e = math.radians(azimuth), math.radians(elevation)
     backward = torch.tensor((math.cos(e) * math.cos(a), math.cos(e) * math.sin(a), math.sin(e)))

@@ -17,15 +17,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from torch import Tensor
 
 from core.errors import BadRequest, EngineError
 from core.library.grammar import check, sample_description, split_of, word
 from core.library.kinds import KINDS
-from core.library.objects import SPAN, STYLE_SIZE, Description
+from core.library.objects import SPAN, Description
 
 FORMAT = 1
 FRAME = {"up": "+z", "front": "+x", "handedness": "right", "span": SPAN, "height_unit": "metre"}
@@ -34,12 +32,6 @@ MAX_SEED = 2**63 - 1
 _FIELDS = tuple(f.name for f in fields(Description))
 _KEYS = {"prompt", "split", "seed", "description", "shape"}
 _TRIES = 2000  # draws without a new prompt before giving up
-
-
-def style_of(seeds: Sequence[int]) -> Tensor:
-    """The style vectors z of seeds, [B, 8]: standard normal numbers, and zeros (the typical object) for seed 0."""
-    rows = [torch.randn(STYLE_SIZE, generator=torch.Generator().manual_seed(s)) if s else torch.zeros(STYLE_SIZE) for s in seeds]
-    return torch.stack(rows) if rows else torch.zeros(0, STYLE_SIZE)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the batch), and returns distances [B, N]: negative inside, in the units of the p
 The formulas are the well-known ones collected by Inigo Quilez ("distance functions"); those that are no exact distance (ellipsoids, tapers,
 smooth unions) are only right in sign, `core.library.objects` divides by the gradient so that the result is a distance near the surface.
 """
+
 import math
 from typing import NamedTuple
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """LATTE3D's generator: a shared encoder, the geometry network G, the texture network T and their fields (Xie et al. 2024, Fig. 4).
 
-    tokens, z ─ Condition ────────┐
-    cloud ─ PointNet ─ Encoder ───┼─ G: Decoder ─ planes ─ GeometryField: SDF, and the height in metres
-                                  └─ T: Decoder ─ planes ─ TextureField: base colour, roughness, metallic
+tokens, z ─ Condition ────────┐
+cloud ─ PointNet ─ Encoder ───┼─ G: Decoder ─ planes ─ GeometryField: SDF, and the height in metres
+                              └─ T: Decoder ─ planes ─ TextureField: base colour, roughness, metallic
 """
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,9 +15,10 @@ from torch import Tensor, nn
 
 from core.networks.pointnet import PointNet, fibonacci_sphere
 from core.networks.presets import GeneratorConfig
-from core.networks.triplane import Block, Down, Up, sample_planes
+from core.networks.triplane import Block, Down, PlaneReader, Up, sample_planes
 
 SPHERE_RADIUS = 0.35  # an untrained G is this sphere
+CACHED_POINTS = 1 << 15
 
 
 @dataclass
@@ -52,17 +55,14 @@ class Generator(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None) -> Fields:
         """tokens: [B, L, text width], mask: [B, L], z: [B, 8], cloud: points and normals [B, N, 6] or None for the dummy sphere."""
         condition, queries = self.condition(tokens, mask, z)
-        if cloud is None:  # one sphere serves the whole batch
-            planes = self.pointnet(self.dummy[None]).expand(len(z), -1, -1, -1, -1)
-        else:
-            planes = self.pointnet(cloud)
+        planes = self.pointnet(self.dummy[None] if cloud is None else cloud).expand(len(z), -1, -1, -1, -1)
         levels = self.encoder(planes, condition, queries)
         height = self.height(torch.cat((condition, levels[-1].mean((1, 3, 4))), 1))[:, 0].exp()
         return Fields(self.G(levels, condition, queries), self.T(levels, condition, queries), condition, height)
 
 
 class Condition(nn.Module):
-    """Text and style as a few tokens to attend to and one vector to scale and shift by (a resampler as in Alayrac et al. 2022, Flamingo)."""
+    """Text and style as a few tokens to attend to and one vector to scale and shift by (a resampler: Alayrac et al. 2022, Flamingo)."""
 
     def __init__(self, config: GeneratorConfig, layers: int = 2):
         super().__init__()
@@ -71,7 +71,9 @@ class Condition(nn.Module):
         self.style = nn.Linear(config.style_size, width)
         self.queries = nn.Parameter(torch.randn(config.queries, width) * 0.5)
         self.layers = nn.ModuleList(
-            nn.TransformerDecoderLayer(width, max(1, width // 32), 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
+            nn.TransformerDecoderLayer(
+                width, max(1, width // 32), 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            )
             for _ in range(layers)
         )
         self.vector = nn.Sequential(
@@ -122,7 +124,9 @@ class Decoder(nn.Module):
             self.ups.append(Up(config.channels[level + 1], width, config.condition))
             skip = width if level >= config.input_level else 0
             self.blocks.append(
-                nn.ModuleList(Block(width + (skip if n == 0 else 0), width, config.condition, attends) for n in range(config.decoder_blocks[level]))
+                nn.ModuleList(
+                    Block(width + (skip if n == 0 else 0), width, config.condition, attends) for n in range(config.decoder_blocks[level])
+                )
             )
         self.out = nn.Conv2d(config.channels[0], config.plane_channels, 1)
 
@@ -153,6 +157,20 @@ class ConditionedMLP(nn.Module):
         h = F.silu(self.first(features) * (1 + s1) + b1)
         return self.last(F.silu(self.second(h) * (1 + s2) + b2))
 
+    def bound(self, condition: Tensor) -> Callable[[Tensor], Tensor]:
+        """The same function of features [N, C] alone, for one object: its scales and shifts [1, D] folded into the weights."""
+        s1, b1, s2, b2 = self.film(condition)[0].chunk(4)
+        layers = [
+            (layer.weight * (1 + s)[:, None], layer.bias * (1 + s) + b) for layer, s, b in ((self.first, s1, b1), (self.second, s2, b2))
+        ]
+
+        def mlp(features: Tensor) -> Tensor:
+            for weight, bias in layers:
+                features = F.silu(F.linear(features, weight, bias), inplace=True)
+            return self.last(features)
+
+        return mlp
+
 
 class GeometryField(nn.Module):
     """Signed distance: MLP of the planes' features plus that of a sphere."""
@@ -165,8 +183,16 @@ class GeometryField(nn.Module):
 
     def forward(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
         """points: [B, N, 3] -> [B, N], negative inside"""
-        offset = self.mlp(sample_planes(planes, points), condition)[..., 0]
-        return points.norm(dim=-1) - SPHERE_RADIUS + offset.float() * 0.25
+        return self._distance(points, self.mlp(sample_planes(planes, points), condition))
+
+    def of(self, fields: Fields) -> Callable[[Tensor], Tensor]:
+        """One object's distance as a function of points [N, 3], made for many of them; without gradients."""
+        read, mlp = PlaneReader(fields.geometry), self.mlp.bound(fields.condition)
+        return _in_pieces(lambda points: self._distance(points, mlp(read(points))))
+
+    @staticmethod
+    def _distance(points: Tensor, out: Tensor) -> Tensor:
+        return points.norm(dim=-1) - SPHERE_RADIUS + out[..., 0].float() * 0.25
 
 
 class TextureField(nn.Module):
@@ -179,3 +205,13 @@ class TextureField(nn.Module):
     def forward(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
         """points: [B, N, 3] -> [B, N, 5]"""
         return torch.sigmoid(self.mlp(sample_planes(planes, points), condition).float())
+
+    def of(self, fields: Fields) -> Callable[[Tensor], Tensor]:
+        """One object's look as a function of points [N, 3] -> [N, 5], made for many of them; without gradients."""
+        read, mlp = PlaneReader(fields.texture), self.mlp.bound(fields.condition)
+        return _in_pieces(lambda points: torch.sigmoid(mlp(read(points)).float()))
+
+
+def _in_pieces(field: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """On a CPU, evaluate so many points at a time that the layers between stay in its cache."""
+    return lambda points: torch.cat([field(part) for part in points.split(CACHED_POINTS)]) if points.device.type == "cpu" else field(points)

@@ -3,6 +3,7 @@
 
 The local pooling is Convolutional Occupancy Networks' (Peng et al. 2020).
 """
+
 import torch
 from torch import Tensor, nn
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sizes of the generator, by name."""
+
 from dataclasses import dataclass
 
 
@@ -32,12 +33,15 @@ class GeneratorConfig:
 
 PRESETS: dict[str, GeneratorConfig] = {
     # tests: under a million parameters, a step in a tenth of a second
-    "tiny": GeneratorConfig(resolution=32, channels=(16, 32, 48), encoder_blocks=(0, 0, 1), decoder_blocks=(0, 0, 0), input_level=1, attention_below=8, plane_channels=16,
-                            point_hidden=16, points=512, condition=96, queries=4, decoder_hidden=32),
+    "tiny": GeneratorConfig(
+        resolution=32, channels=(16, 32, 48), encoder_blocks=(0, 0, 1), decoder_blocks=(0, 0, 0), attention_below=8, plane_channels=16,
+        point_hidden=16, points=512, condition=96, queries=4, decoder_hidden=32,
+    ),
     # what the project ships: trains on two CPU cores, answers in tenths of a second there
     "starter": GeneratorConfig(),
     # the paper's size as far as it is known: two networks of about 72 M parameters
-    "paper-scale": GeneratorConfig(resolution=128, channels=(64, 128, 256, 256, 512), encoder_blocks=(2, 2, 2, 2, 2),
-                                   decoder_blocks=(2, 2, 2, 2, 0), input_level=0, attention_below=32,
-                                   point_hidden=64, points=4096, condition=768, queries=16, decoder_hidden=64),
+    "paper-scale": GeneratorConfig(
+        resolution=128, channels=(64, 128, 256, 256, 512), encoder_blocks=(2, 2, 2, 2, 2), decoder_blocks=(2, 2, 2, 2, 0), input_level=0,
+        attention_below=32, point_hidden=64, points=4096, condition=768, queries=16,
+    ),
 }  # fmt: skip

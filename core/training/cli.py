@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m core train LIBRARY --out FOLDER`: train a model on a library; the same command resumes it."""
+
 import argparse
 from pathlib import Path
 

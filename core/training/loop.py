@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The training loop: settings, schedule, checkpoints that resume, and the shipped weights (an exponential moving average)."""
+
 import copy
 import json
 import math
@@ -28,7 +29,7 @@ from core.training.reconstruction import LossWeights, Reconstruction
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a run learns. The schedule spans `minutes` of training time (over all resumptions), or `steps` when given, which repeats exactly."""
+    """How a run learns. The schedule spans `minutes` of training time (all resumptions), or `steps` when given, which repeats exactly."""
 
     out: Path
     preset: str = "starter"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reconstruction of exact objects: what the generator is told at points in space (the paper's model initialisation, in 3D instead of images)."""
+"""Reconstruction of exact objects: the paper's model initialisation, with points in space instead of images."""
+
 from dataclasses import dataclass
 
 import torch

@@ -14,7 +14,8 @@ from core.errors import BadRequest, EngineError
 from core.library import Description, NoKind, PromptLibrary, UnknownWords, grammar, parse, sample_description, split_of, word
 from core.library.cli import main
 from core.library.kinds import KINDS
-from core.library.prompts import FRAME, read_cloud, style_of, write_cloud
+from core.library.prompts import FRAME, read_cloud, write_cloud
+from core.style import style_of
 
 ATTRIBUTES = (grammar.COLOR_WORDS, grammar.MATERIAL_ADJECTIVES, grammar.MATERIAL_NOUNS, grammar.PATTERN_ADJECTIVES, grammar.PATTERN_NOUNS,
               grammar.PROPORTION_WORDS, grammar.SIZE_WORDS)  # fmt: skip

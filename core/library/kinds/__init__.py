@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All kinds of the starter library, by name."""
+
 from core.library.kind import Kind
 from core.library.kinds import buildings, containers, furniture, plants, toys, vehicles
 
