@@ -129,7 +129,7 @@ def generate(options: argparse.Namespace, say) -> dict:
         if not options.no_picture:
             picture, begun = (out / name).with_suffix(".png"), time.perf_counter()
             with written(picture) as partial:
-                render.studio_shot([made], partial)
+                render.studio_shot([made], partial, size=options.picture_size)
             summary["png"] = str(picture)
             say(f"  photographed in {time.perf_counter() - begun:.1f} s")
         say(f"  {out / name}.blend  .glb" + ("" if options.no_picture else "  .png"))
@@ -157,6 +157,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument(
         "--engine", default="", metavar="PYTHON", help="the engine's Python (default: as in the preferences, else what Set Up made)"
     )
+    make.add_argument("--picture-size", type=int, default=640, help="pixels per side of the .png (default: 640)")
     make.add_argument("--no-picture", action="store_true", help="do not render the .png")
     make.add_argument("--json", action="store_true", help="print a last line for machines")
     return top

@@ -106,9 +106,11 @@ def new_setup(wheels: Path | None = None, *, plan: bool = False) -> Setup | None
 
 
 def start() -> None:
-    """Start the engine unless it runs. Raises EngineFault when it cannot."""
+    """Start the engine unless it runs as the preferences ask. Raises EngineFault when it cannot."""
     launch = preferences.launch()
     SESSION.stale, SESSION.autostart = False, True
+    if SESSION.engine.process and launch != SESSION.engine.launch:
+        SESSION.engine.stop()
     SESSION.engine.start(launch)
     wake()
     if SESSION.engine.state == client.FAILED:
@@ -261,7 +263,9 @@ def _step() -> float | None:
             SESSION.setup = None
     if SESSION.plan and not SESSION.plan.over:
         SESSION.plan.poll()
-    if SESSION.stale and not engine.jobs and look_up() and SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel):
+    if SESSION.stale and not engine.jobs:
+        look_up()
+    if engine.state == client.STOPPED and SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel):
         start()
     collect()
     _place_next()

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures inside bpy: the real zip, installed as an artist would, in a user folder of its own."""
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="latte3d-tests-")  # before bpy is imported
+
+import bpy  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def extension_zip(tmp_path_factory) -> Path:
+    """The extension, built and validated by Blender's own tool."""
+    sys.path.insert(0, str(ROOT))
+    import build
+
+    source, made = tmp_path_factory.mktemp("zip") / "source", tmp_path_factory.mktemp("dist") / "latte3d.zip"
+    build.stage(source)
+    tool, tags = build.blender_tools()
+    for command in (["build", "--source-dir", source, "--output-filepath", made], ["validate", made]):
+        subprocess.run([sys.executable, tool, *command, "--valid-tags", tags], check=True, capture_output=True)
+    return made
+
+
+@pytest.fixture(scope="session")
+def package(extension_zip) -> str:
+    """The name of the installed and enabled add-on's package."""
+    bpy.ops.extensions.package_install_files(filepath=str(extension_zip), repo="user_default", enable_on_install=True)
+    name = "bl_ext.user_default.latte3d"
+    assert name in bpy.context.preferences.addons
+    return name
+
+
+@pytest.fixture
+def addon(package, tmp_path):
+    """`addon("jobs")` imports a module of the installed add-on; an empty scene; the engine ends with the test."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    chosen = bpy.context.preferences.addons[package].preferences
+    chosen.model_folder, chosen.device = str(tmp_path), "cpu"
+    jobs = importlib.import_module(f"{package}.jobs")
+    jobs.SESSION.__init__()
+    yield lambda name: importlib.import_module(f"{package}.{name}")
+    jobs.shutdown()
+    chosen.engine_python = ""
+
+
+@pytest.fixture
+def fake_engine(tmp_path):
+    """`fake_engine("oom")`: the path of a program that stands in for the engine's Python (see tests/fake_engine.py)."""
+
+    def make(fault: str = "") -> str:
+        program = tmp_path / f"engine-{fault}"
+        script = f'#!/bin/sh\nshift 2\nexec "{sys.executable}" "{ROOT / "tests" / "fake_engine.py"}" --fail "{fault}" "$@"\n'
+        program.write_text(script)
+        program.chmod(0o755)
+        return str(program)
+
+    return make
+
+
+@pytest.fixture
+def engine_of(addon, package, fake_engine):
+    """`engine_of("crash")` points the preferences to an engine with that fault."""
+
+    def choose(fault: str = "") -> None:
+        bpy.context.preferences.addons[package].preferences.engine_python = fake_engine(fault)
+
+    return choose

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The installed add-on inside bpy: what it registers, builds, keeps and says when the engine fails."""
+
+import json
+import time
+
+import bpy
+import numpy as np
+import pytest
+from mathutils import Vector
+
+
+def generate(prompt: str = "a red cube", seed: int = 7) -> bpy.types.Object:
+    """Press Generate and return the object."""
+    bpy.context.scene.latte3d.prompt, bpy.context.scene.latte3d.seed = prompt, seed
+    assert bpy.ops.latte3d.generate() == {"FINISHED"}
+    return bpy.context.view_layer.objects.active
+
+
+def base_color(item: bpy.types.Object) -> bpy.types.Image:
+    return next(node.image for node in item.active_material.node_tree.nodes if node.label == "Base Color")
+
+
+def pixel(image: bpy.types.Image) -> list[int]:
+    return [round(255 * value) for value in image.pixels[:3]]
+
+
+def test_register_and_unregister_twice(package):
+    for _ in range(2):
+        bpy.ops.preferences.addon_disable(module=package)
+        assert not hasattr(bpy.types.Scene, "latte3d") and not hasattr(bpy.types, "LATTE3D_PT_main")
+        bpy.ops.preferences.addon_enable(module=package)
+        assert hasattr(bpy.types.Scene, "latte3d") and hasattr(bpy.types, "LATTE3D_PT_main")
+
+
+def test_object_from_prompt(addon, engine_of):
+    engine_of()
+    bpy.context.scene.cursor.location = (1.0, 2.0, 0.5)
+    item = generate()
+    assert item.name == "a red cube 7" and item.select_get() and item.users_collection[0].name == "Generated"
+    assert (item["latte3d_prompt"], item["latte3d_seed"], item["latte3d_model"]) == ("a red cube", 7, "fake")
+    assert item["latte3d_version"] == addon("meshes").version() != "0"
+    assert json.loads(item["latte3d_settings"])["texture_size"] == 1024
+    assert {"networks", "wire", "insert"} <= json.loads(item["latte3d_timings_ms"]).keys()
+    # 0.8 m high as the model says, the centre of its base at the cursor, transforms applied
+    assert item.location == Vector((1.0, 2.0, 0.5)) and item.scale == Vector((1, 1, 1)) and item.rotation_mode == "XYZ"
+    np.testing.assert_allclose(np.array(item.bound_box).min(0), [-0.25, -0.25, 0], atol=1e-6)
+    assert item.dimensions.z == pytest.approx(0.8)
+    assert len(item.data.uv_layers) == 1 and not item.data.validate()
+    assert all(polygon.use_smooth for polygon in item.data.polygons)
+
+
+def test_front_faces_minus_y(addon):
+    """The engine's front, +X, is Blender's -Y; its left, +Y, is Blender's +X."""
+    turned = addon("meshes").to_blender(np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], np.float32), 2.0)
+    np.testing.assert_allclose(turned, [[0, -1, 1], [0, 1, 1], [1, 0, 1], [-1, 0, 1], [0, 0, 2], [0, 0, 0]], atol=1e-6)
+
+
+def test_material(addon, engine_of):
+    engine_of()
+    tree = generate().active_material.node_tree
+    shader = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+    source = {name: shader.inputs[name].links[0].from_socket for name in ("Base Color", "Roughness", "Metallic")}
+    assert source["Base Color"].node.image.colorspace_settings.name == "sRGB"
+    assert (source["Roughness"].name, source["Metallic"].name) == ("Green", "Blue")
+    numbers = source["Roughness"].node.inputs["Color"].links[0].from_node.image
+    assert numbers.colorspace_settings.name == "Non-Color" and numbers.packed_file
+
+
+def test_texture_survives_saving(addon, engine_of, tmp_path):
+    engine_of()
+    generate()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    image = base_color(bpy.data.objects["a red cube 7"])
+    assert pixel(image) == [200, 40, 30] and image.packed_file
+
+
+def test_place_again(addon, engine_of):
+    """The result can be placed again with another height, and stand on what is below."""
+    engine_of()
+    generate()
+    bpy.ops.mesh.primitive_plane_add(size=10, location=(5, 5, 1))
+    job = addon("jobs").SESSION.last["job"]
+    bpy.ops.latte3d.place_result(job=job, height=2.0, location=(5, 5, 3), drop=True)
+    item = bpy.context.view_layer.objects.active
+    assert item.dimensions.z == pytest.approx(2.0) and item.location.z == pytest.approx(1.0)
+    with pytest.raises(RuntimeError, match="no longer kept"):
+        bpy.ops.latte3d.place_result(job=job + 1000)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [("oom", "memory"), ("crash", "stopped unexpectedly.*status 9"), ("load", "There is no model.*Choose a model folder")],
+)
+def test_faults(addon, engine_of, fault, says):
+    """Each fault is one clear sentence; nothing is left behind, and the next engine works."""
+    engine_of(fault)
+    with pytest.raises(RuntimeError, match=f"(?s){says}"):
+        generate()
+    assert not bpy.data.objects and not bpy.data.meshes and not bpy.data.images
+    engine_of()
+    assert generate().dimensions.z == pytest.approx(0.8)
+
+
+def test_text_before_the_handshake(addon, engine_of):
+    engine_of("garbage")
+    generate()
+    assert addon("jobs").SESSION.engine.text.startswith("Welcome to this machine!")
+
+
+def test_not_an_engine(addon, package, tmp_path):
+    program = tmp_path / "talker"
+    program.write_text("#!/bin/sh\necho 'No module named core'\nexit 3\n")
+    program.chmod(0o755)
+    bpy.context.preferences.addons[package].preferences.engine_python = str(program)
+    with pytest.raises(RuntimeError, match="does not start.*status 3.*No module named core"):
+        generate()
+
+
+def test_killed_engine_restarts(addon, engine_of):
+    engine_of()
+    generate()
+    process = addon("jobs").SESSION.engine.process.popen
+    process.kill()
+    process.wait()
+    time.sleep(0.2)
+    assert generate(seed=8).name == "a red cube 8"
+
+
+def test_cancel_ends_a_deaf_engine(addon, engine_of, monkeypatch):
+    """An engine that does not answer the cancel message is ended; a later click starts another."""
+    engine, client = addon("jobs").SESSION.engine, addon("engine")
+    monkeypatch.setattr(client, "CANCEL_PATIENCE_S", 0.2)
+    engine_of("hang")
+    job = addon("jobs").submit(bpy.context, "a cube", 0)
+    while job.state == "queued":
+        engine.poll(wait_s=0.1)
+    process = engine.process.popen
+    engine.cancel(job)
+    end = time.monotonic() + 10
+    while not job.over and time.monotonic() < end:
+        engine.poll(wait_s=0.1)
+    assert job.state == "cancelled" and engine.state == client.STOPPED and process.poll() is not None
+
+
+def test_unregister_ends_the_engine(addon, engine_of, package):
+    engine_of()
+    generate()
+    process = addon("jobs").SESSION.engine.process.popen
+    bpy.ops.preferences.addon_disable(module=package)
+    assert process.wait(5) is not None
+    bpy.ops.preferences.addon_enable(module=package)
+
+
+@pytest.mark.parametrize(("prompt", "says"), [("  ", "poll"), ("x" * 513, "too long")])
+def test_bad_prompts(addon, engine_of, prompt, says):
+    engine_of()
+    with pytest.raises(RuntimeError, match=says):
+        generate(prompt)
+
+
+def test_not_set_up(addon):
+    with pytest.raises(RuntimeError, match="not set up"):
+        generate()
