@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Signed distance field -> closed triangle mesh: coarse-to-fine evaluation, then marching cubes."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -89,27 +90,23 @@ def _refine(sdf: SignedDistance, coarse: torch.Tensor, slope: float, batch: int,
     """
     size = 2 * coarse.shape[0] - 1
     cell = 2 * HALF_EXTENT / (size - 1)
-    values, bound = coarse, coarse.abs()
-    for axis in range(3):
-        values = _between(values, axis, lambda a, b: (a + b) * 0.5)
-        bound = _between(bound, axis, torch.maximum)
-    odd = (torch.arange(size, device=coarse.device) % 2).to(coarse.dtype)
-    steps = odd.view(-1, 1, 1) + odd.view(1, -1, 1) + odd.view(1, 1, -1)
-    near = (bound <= slope * cell * (math.sqrt(3) + steps.sqrt())) & (steps > 0)
-    values = values.reshape(-1)
-    _evaluate(sdf, values, near.view(-1).nonzero().view(-1), size, batch, cancelled)
-    return values.view(size, size, size)
-
-
-def _between(grid: torch.Tensor, axis: int, join: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """Insert along `axis`, between each two neighbours, what `join` makes of them."""
-    count = grid.shape[axis]
-    shape = list(grid.shape)
-    shape[axis] = 2 * count - 1
-    out = grid.new_empty(shape)
-    out[(slice(None),) * axis + (slice(0, None, 2),)] = grid
-    out[(slice(None),) * axis + (slice(1, None, 2),)] = join(grid.narrow(axis, 0, count - 1), grid.narrow(axis, 1, count - 1))
-    return out
+    values = coarse.new_empty((size, size, size))
+    values[::2, ::2, ::2] = coarse
+    distance = coarse.abs()
+    wanted = []
+    for odd in itertools.product((0, 1), repeat=3):  # On an edge, a face or in the middle of a coarse cell
+        if not any(odd):
+            continue
+        mean, bound = coarse, distance
+        for axis in (axis for axis in range(3) if odd[axis]):
+            count = mean.shape[axis] - 1
+            mean = torch.lerp(mean.narrow(axis, 0, count), mean.narrow(axis, 1, count), 0.5)
+            bound = torch.maximum(bound.narrow(axis, 0, count), bound.narrow(axis, 1, count))
+        values[odd[0] :: 2, odd[1] :: 2, odd[2] :: 2] = mean
+        x, y, z = (bound <= slope * cell * (math.sqrt(3) + math.sqrt(sum(odd)))).nonzero(as_tuple=True)
+        wanted.append(((2 * x + odd[0]) * size + 2 * y + odd[1]) * size + 2 * z + odd[2])
+    _evaluate(sdf, values.view(-1), torch.cat(wanted), size, batch, cancelled)
+    return values
 
 
 def _evaluate(
