@@ -295,7 +295,7 @@ def run_pip(command: list[str], log: Path, report: Report) -> None:
                     continue
                 file.write(line)
                 lines.append(line.strip())
-                if found := re.match(r"\s*(?:Downloading|Processing|Using cached) (\S+)|(Installing) collected packages", line):
+                if found := re.match(r"\s*(?:Collecting|Downloading|Processing|Using cached) (\S+)|(Installing) collected packages", line):
                     doing = "Unpacking the packages" if found[2] else found[1].rsplit("/", 1)[-1]
                     report({"event": "progress", "done": 0, "total": 0, "text": doing})
             if process.wait():

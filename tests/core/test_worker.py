@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker as a process: handshake, answers, cancel, and each way in which things go wrong."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -169,3 +170,44 @@ def test_the_real_worker_names_missing_weights_and_unknown_devices(start_engine,
         rpc, _ = engine.receive()
         assert rpc["error"]["data"]["kind"] == kind, rpc
         assert engine.end()[0] == 1
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    """An untrained model of the smallest preset: it makes a blob."""
+    import torch
+
+    from core.networks.generator import Generator
+    from core.networks.presets import PRESETS
+    from core.networks.storage import ModelCard, save_generator
+
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_generator(Generator(PRESETS["tiny"]), ModelCard("tiny", ("blob",)), folder)
+    return folder
+
+
+def test_the_real_engine_end_to_end(start_engine, tiny_model):
+    engine = start_engine([sys.executable, "-m", "core.worker", "--model", str(tiny_model), "--device", "cpu"])
+    rpc, _ = engine.receive()
+    assert rpc["params"]["models"] == [{"id": "tiny", "kinds": ["blob"]}] and rpc["params"]["device"] == "cpu"
+    engine.generate(1, ("a red chair", "🪑 of wood"), seeds=[0, 1], resolution=64, texture_size=256, glb=True)
+    rpc, arrays = engine.receive()
+    for index, item in enumerate(rpc["result"]["objects"]):
+        vertices, triangles = arrays[f"{index}.vertices"], arrays[f"{index}.triangles"]
+        assert np.abs(vertices).max() < 0.53 and triangles.max() == len(vertices) - 1 and len(triangles) == item["triangles"]
+        assert bytes(arrays[f"{index}.glb"][:4]) == b"glTF" and {"text", "networks", "atlas", "bake"} <= item["timings_ms"].keys()
+    engine.generate(2, resolution=256, texture_size=2048)
+    engine.send({"method": "cancel", "params": {"id": 2}})
+    assert engine.receive()[0]["error"]["data"]["kind"] == "cancelled"
+    status, log = engine.end(30)
+    assert status == 0 and "Traceback" not in log
+
+
+def test_the_real_engine_with_a_truncated_model(start_engine, tiny_model, tmp_path):
+    damaged = shutil.copytree(tiny_model, tmp_path / "damaged")
+    file = damaged / "geometry.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    rpc, _ = start_engine([sys.executable, "-m", "core.worker", "--model", str(damaged), "--device", "cpu"]).receive()
+    assert rpc["error"]["data"]["kind"] == "missing_weights" and "geometry.safetensors" in rpc["error"]["data"]["cause"]
