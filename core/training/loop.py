@@ -65,7 +65,9 @@ class Progress:
 def train(settings: TrainingSettings) -> Path:
     """Train, resuming whatever `settings.out` holds, and return the folder of the finished model (fp16, the moving average)."""
     accelerator = Accelerator(cpu=settings.device == "cpu", mixed_precision="bf16" if _has_bf16(settings.device) else "no")
-    generator = Generator(_config(settings))
+    with torch.random.fork_rng():  # the first weights follow from the seed, and nobody else's random numbers change
+        torch.default_generator.manual_seed(settings.seed)
+        generator = Generator(_config(settings))
     if settings.start_from:
         generator.load_state_dict(load_generator(settings.start_from)[0].state_dict())
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress()
@@ -134,7 +136,7 @@ def _follow(average: Generator, generator: Generator, decay: float) -> None:
 def _report(writer: SummaryWriter, bar: tqdm, progress: Progress, losses: dict, share: float) -> None:
     if progress.step % 20:
         return
-    values = {name: float(value) for name, value in losses.items()}
+    values = {name: float(value.detach()) for name, value in losses.items()}
     for name, value in values.items():
         writer.add_scalar(name, value, progress.step)
     bar.set_postfix(step=progress.step, **{n: f"{values[n]:.4f}" for n in ("sdf", "color", "iou")})

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From prompts to meshes: sound meshes, the same arrays every time, clear refusals, and a cancel that is heard."""
+
+import numpy as np
+import pytest
+import torch
+
+from core import text
+from core.errors import BadRequest, Cancelled, MissingWeights
+from core.library.objects import Description, ExactObjects
+from core.mesh import TexturedMesh
+from core.pipeline import Latte3DPipeline
+from core.surface.topology import mesh_health
+from core.training import loop
+from core.training.bank import Sampling
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory) -> Latte3DPipeline:
+    """A real, if small, model: a minute's tenth of training."""
+    folder = tmp_path_factory.mktemp("model")
+    quick = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256)
+    loop.train(loop.TrainingSettings(folder, "tiny", ("mushroom", "rock"), steps=30, batch=4, device="cpu", sampling=quick))
+    return Latte3DPipeline.from_pretrained(folder, "cpu")
+
+
+def make(pipeline: Latte3DPipeline, prompts: list[str], **settings) -> list[TexturedMesh]:
+    return pipeline(prompts, **({"resolution": 64, "texture_size": 256} | settings))
+
+
+def test_a_mesh_is_sound_and_tells_where_it_comes_from(pipeline) -> None:
+    stages = []
+    (mesh,) = make(pipeline, ["a red mushroom"], seeds=5, progress=lambda stage, done, total: stages.append((stage, done, total)))
+    health = mesh_health(mesh.vertices, mesh.triangles)
+    assert health["closed"] and health["manifold"] and health["oriented"]
+    assert mesh.prompt == "a red mushroom" and mesh.seed == 5 and mesh.model == pipeline.model_id and mesh.height_m > 0
+    assert [s for s, _, _ in stages] == ["text", "networks", "extract", "atlas", "bake", "encode"]
+    assert set(mesh.timings_ms) == {"text", "networks", "decode", "extract", "atlas", "bake", "encode"}
+    assert mesh.to_glb()[:4] == b"glTF"
+
+
+def test_the_same_request_gives_the_same_bits(pipeline) -> None:
+    a, b = (make(pipeline, ["a red mushroom", "a rock"], seeds=[1, 2]) for _ in range(2))
+    for one, other in zip(a, b, strict=True):
+        assert np.array_equal(one.vertices, other.vertices) and np.array_equal(one.uvs, other.uvs)
+        assert one.base_color == other.base_color and one.height_m == other.height_m
+
+
+def test_another_batch_gives_the_same_object(pipeline) -> None:
+    together, alone = make(pipeline, ["a red mushroom", "a tall gray rock"])[1], make(pipeline, ["a tall gray rock"])[0]
+    assert together.height_m == pytest.approx(alone.height_m, rel=1e-4)
+    np.testing.assert_allclose(together.vertices.min(0), alone.vertices.min(0), atol=1e-3)
+
+
+def test_seeds_and_shapes_change_the_object(pipeline) -> None:
+    (typical,), (other,) = make(pipeline, ["a rock"]), make(pipeline, ["a rock"], seeds=4)
+    assert not np.array_equal(typical.vertices, other.vertices)
+    exact = ExactObjects([Description("mushroom")], torch.zeros(1, 8))
+    cloud = torch.cat(exact.sample_surface(2048, torch.Generator().manual_seed(0)), -1)
+    (restyled,) = make(pipeline, ["a rock"], clouds=cloud)
+    assert not np.array_equal(typical.vertices, restyled.vertices)
+
+
+def test_a_triangle_target_is_kept(pipeline) -> None:
+    (mesh,) = make(pipeline, ["a red mushroom"], triangles=600)
+    assert len(mesh.triangles) <= 660 and mesh_health(mesh.vertices, mesh.triangles)["closed"]
+
+
+@pytest.mark.parametrize("prompt", ["", "  ", "!?", "x" * 513, "a red\0 mushroom"])
+def test_unusable_prompts_are_refused(pipeline, prompt: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        pipeline(["a rock", prompt])
+    assert caught.value.message.endswith(".")
+
+
+def test_emoji_and_foreign_words_are_no_crash(pipeline) -> None:
+    (mesh,) = make(pipeline, ["ein roter Pilz 🍄 赤いキノコ"])
+    assert len(mesh.triangles)
+
+
+def test_wrong_seeds_and_devices_are_refused(pipeline) -> None:
+    for seeds in ([1], -1):
+        with pytest.raises(BadRequest):
+            pipeline(["a rock", "a rock"], seeds=seeds)
+    with pytest.raises(BadRequest, match="toaster"):
+        Latte3DPipeline.from_pretrained("nowhere", "toaster")
+    with pytest.raises(MissingWeights, match="nowhere"):
+        Latte3DPipeline.from_pretrained("nowhere", "cpu")
+
+
+def test_a_cancel_is_heard_in_every_stage(pipeline) -> None:
+    for wanted in ("text", "networks", "extract", "bake"):
+        reached = []
+        with pytest.raises(Cancelled):
+            make(pipeline, ["a rock"], progress=lambda stage, *_: reached.append(stage), cancelled=lambda: wanted in reached)  # noqa: B023
+        assert reached[-1] == wanted or reached[-2] == wanted
+
+
+def test_a_foreign_text_encoder_is_refused(tmp_path, monkeypatch) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"not the published weights")
+    monkeypatch.syspath_prepend(tmp_path.parent)
+    monkeypatch.setattr(text, "EMBEDDED", tmp_path.name)
+    with pytest.raises(MissingWeights, match="SHA-256"):
+        text.TextEncoder()
+    (tmp_path / "model" / "model.safetensors").unlink()
+    with pytest.raises(MissingWeights, match="incomplete"):
+        text.TextEncoder()
+
+
+def test_embeddings_do_not_depend_on_company() -> None:
+    encoder = text.TextEncoder()
+    alone = encoder(["a red mushroom"])[0]
+    encoder._cache.clear()
+    tokens, mask = encoder(["a very tall and thin wooden chair with a cushion", "A red mushroom "])
+    assert mask.sum(1).tolist()[1] == alone.shape[1]
+    torch.testing.assert_close(tokens[1, mask[1]], alone[0], atol=1e-5, rtol=1e-4)
