@@ -74,14 +74,14 @@ def tree(s: Style) -> Model:
 
     def leaves(p: P):
         q = p.move(z=crown)
-        d = union(ellipsoid(q.move(z=up), top, top, top * s.tall), ellipsoid(q, ring, ring, half * 0.75))
+        d = union(ellipsoid(q.move(z=up), top, top, top * s.tall), ellipsoid(q.move(z=-half * 0.22), ring, ring, half * 0.74))
         for x, y, z, size in lobes:
             d = smooth_union(d, ellipsoid(q.move(x, y, z), r * size, r * size, half * size), 0.07)
         return d
 
     def wood(p: P):
         t = (p.z / crown).clamp(0, 1)
-        return _above(torch.maximum(length(p.x, p.y) - trunk * (0.8 + 0.75 * (1 - t) ** 4), p.z - crown), p, 0.06)
+        return _above(torch.maximum(length(p.x, p.y) - trunk * (0.8 + 0.75 * (1 - t) ** 4 + 0.6 * t**3), p.z - crown), p, 0.06)
 
     def apples(p: P):
         return union(*(sphere(p.move(x, y, crown + z), apple) for x, y, z in fruit))
@@ -221,7 +221,7 @@ KINDS = [
     Kind("tree", "plants", tree, Second("apples", "red", optional=True), ("natural", "fabric", "plastic", "gold"), ("green", "orange"),
          ("oak", "maple"), ("spots",)),
     Kind("pine", "plants", pine, Second("star", "yellow", optional=True), ("natural", "fabric", "plastic", "gold"), ("green", "teal"),
-         ("fir", "spruce", "pine tree"), ("spots", "stripes")),
+         ("fir", "spruce"), ("spots", "stripes")),
     Kind("cactus", "plants", cactus, Second("pot", "orange", optional=True), ("natural", "ceramic", "fabric", "plastic", "gold"),
          ("green", "teal"), ("saguaro",), ("spots", "stripes")),
     Kind("rock", "plants", rock, Second("moss", "green", optional=True), ("stone", "marble", "clay", "metal", "gold"), ("gray", "brown"),
