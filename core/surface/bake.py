@@ -11,6 +11,7 @@ from core.surface.extract import ExtractionCancelled
 from core.surface.texels import covered_texels
 
 CACHED = 1 << 14  # Texels at a time that stay in a processor's cache: three times quicker than all at once.
+ALIKE = 6  # Of 255: neighbours that differ less are taken to be joined by an even slope.
 
 Appearance = Callable[[torch.Tensor], torch.Tensor]
 
@@ -23,6 +24,7 @@ def bake(
     *,
     size: int = 1024,
     atlas: Atlas | None = None,
+    sparse: bool | None = None,
     spread: int = 8,
     device: torch.device | str = "cpu",
     batch: int = 1 << 18,
@@ -31,7 +33,8 @@ def bake(
     """Two images [S, S, 3] u8, top row first: base colour (sRGB), and glTF's metallic-roughness (G roughness, B metallic; R is 1).
 
     `appearance` takes points [N, 3] f32 of the core frame on `device` and answers [N, 5]: sRGB colour, roughness, metallic, each
-    0..1. It is asked for covered texels only. `uvs` [F, 3, 2] have their origin at the bottom left. The `atlas` that made them, if
+    0..1. It is asked for covered texels only; if `sparse` (by default on a CPU) for every other one in rows and columns, and the
+    rest only where their neighbours differ. `uvs` [F, 3, 2] have their origin at the bottom left. The `atlas` that made them, if
     at hand and of the same size, saves rasterising again. Colours run `spread` texels past each chart; the rest is their mean.
     """
     points = uvs * np.float32(size)
@@ -41,46 +44,93 @@ def bake(
         triangle, texel = covered_texels(points, size, size)
     if not texel.size:
         raise ValueError("The UVs cover no texel: there is nothing to bake.")
-    positions = _positions(vertices, triangles, points, triangle, texel, size)
-    # The last row is the mean: far texels take it, seen only in small mip levels.
-    colour = np.empty((texel.size + 1, 3), np.uint8)
-    surface = np.full((texel.size + 1, 3), 255, np.uint8)
-    for start in range(0, texel.size, batch):
-        if cancelled is not None and cancelled():
-            raise ExtractionCancelled
-        part = torch.from_numpy(positions[start : start + batch]).to(device)
-        answer = appearance(part).float().clamp(0, 1).mul(255).round_().to(torch.uint8)
-        rows = slice(start, start + len(part))
-        colour[rows], surface[rows, 1:] = answer[:, :3].cpu().numpy(), answer[:, 3:].cpu().numpy()
-    colour[-1], surface[-1] = (np.round(table[:-1:16].mean(axis=0)).astype(np.uint8) for table in (colour, surface))
-    source = spread_texels(texel, size, spread).reshape(size, size)[::-1]
-    return colour.take(source, axis=0), surface.take(source, axis=0)
+    maps = _affine_maps(vertices, triangles, points)
+    values = np.empty((texel.size, 5), np.uint8)
+
+    def evaluate(which: np.ndarray) -> None:
+        positions = _positions(maps, triangle[which], texel[which], size)
+        for start in range(0, which.size, batch):
+            if cancelled is not None and cancelled():
+                raise ExtractionCancelled
+            part = torch.from_numpy(positions[start : start + batch]).to(device)
+            answer = appearance(part).float().mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+            values[which[start : start + batch]] = answer.cpu().numpy()
+
+    if sparse is None:
+        sparse = torch.device(device).type == "cpu"
+    if sparse:
+        coarse = ((texel % size) | (texel // size)) % 2 == 0
+        evaluate(np.flatnonzero(coarse))
+        evaluate(_fill_between(values, coarse, texel, size))
+    else:
+        evaluate(np.arange(texel.size))
+    return _images(values, spread_texels(texel, size, spread).reshape(size, size)[::-1])
 
 
-def _positions(
-    vertices: np.ndarray, triangles: np.ndarray, points: np.ndarray, triangle: np.ndarray, texel: np.ndarray, size: int
-) -> np.ndarray:
-    """Surface points [N, 3] f32 under the texel centres: each triangle is an affine map from the image into space."""
+def _fill_between(values: np.ndarray, coarse: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:
+    """Fill in, where the known texels around a texel agree, their mean; return the texels where they do not, or are missing."""
+    known = np.full((size + 2) * (size + 1), -1, np.int32)  # One row and column more, for the neighbours past the edge
+    row, column = texel // size, texel % size
+    index = np.flatnonzero(coarse)
+    known[row[index] * (size + 1) + column[index]] = index
+    rest = np.flatnonzero(~coarse)
+    row, column = row[rest], column[rest]
+    above, beside = row % 2, column % 2
+    corner = (row - above) * (size + 1) + column - beside
+    step, side = 2 * (size + 1) * above, 2 * beside
+    around = [known.take(corner + shift) for shift in (0, side, step, step + side)]
+    whole = (around[0] >= 0) & (around[1] >= 0) & (around[2] >= 0) & (around[3] >= 0)
+    found = [values.take(slots, axis=0, mode="wrap") for slots in around]
+    most = np.maximum(np.maximum(found[0], found[1]), np.maximum(found[2], found[3]))
+    least = np.minimum(np.minimum(found[0], found[1]), np.minimum(found[2], found[3]))
+    alike = np.flatnonzero(whole & ((most - least).max(axis=1) <= ALIKE))
+    total = sum(part[alike].astype(np.uint16) for part in found)
+    values[rest[alike]] = (total + 2) // 4
+    open_ = np.ones(rest.size, bool)
+    open_[alike] = False
+    return rest[open_]
+
+
+def _affine_maps(vertices: np.ndarray, triangles: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, list]:
+    """Each triangle as an affine map from the image into space: (first corner in texels [2, F], per axis (value there, change
+    along x, change along y) [F] f32 each)."""
     corners = points.transpose(1, 2, 0).copy()  # [3 (corner), 2, F]
-    origin, u, v = corners[0], corners[1] - corners[0], corners[2] - corners[0]
+    u, v = corners[1] - corners[0], corners[2] - corners[0]
     area = u[0] * v[1] - u[1] * v[0]
     thin = np.abs(area) < 1e-4  # Rounding would throw its points far away: such a triangle gives its middle.
     scale = 1 / np.where(thin, np.inf, area)
-    out = np.empty((texel.size, 3), np.float32)
     maps = []
     for axis in range(3):
         a, b, c = np.ascontiguousarray(vertices[:, axis], np.float32)[triangles.T]
         b, c = b - a, c - a
         a = np.where(thin, a + (b + c) / 3, a)
         maps.append((a, (b * v[1] - c * u[1]) * scale, (c * u[0] - b * v[0]) * scale))
+    return corners[0], maps
+
+
+def _positions(maps: tuple[np.ndarray, list], triangle: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:
+    """Surface points [N, 3] f32 under the texel centres."""
+    origin, axes = maps
+    out = np.empty((texel.size, 3), np.float32)
     for start in range(0, texel.size, CACHED):
         part = slice(start, start + CACHED)
         of, at = triangle[part], texel[part]
         x = (at % size).astype(np.float32) + np.float32(0.5) - origin[0].take(of)
         y = (at // size).astype(np.float32) + np.float32(0.5) - origin[1].take(of)
-        for axis, (value, along_x, along_y) in enumerate(maps):
+        for axis, (value, along_x, along_y) in enumerate(axes):
             out[part, axis] = value.take(of) + along_x.take(of) * x + along_y.take(of) * y
     return out
+
+
+def _images(values: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colour and metallic-roughness images from texel values [N, 5] and where each texel takes its own from, [S, S]."""
+    # The last row is the mean, which index -1 takes: far texels, seen only in small mip levels.
+    mean = np.round(values[::16].mean(axis=0)).astype(np.uint8)
+    colour = np.empty((len(values) + 1, 3), np.uint8)
+    surface = np.full((len(values) + 1, 3), 255, np.uint8)
+    colour[:-1], colour[-1] = values[:, :3], mean[:3]
+    surface[:-1, 1:], surface[-1, 1:] = values[:, 3:], mean[3:]
+    return colour.take(source, axis=0), surface.take(source, axis=0)
 
 
 def spread_texels(texel: np.ndarray, size: int, rounds: int) -> np.ndarray:
