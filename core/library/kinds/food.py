@@ -26,7 +26,7 @@ def apple(s: Style) -> Model:
         low = (-p.z / (tube * tall)).clamp(0, 1.2)
         f = wide * (1 - narrowing * low * low)
         skin = length(length(p.x / f, p.y / f) - ring, p.z / tall) - tube
-        return smooth_union(skin, cylinder(p, 0.008, dip + 0.0025), 0.007)  # no crack around the stalk
+        return smooth_union(skin, cylinder(p.move(z=dip / 2), 0.009, dip / 2 + 0.0035), 0.008)  # no crack around the stalk
 
     def stalk(p: P):
         return capsule(p, (0, 0, dip - 0.008), (0.004, -0.003, tip), stem * 0.85, stem)

@@ -183,7 +183,7 @@ def rock(s: Style) -> Model:
 
 def flower(s: Style) -> Model:
     h, tilt = 0.33 * s.tall * s.vary(0, 0.9, 1.1), 0.4  # height of the head, how far it looks up (radians)
-    grow = (0.35 + 0.65 * s.wide) * s.vary(1, 0.92, 1.08)
+    grow = (0.35 + 0.65 * s.wide) * (0.5 + 0.5 * s.tall) * s.vary(1, 0.92, 1.08)
     c, a, b = 0.098 * grow, 0.08 * grow, 0.073 * grow * s.vary(2, 0.85, 1.1)  # petals: distance of their middle, half length, half width
     e, eye, stem = 0.036 * s.thick, 0.066 * grow * s.vary(3, 0.88, 1.12), 0.024 * s.thick
     sin, cos = math.sin(tilt), math.cos(tilt)
@@ -197,17 +197,17 @@ def flower(s: Style) -> Model:
     def center(p: P):
         return ellipsoid(head(p).move(z=e * 0.6), eye, eye, e + 0.014)
 
-    leaf_y, leaf_z, turn = 0.08 * grow, 0.075 * s.tall, 0.6
+    leaf_x, leaf_y, leaf_z, turn = 0.04 * s.wide, 0.075 * grow, 0.09 * s.tall, 0.5  # half width, place of the middle, rise
 
     def green(p: P):
         stick = capsule(p, (0, 0, stem), (0, 0, h), stem)
-        q = p.mirror("y").move(y=leaf_y, z=leaf_z + 0.02).rotate("x", turn)
-        return smooth_union(stick, ellipsoid(q, 0.048 * s.wide, 0.08 * grow, 0.022 * s.thick), 0.015)
+        q = p.mirror("y").move(x=-leaf_x * 0.4, y=leaf_y, z=leaf_z).rotate("x", turn)
+        return smooth_union(stick, ellipsoid(q, leaf_x, 0.08 * grow, 0.022 * s.thick), 0.015)
 
     up, side = h + c * cos + _support(a * cos, e * sin), 0.4 * math.pi
     y = c * math.sin(side) + _support(a * math.sin(side), b * math.cos(side))
     leaf = leaf_y + _support(0.08 * grow * math.cos(turn), 0.022 * s.thick * math.sin(turn))
-    back = torch.maximum(c * sin + _support(a * sin, e * cos), 0.048 * s.wide)
+    back = torch.maximum(c * sin + _support(a * sin, e * cos), leaf_x * 1.4)
     k = math.pi / 5
     front = c * math.cos(k) * sin + _support(a * math.cos(k) * sin, b * math.sin(k) * sin, e * cos)
     front = torch.maximum(front, e * 0.6 * cos + _support((e + 0.014) * cos, eye * sin))
