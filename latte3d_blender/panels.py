@@ -101,15 +101,17 @@ def draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, where: s
     device = engine.hello.get("device", "")
     if engine.state in (client.READY, client.BUSY) and device:
         text += f" · {'CPU' if device == 'cpu' else engine.hello.get('device_name') or device}"
-    row = layout.row(align=True)
+    row = layout.row()
     row.use_property_split = False
     row.label(text=f"Engine: {text}", icon=icon)
+    side = row.row(align=True)
+    side.alignment = "RIGHT"
     if engine.state in (client.STOPPED, client.FAILED):
-        row.operator("latte3d.start_engine", text="Start")
+        side.operator("latte3d.start_engine", text="Start")
     elif engine.state in (client.READY, client.STARTING):
-        row.operator("latte3d.stop_engine", text="Stop")
+        side.operator("latte3d.stop_engine", text="Stop")
     if where == "panel":
-        row.operator("preferences.addon_show", text="", icon="PREFERENCES", emboss=False).module = __package__
+        side.operator("preferences.addon_show", text="", icon="PREFERENCES").module = __package__
     if engine.state == client.NOT_INSTALLED or jobs.SESSION.setup or where == "preferences":
         draw_setup(layout, context)
 

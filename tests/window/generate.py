@@ -45,11 +45,10 @@ def main():
     yield from steps.until(lambda: session.engine.state in ("READY", "FAILED"), 120)
     REPORT["state"], REPORT["cold_start_s"] = session.engine.state, session.engine.cold_start_s
     yield from steps.click(*FIELD)
-    steps.xdotool("key", "ctrl+a")
-    steps.xdotool("type", "--delay", "20", PROMPT)
+    yield from steps.write(PROMPT)
     yield 0.5
     steps.picture(OUT / "2-typed.png")
-    yield from confirm()
+    yield from steps.key("RET", ctrl=bpy.app.version >= (5, 2))  # a field of several lines keeps plain Enter for itself
     REPORT["prompt"] = bpy.context.scene.latte3d.prompt
     yield 0.5
     steps.picture(OUT / "3-ready.png")
@@ -66,16 +65,6 @@ def main():
         yield from look_and_undo()
 
 
-def confirm():
-    """End typing: Enter in a field of one line; a larger field keeps Enter for itself, so click beside it."""
-    if bpy.app.version < (5, 2):
-        steps.xdotool("key", "Return")
-        yield 0.5
-    else:
-        steps.xdotool("key", "ctrl+Return")
-        yield 0.5
-
-
 def look_and_undo():
     item = bpy.data.objects[generated()[0]]
     REPORT["active"], REPORT["selected"] = bpy.context.view_layer.objects.active == item, item.select_get()
@@ -88,10 +77,9 @@ def look_and_undo():
         bpy.ops.view3d.view_selected()
     yield 1.5
     steps.picture(OUT / "5-object.png")
-    steps.xdotool("mousemove", area.x + 400, 500)
-    yield 0.3
-    for key, name in (("ctrl+z", "undone"), ("ctrl+shift+z", "redone")):
-        steps.xdotool("key", key)
+    yield from steps.hover_viewport()
+    for shift, name in ((False, "undone"), (True, "redone")):
+        yield from steps.key("Z", ctrl=True, shift=shift)
         yield 1.2
         REPORT[name] = {"generated": generated(), "objects": len(bpy.data.objects)}
         steps.picture(OUT / f"6-{name}.png")

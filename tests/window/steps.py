@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Helps scripts that drive a windowed Blender from inside: steps between redraws, real clicks and keys, pictures of the screen."""
+"""Helps scripts that drive a windowed Blender from inside: steps between redraws, clicks and keys, pictures of the screen."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ TAB = "LATTE3D"
 
 def addon(name: str):
     """A module of the installed add-on."""
-    package = next(key for key in bpy.context.preferences.addons.keys() if key.endswith(".latte3d"))
+    package = next(item.module for item in bpy.context.preferences.addons if item.module.endswith(".latte3d"))
     return sys.modules[f"{package}.{name}"]
 
 
@@ -46,18 +46,38 @@ def show_tab():
     yield 0.7
 
 
-def xdotool(*arguments) -> None:
-    """Real X events."""
-    subprocess.run(["xdotool", *map(str, arguments)], check=True)
-
-
 def click(x: int, y: int):
-    """Click into the sidebar, x and y pixels from its upper left corner."""
+    """Click into the sidebar, x and y pixels from its upper left corner. Blender started for simulated events ignores those of X."""
     _, sidebar = viewport()
-    xdotool("mousemove", sidebar.x + x, window().height - sidebar.y - sidebar.height + y)
+    place = {"x": sidebar.x + x, "y": sidebar.y + sidebar.height - y}
+    window().event_simulate(type="MOUSEMOVE", value="NOTHING", **place)
     yield 0.3
-    xdotool("click", 1)
-    yield 0.4
+    for value in ("PRESS", "RELEASE"):
+        window().event_simulate(type="LEFTMOUSE", value=value, **place)
+        yield 0.2
+
+
+def hover_viewport():
+    """Move the mouse over the middle of the viewport."""
+    area, _ = viewport()
+    window().event_simulate(type="MOUSEMOVE", value="NOTHING", x=area.x + area.width // 2, y=area.y + area.height // 2)
+    yield 0.3
+
+
+def key(name: str, **modifiers):
+    """Press and release a key; modifiers are ctrl and shift."""
+    for value in ("PRESS", "RELEASE"):
+        window().event_simulate(type=name, value=value, **modifiers)
+    yield 0.2
+
+
+def write(text: str):
+    """Type letters and blanks."""
+    for letter in text:
+        name = "SPACE" if letter == " " else letter.upper()
+        window().event_simulate(type=name, value="PRESS", unicode=letter)
+        window().event_simulate(type=name, value="RELEASE")
+        yield 0.02
 
 
 def picture(path: Path) -> None:
