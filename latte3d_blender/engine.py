@@ -28,6 +28,7 @@ STAGES = {
     "encode": ("Packing the images", 0.03),
 }  # what the artist reads, and the share of the progress bar
 PROTOCOL = 1
+FINISHED = "installed.json"  # core/install.py writes it last: without it an environment is half made
 PROMPT_LIMIT = 512
 CANCEL_PATIENCE_S = 5.0  # after a cancel message, before the process is told to end
 END_PATIENCE_S = 2.0  # after it was told to end, before it is killed
@@ -110,7 +111,7 @@ class Process:
 
     def __init__(self, launch: Launch):
         environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")}
-        environment |= {"PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"}
+        environment |= {"PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
         command = [str(launch.python), "-m", "core.worker", "--model", str(launch.model), "--device", launch.device]
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         with open(launch.log, "wb") as log:
@@ -414,7 +415,7 @@ def find_python(chosen: str, user_environment: Path | None) -> Path | None:
     if chosen:
         return Path(chosen).expanduser() if Path(chosen).expanduser().is_file() else None
     checkout = Path(__file__).resolve().parent.parent
-    candidates = [environment_python(user_environment)] if user_environment else []
+    candidates = [environment_python(user_environment)] if user_environment and (user_environment / FINISHED).is_file() else []
     if (checkout / "blender_manifest.toml").is_file():
         candidates.append(environment_python(checkout / ".venv"))
     return next((path for path in candidates if path.is_file()), None)

@@ -29,6 +29,7 @@ class Place:
 
     scene: str
     location: tuple[float, float, float]
+    held_since: float = 0.0  # when the object was ready but could not be placed yet
 
 
 @dataclass
@@ -188,15 +189,17 @@ def _place_next() -> None:
         SESSION.to_place.pop(0)
         return
     window, area, region = spot
-    if any(tool.bl_idname.startswith(EDITS) for tool in getattr(window, "modal_operators", ())):
-        SESSION.hold = "Finish the tool in use to place it"
-        return
     with bpy.context.temp_override(window=window, area=area, region=region):
-        if bpy.context.mode != "OBJECT":
+        if any(tool.bl_idname.startswith(EDITS) for tool in getattr(window, "modal_operators", ())):
+            SESSION.hold = "Finish the tool in use to place it"
+        elif bpy.context.mode != "OBJECT":
             SESSION.hold = "Switch to Object Mode to place it"
+        place = SESSION.places[number]
+        if SESSION.hold:
+            place.held_since = place.held_since or time.perf_counter()
             return
         SESSION.to_place.pop(0)
-        bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, location=SESSION.places[number].location)
+        bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, location=place.location)
     chosen = preferences.get()
     if chosen and chosen.show_textures:
         _show_textures(window.screen)
@@ -215,8 +218,10 @@ def redraw() -> None:
     """Redraw what shows the session: 3D viewports' sidebars and status bars (and preferences, for Set Up)."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in ("VIEW_3D", "STATUSBAR", "PREFERENCES"):
+            if area.type in ("VIEW_3D", "PREFERENCES"):
                 area.tag_redraw()
+        if not any(getattr(window, "modal_operators", ())):  # a tool's own hints stay
+            window.workspace.status_text_set(None)  # the status bar is in no screen's areas; this redraws it
 
 
 def _picture() -> tuple:
@@ -265,15 +270,18 @@ def _step() -> float | None:
         SESSION.plan.poll()
     if SESSION.stale and not engine.jobs:
         look_up()
-    if engine.state == client.STOPPED and SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel):
-        start()
     collect()
+    if engine.state == client.STOPPED and SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel):
+        try:
+            start()
+        except EngineFault:
+            look_up()  # turns it into a state that the panel explains
     _place_next()
     if engine.state in (client.BUSY, client.STARTING):
         return 0.03
     if SESSION.to_place or SESSION.setup or (SESSION.plan and not SESSION.plan.over):
         return 0.2
-    return 0.03 if engine.active else None
+    return 0.03 if engine.active or SESSION.stale else None
 
 
 @persistent
@@ -308,6 +316,7 @@ def unregister() -> None:
     SESSION.__init__()
 
 
-def total_ms(job: Job) -> float:
-    """Milliseconds from the click until now."""
-    return 1000 * (time.perf_counter() - job.clicked)
+def total_ms(number: int) -> float:
+    """Milliseconds from a job's click until now, without the time for which its object had to wait for the artist."""
+    job, place = SESSION.results[number], SESSION.places[number]
+    return 1000 * ((place.held_since or time.perf_counter()) - job.clicked)

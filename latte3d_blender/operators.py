@@ -131,7 +131,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
             stages = {stage: sum(item["timings_ms"].get(stage, 0.0) for item in job.objects) for stage in job.objects[0]["timings_ms"]}
             jobs.SESSION.last = {
                 "job": job.id,
-                "total_ms": jobs.total_ms(job),
+                "total_ms": jobs.total_ms(job.id),
                 "timings_ms": {**stages, "insert": insert_ms},
                 "triangles": sum(len(item["arrays"]["triangles"]) for item in job.objects),
             }
@@ -232,7 +232,7 @@ class LATTE3D_OT_setup_engine(bpy.types.Operator):
                         "That Python is not there.",
                         f"There is no file {path}." if wanted.python else "No file is chosen.",
                         "Choose the python program of an environment that has torch.",
-                        "setup",
+                        "choice",
                     )
                 )
             preferences.get().engine_python = str(path)
@@ -254,7 +254,7 @@ class LATTE3D_OT_setup_engine(bpy.types.Operator):
                     "There are no wheels in that folder.",
                     f"{wheels} holds no .whl file." if wanted.wheels else "No folder is chosen.",
                     "Choose the folder that has them.",
-                    "setup",
+                    "choice",
                 )
             )
         jobs.SESSION.engine.stop()

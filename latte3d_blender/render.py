@@ -112,7 +112,7 @@ def _choose_engine(scene: bpy.types.Scene, samples: int) -> None:
     scene.cycles.device, scene.cycles.samples, scene.cycles.max_bounces = "CPU", samples, 2
     scene.cycles.use_adaptive_sampling, scene.cycles.adaptive_threshold = True, 0.05
     scene.cycles.use_light_tree, scene.cycles.use_denoising = False, True
-    scene.cycles.denoising_quality, scene.cycles.denoising_prefilter = "FAST", "FAST"
+    scene.cycles.denoising_prefilter = "FAST"
 
 
 def _discard(scene: bpy.types.Scene) -> None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A person's way through a real Blender window: install the zip, type a prompt, click Generate, Ctrl+Z, Ctrl+Shift+Z.
+
+The engine is the trained one where the checkout has one, else a canned cube. Pictures lie in out/window for people to look at.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BASE = Path(os.environ.get("BLENDER_WINDOW_DIR") or Path.home() / ".cache" / "blender-window")
+MODEL = ROOT / "core" / "weights" / "starter"
+SUITES = ("trixie", "sid")  # Blender 4.3 and 5.2
+
+
+@pytest.fixture(scope="module")
+def extension_zip(tmp_path_factory) -> Path:
+    """The extension, as it is shipped."""
+    import build
+
+    source, made = tmp_path_factory.mktemp("zip") / "source", tmp_path_factory.mktemp("dist") / "latte3d.zip"
+    build.stage(source)
+    tool, tags = build.blender_tools()
+    subprocess.run([sys.executable, tool, "build", "--source-dir", source, "--output-filepath", made, "--valid-tags", tags], check=True)
+    return made
+
+
+@pytest.fixture
+def engine(tmp_path) -> list[str]:
+    """The engine's Python and a model folder."""
+    if MODEL.is_dir():
+        return [sys.executable, str(MODEL)]
+    program = tmp_path / "engine"
+    program.write_text(f'#!/bin/sh\nshift 2\nexec "{sys.executable}" "{ROOT / "tests" / "fake_engine.py"}" --fail slow "$@"\n')
+    program.chmod(0o755)
+    return [str(program), str(tmp_path)]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_prompt_to_object(suite, extension_zip, engine, tmp_path):
+    if not (BASE / suite / ".blender").exists():
+        pytest.skip(f"no chroot; make it with tests/window/blender_window/blender_window setup {suite}")
+    base_python = Path(sys.executable).resolve().parent.parent
+    bound = [path for path in (ROOT, Path("/tmp"), base_python) if path != Path("/usr")]
+    environment = os.environ | {"BIND": ":".join(map(str, bound)), "BLENDER_WINDOW_TIMEOUT": "500"}
+    window = [HERE / "blender_window" / "blender_window", "play", suite, extension_zip, HERE / "generate.py", tmp_path, *engine]
+    done = subprocess.run(window, env=environment, capture_output=True, text=True, timeout=600)
+    pictures = ROOT / "out" / "window" / suite
+    shutil.copytree(tmp_path, pictures, dirs_exist_ok=True)
+    assert (tmp_path / "report.json").is_file(), done.stdout + done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert "error" not in report and not report["fault"], report
+    assert report["state"] == "READY" and report["prompt"] == "a red mushroom with white spots"
+    assert len(report["generated"]) == 1 and report["active"] and report["selected"]
+    assert report["location"] == [0, 0, 0] and report["low"] == pytest.approx(0, abs=1e-5)
+    assert report["texture"]["packed"] > 50 and max(report["texture"]["mean"]) > 0.1
+    # one undo step takes the object and nothing else; redo brings it back with its texture
+    assert report["undone"] == {"generated": [], "objects": report["before"]}
+    assert report["redone"]["generated"] == report["generated"] and report["redone"]["texture"] == report["texture"]
