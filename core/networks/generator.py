@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from core.networks.pointnet import PointNet, fibonacci_sphere
 from core.networks.presets import GeneratorConfig
-from core.networks.triplane import Block, Down, PlaneReader, Up, sample_planes
+from core.networks.triplane import Block, Down, PlaneReader, Up, group_count, sample_planes
 
 SPHERE_RADIUS = 0.35  # an untrained G is this sphere
 CACHED_POINTS = 1 << 15
@@ -102,15 +102,38 @@ class Encoder(nn.Module):
             self.blocks.append(nn.ModuleList(Block(width, width, config.condition, attends) for _ in range(config.encoder_blocks[level])))
             if level + 1 < len(config.channels):
                 self.downs.append(Down(width, config.channels[level + 1]))
+        self.places = places(config, levels)
+        self.coarse = CoarsePlanes(config)
 
     def forward(self, x: Tensor, condition: Tensor, tokens: Tensor) -> list[Tensor]:
         levels = []
         for i, blocks in enumerate(self.blocks):
-            x = x if i == 0 else self.downs[i - 1](x)
+            x = (x if i == 0 else self.downs[i - 1](x)) + self.places[i]
+            if i + 1 == len(self.blocks):
+                x = x + self.coarse(condition)
             for block in blocks:
                 x = block(x, condition, tokens)
             levels.append(x)
         return levels
+
+
+class CoarsePlanes(nn.Module):
+    """A first guess at the coarsest level, straight from the condition: [B, D] -> [B, 3, C, R, R]."""
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        width, self.size = config.channels[-1], config.resolution >> (len(config.channels) - 1)
+        self.guess = nn.Linear(config.condition, 3 * (width // 4) * self.size**2)
+        self.widen = nn.Conv2d(width // 4, width, 1)
+
+    def forward(self, condition: Tensor) -> Tensor:
+        guess = self.guess(condition).view(len(condition) * 3, -1, self.size, self.size)
+        return self.widen(guess).unflatten(0, (-1, 3))
+
+
+def places(config: GeneratorConfig, levels: range) -> nn.ParameterList:
+    """Learnt maps that tell the cells of each level where they are and which plane they are on: convolutions alone cannot know."""
+    return nn.ParameterList(nn.Parameter(0.1 * torch.randn(3, config.channels[n], *2 * (config.resolution >> n,))) for n in levels)
 
 
 class Decoder(nn.Module):
@@ -128,17 +151,19 @@ class Decoder(nn.Module):
                     Block(width + (skip if n == 0 else 0), width, config.condition, attends) for n in range(config.decoder_blocks[level])
                 )
             )
+        self.places = places(config, range(len(config.channels) - 2, -1, -1))
+        self.norm = nn.GroupNorm(group_count(config.channels[0]), config.channels[0])
         self.out = nn.Conv2d(config.channels[0], config.plane_channels, 1)
 
     def forward(self, levels: list[Tensor], condition: Tensor, tokens: Tensor) -> Tensor:
         x, skips = levels[-1], list(levels[:-1])
-        for up, blocks in zip(self.ups, self.blocks, strict=True):
-            x = up(x, condition)
+        for up, place, blocks in zip(self.ups, self.places, self.blocks, strict=True):
+            x = up(x, condition) + place
             skip = skips.pop() if skips else None
             for n, block in enumerate(blocks):
                 x = torch.cat((x, skip), 2) if n == 0 and skip is not None else x
                 x = block(x, condition, tokens)
-        return self.out(F.silu(x).flatten(0, 1)).unflatten(0, (-1, 3))
+        return self.out(F.silu(self.norm(x.flatten(0, 1)))).unflatten(0, (-1, 3))
 
 
 class ConditionedMLP(nn.Module):
@@ -148,7 +173,9 @@ class ConditionedMLP(nn.Module):
         super().__init__()
         self.first, self.second, self.last = nn.Linear(channels, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, out)
         self.film = nn.Linear(condition, 4 * hidden)
-        nn.init.zeros_(self.film.weight)
+        for layer in (self.first, self.second):  # SiLU halves small signals: without the gain the fields start flat and stay so for long
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.normal_(self.film.weight, std=0.02)
         nn.init.zeros_(self.film.bias)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:

@@ -74,14 +74,14 @@ class Block(nn.Module):
 
     def __init__(self, channels_in: int, channels: int, condition: int, attention: bool):
         super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(_groups(channels_in), channels_in), nn.Conv2d(channels_in, channels, 3, padding=1)
-        self.norm2, self.mix = nn.GroupNorm(_groups(channels), channels), PlaneMixing(channels)
-        self.norm3, self.conv2 = nn.GroupNorm(_groups(channels), channels), nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm1, self.conv1 = nn.GroupNorm(group_count(channels_in), channels_in), nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.norm2, self.mix = nn.GroupNorm(group_count(channels), channels), PlaneMixing(channels)
+        self.norm3, self.conv2 = nn.GroupNorm(group_count(channels), channels), nn.Conv2d(channels, channels, 3, padding=1)
         self.film = nn.Linear(condition, 2 * channels)
         self.short = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
         self.attention = CrossAttention(channels, condition) if attention else None
         nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.film.weight)
+        nn.init.normal_(self.film.weight, std=0.02)
         nn.init.zeros_(self.film.bias)
 
     def forward(self, x: Tensor, condition: Tensor, tokens: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.heads = max(1, channels // head)
         inner = self.heads * head
-        self.norm, self.query = nn.GroupNorm(_groups(channels), channels), nn.Conv2d(channels, inner, 1)
+        self.norm, self.query = nn.GroupNorm(group_count(channels), channels), nn.Conv2d(channels, inner, 1)
         self.key_value, self.out = nn.Linear(width, 2 * inner), nn.Conv2d(inner, channels, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -134,9 +134,9 @@ class Up(nn.Module):
     def __init__(self, channels_in: int, channels: int, condition: int):
         super().__init__()
         self.narrow = nn.Conv2d(channels_in, channels, 1)
-        self.norm, self.film = nn.GroupNorm(_groups(channels), channels), nn.Linear(condition, 2 * channels)
+        self.norm, self.film = nn.GroupNorm(group_count(channels), channels), nn.Linear(condition, 2 * channels)
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.film.weight)
+        nn.init.normal_(self.film.weight, std=0.02)
         nn.init.zeros_(self.film.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -146,5 +146,5 @@ class Up(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest")).unflatten(0, (-1, 3))
 
 
-def _groups(channels: int) -> int:
+def group_count(channels: int) -> int:
     return next(g for g in (16, 8, 4, 2, 1) if (channels % g == 0 and channels // g >= 4) or g == 1)

@@ -37,9 +37,9 @@ class TrainingSettings:
     minutes: float = 60.0
     steps: int | None = None
     batch: int = 8
-    learning_rate: float = 1.2e-3
+    learning_rate: float = 4e-4
     final_rate: float = 0.03  # of the learning rate, at the end of its cosine
-    warmup: int = 100
+    warmup: int = 50
     weight_decay: float = 0.01
     clip: float = 1.0
     ema: float = 0.998
