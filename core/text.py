@@ -61,6 +61,10 @@ class TextEncoder:
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         return tokens, torch.arange(tokens.shape[1], device=self.device) < lengths[:, None]
 
+    def forget(self) -> None:
+        """Empty the cache."""
+        self._cache.clear()
+
     def _encode(self, prompts: list[str]) -> list[Tensor]:
         """One [L, width] tensor a prompt. Prompts of one length run together, so that padding never changes an embedding."""
         ids = self._tokenizer([p.strip().lower() for p in prompts], truncation=True, max_length=MAX_TOKENS)["input_ids"]

@@ -112,7 +112,7 @@ def test_a_foreign_text_encoder_is_refused(tmp_path, monkeypatch) -> None:
 def test_embeddings_do_not_depend_on_company() -> None:
     encoder = text.TextEncoder()
     alone = encoder(["a red mushroom"])[0]
-    encoder._cache.clear()
+    encoder.forget()
     tokens, mask = encoder(["a very tall and thin wooden chair with a cushion", "A red mushroom "])
     assert mask.sum(1).tolist()[1] == alone.shape[1]
     torch.testing.assert_close(tokens[1, mask[1]], alone[0], atol=1e-5, rtol=1e-4)

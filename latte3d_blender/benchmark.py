@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a click takes in Blender: cold start, warm click to object, insertion, and Smart UV Project on the same mesh.
+
+`python -m latte3d_blender.benchmark --engine PYTHON [--model FOLDER] [--device DEVICE] [--rounds N]` prints one line of JSON.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import bpy
+
+from . import meshes, placement, preferences
+from .engine import Engine, EngineFault
+
+PROMPT = "a red mushroom with white spots"
+
+
+def click(engine: Engine, prompt: str, seed: int, settings: dict) -> dict:
+    """One click: ask, wait, build and link the object. Returns times in milliseconds and the object. Raises EngineFault."""
+    begun = time.perf_counter()
+    job = engine.submit([prompt], [seed], settings)
+    while not job.over:
+        engine.poll(wait_s=0.1)
+    if job.fault:
+        raise EngineFault(job.fault)
+    item, arrived = job.objects[0], time.perf_counter()
+    made = meshes.build_object(item, settings)
+    placement.generated_collection(bpy.context.scene).objects.link(made)
+    bpy.context.view_layer.update()
+    done = time.perf_counter()
+    engine_ms = sum(item["timings_ms"].values())
+    times = {"insert": 1000 * (done - arrived), "click_to_object": 1000 * (done - begun), "wire": 1000 * (arrived - begun) - engine_ms}
+    return {"times": times, "stages": item["timings_ms"], "object": made, "triangles": len(item["arrays"]["triangles"])}
+
+
+def smart_uv_ms(made: bpy.types.Object) -> float:
+    """Blender's Smart UV Project on the object's mesh, milliseconds."""
+    placement.select_only(bpy.context, [made])
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    begun = time.perf_counter()
+    bpy.ops.uv.smart_project()
+    took = 1000 * (time.perf_counter() - begun)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    return took
+
+
+def measure(options: argparse.Namespace) -> dict:
+    """All figures, medians over the rounds. Raises EngineFault."""
+    settings = {"resolution": options.resolution, "texture_size": options.texture_size, "triangles": None}
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    engine = Engine()
+    with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
+        launch = preferences.launch(python=options.engine, model=options.model, device=options.device, log=Path(folder) / "engine.log")
+        try:
+            engine.start(launch)
+            first = click(engine, PROMPT, 0, settings)  # queued while the engine starts, as an artist's first click is
+            rounds = [click(engine, PROMPT, seed, settings) for seed in range(1, options.rounds + 1)]
+            device = engine.hello.get("device", "")
+        finally:
+            engine.stop()
+    times = {f"{name}_ms": round(statistics.median(r["times"][name] for r in rounds), 1) for name in rounds[0]["times"]}
+    stages = {name: round(statistics.median(r["stages"][name] for r in rounds), 1) for name in rounds[0]["stages"]}
+    uv = [smart_uv_ms(r["object"]) for r in rounds[:3]]
+    return {
+        "blender": bpy.app.version_string,
+        "device": device,
+        "triangles": int(statistics.median(r["triangles"] for r in rounds)),
+        "stages_ms": stages,
+        **times,
+        "cold_start_ms": round(1000 * engine.cold_start_s, 1),
+        "cold_click_ms": round(first["times"]["click_to_object"], 1),
+        "smart_uv_ms": round(statistics.median(uv), 1),
+    }
+
+
+def main(argv: list[str]) -> int:
+    """Print the figures as one line of JSON; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m latte3d_blender.benchmark", description="Time a click.")
+    parser.add_argument("--engine", default="", metavar="PYTHON")
+    parser.add_argument("--model", default="", metavar="FOLDER")
+    parser.add_argument("--device", default="")
+    parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--texture-size", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=7)
+    try:
+        print(json.dumps(measure(parser.parse_args(argv))), flush=True)
+    except EngineFault as error:
+        print(f"latte3d: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
