@@ -43,13 +43,15 @@ def package(extension_zip) -> str:
 def addon(package, tmp_path):
     """`addon("jobs")` imports a module of the installed add-on; an empty scene; the engine ends with the test."""
     bpy.ops.wm.read_homefile(use_empty=True)
-    chosen = bpy.context.preferences.addons[package].preferences
-    chosen.model_folder, chosen.device = str(tmp_path), "cpu"
-    jobs = importlib.import_module(f"{package}.jobs")
-    jobs.SESSION.__init__()
-    yield lambda name: importlib.import_module(f"{package}.{name}")
-    jobs.shutdown()
-    chosen.engine_python = ""
+    bpy.context.preferences.addons[package].preferences.model_folder = str(tmp_path)
+
+    def module(name: str):
+        return importlib.import_module(f"{package}.{name}")
+
+    module("jobs").SESSION.__init__()
+    yield module
+    module("jobs").shutdown()
+    bpy.context.preferences.addons[package].preferences.engine_python = ""  # a test may have enabled the add-on anew: keep no pointer
 
 
 @pytest.fixture
