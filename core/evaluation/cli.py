@@ -4,7 +4,6 @@
 import argparse
 import json
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from core.evaluation import metrics
 from core.library.objects import ExactObjects
 from core.library.parser import parse
 from core.library.prompts import Prompt, PromptLibrary
+from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
 from core.style import style_of
 
@@ -31,11 +31,19 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, help="draws the prompts and their styles")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rows", type=Path, help="write every prompt's figures to this JSON-lines file")
+    parser.add_argument("--glb", type=Path, help="write every mesh to this folder")
     parser.add_argument("--json", action="store_true", help="print the last line as JSON")
     a = parser.parse_args(argv)
     pipeline = Latte3DPipeline.from_pretrained(a.model, a.device)
     prompts = read_prompts(a.prompts) if a.prompts else PromptLibrary.starter(a.count, a.split, a.seed, pipeline.kinds)
-    rows = [measured(pipeline, p, i, a.resolution, a.texture_size, len(prompts)) for i, p in enumerate(prompts)]
+    rows = []
+    for number, prompt in enumerate(prompts, 1):
+        row, mesh = measured(pipeline, prompt, number, a.resolution, a.texture_size)
+        rows.append(row)
+        print(f"{number}/{len(prompts)} iou {row['iou']:.3f} colour {row['base_color_error']:.3f}  {prompt.text}", file=sys.stderr)
+        if a.glb and mesh:
+            a.glb.mkdir(parents=True, exist_ok=True)
+            (a.glb / f"{number:04}.glb").write_bytes(mesh.to_glb())
     if a.rows:
         a.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
     result = summary(rows, "prompts" if a.prompts else a.split)
@@ -58,9 +66,10 @@ def read_prompts(path: Path) -> list[Prompt]:
     return prompts
 
 
-def measured(pipeline: Latte3DPipeline, prompt: Prompt, number: int, resolution: int, texture_size: int, total: int) -> dict:
-    """All figures of one prompt; an object that came out empty counts with the worst ones."""
-    begun = time.perf_counter()
+def measured(
+    pipeline: Latte3DPipeline, prompt: Prompt, number: int, resolution: int, texture_size: int
+) -> tuple[dict, TexturedMesh | None]:
+    """All figures of one prompt, and its mesh; an object that came out empty counts with the worst ones."""
     z = style_of([prompt.seed])
     exact, rng = ExactObjects([prompt.description], z), torch.Generator().manual_seed(number)
     row = {"prompt": prompt.text, "seed": prompt.seed, "kind": prompt.description.kind}
@@ -68,14 +77,12 @@ def measured(pipeline: Latte3DPipeline, prompt: Prompt, number: int, resolution:
         (mesh,) = pipeline([prompt.text], seeds=prompt.seed, resolution=resolution, texture_size=texture_size)
     except EngineError as error:
         print(f"{prompt.text}: {error}", file=sys.stderr)
-        return row | {"iou": 0.0, "f_score_2": 0.0, "base_color_error": 1.0, "kind_found": "", "sound": False}
+        return row | {"iou": 0.0, "f_score_2": 0.0, "base_color_error": 1.0, "kind_found": "", "sound": False}, None
     row |= {"triangles": len(mesh.triangles), "generation_ms": sum(mesh.timings_ms.values())}
     row |= {"iou": metrics.volume_iou(mesh, exact, rng), "kind_found": metrics.kind_found(mesh, prompt.description, z, rng)}
     row |= metrics.surface_measures(mesh, exact, rng) | metrics.health(mesh, exact, resolution)
     row["height_error"] = abs(mesh.height_m / float(exact.height_m[0]) - 1)
-    figures = f"iou {row['iou']:.3f} colour {row['base_color_error']:.3f} {time.perf_counter() - begun:.1f} s"
-    print(f"{number + 1}/{total} {figures}  {prompt.text}", file=sys.stderr)
-    return row
+    return row, mesh
 
 
 def summary(rows: list[dict], split: str) -> dict:
