@@ -127,7 +127,7 @@ def _discard(scene: bpy.types.Scene) -> None:
     bpy.data.scenes.remove(scene)
 
 
-def studio_shot(objects: list[bpy.types.Object], path: Path, *, size: int = 640, samples: int = 8) -> None:
+def studio_shot(objects: list[bpy.types.Object], path: Path, *, size: int = 640, samples: int = 5) -> None:
     """Render a square PNG of `size` pixels to `path`. The objects stay where they are; raises RuntimeError when rendering fails."""
     scene = _scene(objects)
     try:
