@@ -18,6 +18,7 @@ from core.networks.presets import GeneratorConfig
 from core.networks.triplane import Block, Down, PlaneReader, Up, group_count, sample_planes
 
 SPHERE_RADIUS = 0.35  # an untrained G is this sphere
+DISTANCE_SCALE = 0.06  # all points share the last layer: at a scale of 1, one step of Adam there moves every surface
 CACHED_POINTS = 1 << 15
 
 
@@ -219,7 +220,7 @@ class GeometryField(nn.Module):
 
     @staticmethod
     def _distance(points: Tensor, out: Tensor) -> Tensor:
-        return points.norm(dim=-1) - SPHERE_RADIUS + out[..., 0].float() * 0.25
+        return points.norm(dim=-1) - SPHERE_RADIUS + out[..., 0].float() * DISTANCE_SCALE
 
 
 class TextureField(nn.Module):

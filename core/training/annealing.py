@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 
-def dummy_share(progress: float, start: float = 0.3, end: float = 0.85, until: float = 0.5) -> float:
+def dummy_share(progress: float, start: float = 0.4, end: float = 0.9, until: float = 0.4) -> float:
     """Share of objects that see the dummy sphere, at `progress` 0..1 of the training: rises linearly to `end`, then stays."""
     return start + (end - start) * min(progress / until, 1.0)
 

@@ -17,7 +17,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="training time of the whole run")
     parser.add_argument("--steps", type=int, help="number of steps, instead of minutes: repeats exactly")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=4e-4, help="learning rate")
+    parser.add_argument("--rate", type=float, default=5e-4, help="learning rate")
     parser.add_argument("--kinds", help="the kinds to learn, with commas (all)")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="WEIGHTS", help="start from this model's weights")
     parser.add_argument("--seed", type=int, default=0)

@@ -37,11 +37,11 @@ class TrainingSettings:
     minutes: float = 60.0
     steps: int | None = None
     batch: int = 8
-    learning_rate: float = 4e-4
+    learning_rate: float = 5e-4
     final_rate: float = 0.03  # of the learning rate, at the end of its cosine
     warmup: int = 50
     weight_decay: float = 0.01
-    clip: float = 1.0
+    clip: float = 100.0  # four times the usual gradient norm: for spikes only, see docs/experiments
     ema: float = 0.998
     seed: int = 0
     device: str = "auto"
@@ -71,7 +71,7 @@ def train(settings: TrainingSettings) -> Path:
     if settings.start_from:
         generator.load_state_dict(load_generator(settings.start_from)[0].state_dict())
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress()
-    optimizer = torch.optim.AdamW(generator.parameters(), settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(generator.parameters(), settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
     if (settings.out / "checkpoint" / "progress.json").exists():
         progress = _resume(settings.out / "checkpoint", generator, average, optimizer)
     module, optimizer = accelerator.prepare(Reconstruction(generator, settings.weights), optimizer)
