@@ -119,7 +119,7 @@ def pumpkin(s: Style) -> Model:
 
 KINDS = [
     Kind("apple", "food", apple, Second("leaf", "green"), ("natural", "ceramic", "wood", "plastic", "gold"), ("red", "green"), (),
-         ("stripes", "spots")),
+         ("stripes", "spots"), ("tall", "short", "wide", "narrow", "chunky")),
     Kind("donut", "food", donut, Second("sprinkles", "white", optional=True), ("natural", "ceramic", "plastic", "gold"), ("pink", "brown"),
          ("doughnut",), ("stripes", "spots")),
     Kind("cupcake", "food", cupcake, Second("cherry", "red", optional=True), ("natural", "ceramic", "plastic", "gold"), ("pink", "cream"),
