@@ -61,7 +61,7 @@ def read_prompts(path: Path) -> list[Prompt]:
     for number, line in enumerate(lines, 1):
         try:
             prompts.append(Prompt(line, "unseen", number, parse(line)))
-        except ValueError as error:
+        except EngineError as error:
             raise BadRequest(f"Line {number} of {path.name} has no exact object: {line[:80]!r}.", str(error), "") from error
     return prompts
 
