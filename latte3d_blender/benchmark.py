@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bpy
 
-from . import meshes, placement, preferences
+from . import machine, meshes, placement
 from .engine import Engine, EngineFault
 
 PROMPT = "a red mushroom with white spots"
@@ -56,7 +56,7 @@ def measure(options: argparse.Namespace) -> dict:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     engine = Engine()
     with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
-        launch = preferences.launch(python=options.engine, model=options.model, device=options.device, log=Path(folder) / "engine.log")
+        launch = machine.launch(python=options.engine, model=options.model, device=options.device, log=Path(folder) / "engine.log")
         try:
             engine.start(launch)
             first = click(engine, PROMPT, 0, settings)  # queued while the engine starts, as an artist's first click is

@@ -19,7 +19,7 @@ from typing import TextIO
 
 import bpy
 
-from . import meshes, placement, preferences, render
+from . import machine, meshes, placement, render
 from .engine import Engine, EngineFault, Job, Launch, check_prompt
 
 
@@ -118,7 +118,7 @@ def generate(options: argparse.Namespace, say) -> dict:
     out.mkdir(parents=True, exist_ok=True)
     settings = {"resolution": options.resolution, "texture_size": options.texture_size, "triangles": options.triangles}
     with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
-        launch = preferences.launch(python=options.engine, model=options.model, device=options.device, log=Path(folder) / "engine.log")
+        launch = machine.launch(python=options.engine, model=options.model, device=options.device, log=Path(folder) / "engine.log")
         job, engine = run_job(launch, options.prompts, seeds, {**settings, "glb": True}, say)
     objects = []
     for name, item in zip(names, job.objects, strict=True):

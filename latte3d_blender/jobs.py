@@ -14,7 +14,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import engine as client
-from . import preferences
+from . import machine
 from .engine import Engine, EngineFault, Fault, Job
 from .installer import Setup
 
@@ -82,7 +82,7 @@ def look_up() -> bool:
     SESSION.stale = False
     engine = SESSION.engine
     try:
-        launch = preferences.launch()
+        launch = machine.launch()
     except EngineFault as error:
         engine.stop()
         missing = error.fault.kind == "not_installed"
@@ -99,16 +99,16 @@ def look_up() -> bool:
 
 def new_setup(wheels: Path | None = None, *, plan: bool = False) -> Setup | None:
     """Start the installer for the add-on's user folder; None where the add-on is not installed as an extension."""
-    folder, source = preferences.user_folder("engine"), client.source_folder()
+    folder, source = machine.user_folder("engine"), client.source_folder()
     if folder is None or source is None:
         return None
-    log = preferences.user_folder("logs", create=True) / ("plan.log" if plan else "setup.log")
+    log = machine.user_folder("logs", create=True) / ("plan.log" if plan else "setup.log")
     return Setup(source, folder, log, wheels, plan=plan)
 
 
 def start() -> None:
     """Start the engine unless it runs as the preferences ask. Raises EngineFault when it cannot."""
-    launch = preferences.launch()
+    launch = machine.launch()
     SESSION.stale, SESSION.autostart = False, True
     if SESSION.engine.process and launch != SESSION.engine.launch:
         SESSION.engine.stop()
@@ -131,7 +131,7 @@ def submit(context: bpy.types.Context, prompt: str, seed: int) -> Job:
         raise EngineFault(fault)
     SESSION.fault = None
     start()
-    chosen = preferences.get()
+    chosen = machine.get()
     settings = {"resolution": int(chosen.resolution) if chosen else 128, "texture_size": int(chosen.texture_size) if chosen else 1024}
     job = SESSION.engine.submit([prompt.strip()], [seed], settings)
     SESSION.places[job.id] = Place(context.scene.name, tuple(context.scene.cursor.location))
@@ -200,7 +200,7 @@ def _place_next() -> None:
             return
         SESSION.to_place.pop(0)
         bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, location=place.location)
-    chosen = preferences.get()
+    chosen = machine.get()
     if chosen and chosen.show_textures:
         _show_textures(window.screen)
 
@@ -260,7 +260,7 @@ def _tick() -> float | None:
 
 
 def _step() -> float | None:
-    engine, chosen = SESSION.engine, preferences.get()
+    engine, chosen = SESSION.engine, machine.get()
     if SESSION.setup:
         SESSION.setup.poll()
         if SESSION.setup.over:

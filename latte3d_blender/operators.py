@@ -11,7 +11,7 @@ from bpy.props import BoolProperty, FloatProperty, FloatVectorProperty, IntPrope
 from mathutils import Vector
 
 from . import engine as client
-from . import jobs, meshes, placement, preferences
+from . import jobs, machine, meshes, placement
 from .engine import EngineFault, Fault
 
 
@@ -235,7 +235,7 @@ class LATTE3D_OT_setup_engine(bpy.types.Operator):
                         "choice",
                     )
                 )
-            preferences.get().engine_python = str(path)
+            machine.get().engine_python = str(path)
             jobs.start()
             return
         if wanted.source == "INTERNET" and not bpy.app.online_access:
@@ -277,7 +277,7 @@ class LATTE3D_OT_show_log(bpy.types.Operator):
     setup: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context, event):
-        folder = preferences.user_folder("logs") or Path(bpy.app.tempdir)
+        folder = machine.user_folder("logs") or Path(bpy.app.tempdir)
         self.path = folder / ("setup.log" if self.setup else "engine.log")
         if jobs.SESSION.engine.launch and not self.setup:
             self.path = jobs.SESSION.engine.launch.log
