@@ -23,6 +23,7 @@ from core.networks.presets import PRESETS, GeneratorConfig
 from core.networks.storage import ModelCard, load_generator, replace_file, save_generator
 from core.text import TextEncoder
 from core.training.annealing import anneal, dummy_share
+from core.training.attributes import AttributeHeads, PromptPool
 from core.training.bank import ObjectBank, Sampling
 from core.training.reconstruction import LossWeights, Reconstruction
 
@@ -37,6 +38,8 @@ class TrainingSettings:
     minutes: float = 60.0
     steps: int | None = None
     batch: int = 8
+    prompts: int = 64  # read by the attribute heads in each step
+    prompt_pool: int = 4096  # that they are drawn from
     learning_rate: float = 5e-4
     final_rate: float = 0.03  # of the learning rate, at the end of its cosine
     warmup: int = 50
@@ -68,17 +71,21 @@ def train(settings: TrainingSettings) -> Path:
     with torch.random.fork_rng():  # the first weights follow from the seed, and nobody else's random numbers change
         torch.default_generator.manual_seed(settings.seed)
         generator = Generator(_config(settings))
+        heads = AttributeHeads(generator.config, settings.kinds)
     if settings.start_from:
         generator.load_state_dict(load_generator(settings.start_from)[0].state_dict())
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress()
-    optimizer = torch.optim.AdamW(generator.parameters(), settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(
+        [*generator.parameters(), *heads.parameters()], settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay
+    )
     if (settings.out / "checkpoint" / "progress.json").exists():
-        progress = _resume(settings.out / "checkpoint", generator, average, optimizer)
-    module, optimizer = accelerator.prepare(Reconstruction(generator, settings.weights), optimizer)
+        progress = _resume(settings.out / "checkpoint", generator, average, heads, optimizer)
+    module, optimizer = accelerator.prepare(Reconstruction(generator, heads, settings.weights), optimizer)
     average.to(accelerator.device)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     seed = settings.seed * 1009 + accelerator.process_index
     bank = ObjectBank(settings.kinds, encoder, settings.sampling, seed, accelerator.device)
+    pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.prompt_pool)
     writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
     bar = tqdm(total=1000, disable=not accelerator.is_main_process, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")
     saved, stop = time.monotonic(), _stop_signal()
@@ -86,18 +93,18 @@ def train(settings: TrainingSettings) -> Path:
         begun, share = time.monotonic(), progress.share(settings)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, progress.step, share)
-        losses = _step(accelerator, module, optimizer, bank, progress.step, share, settings)
+        losses = _step(accelerator, module, optimizer, (bank, pool), progress.step, share, settings)
         progress.step += 1
         _follow(average, generator, min(settings.ema, (1 + progress.step) / (10 + progress.step)))
         progress.seconds += min(time.monotonic() - begun, 60.0)  # a machine that slept did not train
         if accelerator.is_main_process:
             _report(writer, bar, progress, losses, share)
             if time.monotonic() - saved > settings.checkpoint_minutes * 60:
-                _checkpoint(settings, generator, average, optimizer, progress)
+                _checkpoint(settings, generator, average, heads, optimizer, progress)
                 saved = time.monotonic()
     if accelerator.is_main_process:
         bar.close()
-        _checkpoint(settings, generator, average, optimizer, progress)
+        _checkpoint(settings, generator, average, heads, optimizer, progress)
     return settings.out
 
 
@@ -115,12 +122,15 @@ def learning_rate(settings: TrainingSettings, step: int, share: float) -> float:
     return settings.learning_rate * min(1.0, (step + 1) / settings.warmup) * cosine
 
 
-def _step(accelerator: Accelerator, module, optimizer, bank: ObjectBank, step: int, share: float, settings: TrainingSettings) -> dict:
-    batch = bank.batch(step, settings.batch)
+def _step(
+    accelerator: Accelerator, module, optimizer, data: tuple[ObjectBank, PromptPool], step: int, share: float, settings: TrainingSettings
+) -> dict:
+    batch, prompts = data[0].batch(step, settings.batch), data[1].batch(step, settings.prompts)
     rng = torch.Generator().manual_seed(settings.seed * 7919 + step)
     cloud = anneal(batch.cloud, accelerator.unwrap_model(module).generator.dummy, dummy_share(share), rng)
+    z = torch.randn(settings.prompts, batch.z.shape[1], generator=rng).to(batch.z.device)
     with accelerator.autocast():
-        losses = module(batch, cloud)
+        losses = module(batch, cloud, prompts, z)
     accelerator.backward(losses["total"])
     losses["gradient"] = accelerator.clip_grad_norm_(module.parameters(), settings.clip)
     optimizer.step()
@@ -143,11 +153,14 @@ def _report(writer: SummaryWriter, bar: tqdm, progress: Progress, losses: dict, 
     bar.update(int(share * 1000) - bar.n)
 
 
-def _checkpoint(settings: TrainingSettings, generator: Generator, average: Generator, optimizer, progress: Progress) -> None:
+def _checkpoint(
+    settings: TrainingSettings, generator: Generator, average: Generator, heads: AttributeHeads, optimizer, progress: Progress
+) -> None:
     """The model so far (the average, fp16) in `out`, and in out/checkpoint all that a resumption needs."""
     folder = settings.out / "checkpoint"
     folder.mkdir(parents=True, exist_ok=True)
-    state = {f"model.{k}": v for k, v in generator.state_dict().items()} | {f"average.{k}": v for k, v in average.state_dict().items()}
+    parts = {"model": generator, "average": average, "heads": heads}
+    state = {f"{name}.{k}": v for name, part in parts.items() for k, v in part.state_dict().items()}
     for i, moments in optimizer.state_dict()["state"].items():
         state |= {f"optimizer.{i}.{k}": torch.as_tensor(v) for k, v in moments.items()}
     state["progress"] = torch.tensor([progress.step, progress.seconds], dtype=torch.float64)  # in the same file: never out of step with it
@@ -166,9 +179,9 @@ def _checkpoint(settings: TrainingSettings, generator: Generator, average: Gener
     save_generator(average, ModelCard(settings.out.name, settings.kinds, run), settings.out)
 
 
-def _resume(folder: Path, generator: Generator, average: Generator, optimizer: torch.optim.Optimizer) -> Progress:
+def _resume(folder: Path, generator: Generator, average: Generator, heads: AttributeHeads, optimizer: torch.optim.Optimizer) -> Progress:
     state = load_file(folder / "state.safetensors")
-    for prefix, model in (("model.", generator), ("average.", average)):
+    for prefix, model in (("model.", generator), ("average.", average), ("heads.", heads)):
         model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     moments: dict[int, dict] = {}
     for key in (k for k in state if k.startswith("optimizer.")):

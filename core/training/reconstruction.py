@@ -8,29 +8,32 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.networks.generator import Generator
+from core.training.attributes import AttributeHeads
 from core.training.bank import Batch
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """sdf: per unit of the frame; color, finish (roughness, metallic): per unit of their value; height: per unit of log metres."""
+    """sdf: per unit of the frame; color, finish (roughness, metallic): per unit of their value; height: per unit of log metres;
+    words: per nat of a prompt's attributes."""
 
     sdf: float = 20.0
     color: float = 2.0
     finish: float = 0.5
     height: float = 0.1
+    words: float = 0.5
     band: float = 0.1  # distances are learnt up to here, beyond it only that they are larger
 
 
 class Reconstruction(nn.Module):
     """The generator and its losses as one module, so that a distributed wrapper sees one forward pass."""
 
-    def __init__(self, generator: Generator, weights: LossWeights):
+    def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
         super().__init__()
-        self.generator, self.weights = generator, weights
+        self.generator, self.heads, self.weights = generator, heads, weights
 
-    def forward(self, batch: Batch, cloud: Tensor) -> dict[str, Tensor]:
-        """Losses by name, "total" among them. cloud: [B, P, 6], real or dummy."""
+    def forward(self, batch: Batch, cloud: Tensor, prompts: tuple[Tensor, Tensor, Tensor], z: Tensor) -> dict[str, Tensor]:
+        """Losses by name, "total" among them. cloud: [B, P, 6], real or dummy; prompts and z [B', 8]: what the attribute heads read."""
         g, w = self.generator, self.weights
         fields = g(batch.tokens, batch.mask, batch.z, cloud)
         sdf = g.sdf(fields.geometry, fields.condition, batch.points)
@@ -41,9 +44,11 @@ class Reconstruction(nn.Module):
             "finish": (look[..., 3:] - batch.look[..., 3:]).abs().mean(),
             "height": F.smooth_l1_loss(fields.height_m.float().log(), batch.height_m.log(), beta=0.1),
         }
+        tokens, mask, labels = prompts
+        losses["words"], read = self.heads(g.condition(tokens, mask, z)[0], z, labels)
         losses["total"] = sum(getattr(w, name) * value for name, value in losses.items())
         with torch.no_grad():
-            losses["iou"] = occupancy_iou(sdf, batch.sdf)
+            losses |= {"iou": occupancy_iou(sdf, batch.sdf), "read": read}
         return losses
 
 

@@ -9,11 +9,13 @@ from safetensors.torch import load_file
 
 from core.errors import BadRequest
 from core.library.grammar import split_of
+from core.library.objects import Description
 from core.library.parser import parse
 from core.networks.storage import load_generator
 from core.text import TextEncoder
 from core.training import bank, loop
 from core.training.annealing import anneal, dummy_share
+from core.training.attributes import PromptPool, vocabularies
 from core.training.bank import Sampling
 from core.training.reconstruction import sdf_loss
 
@@ -21,7 +23,9 @@ QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surf
 
 
 def settings(tmp_path, **changes) -> loop.TrainingSettings:
-    plain = loop.TrainingSettings(tmp_path / "model", "tiny", ("mushroom", "rock"), steps=8, batch=4, device="cpu", sampling=QUICK)
+    plain = loop.TrainingSettings(
+        tmp_path / "model", "tiny", ("mushroom", "rock"), steps=8, batch=4, prompt_pool=64, device="cpu", sampling=QUICK
+    )
     return replace(plain, **changes)
 
 
@@ -80,6 +84,18 @@ def test_a_block_depends_on_its_number_alone() -> None:
     a, b = (bank.make_block(3, ["mushroom", "barrel"], encoder, QUICK, 5, cpu) for _ in range(2))
     assert torch.equal(a.points, b.points) and torch.equal(a.look, b.look) and torch.equal(a.tokens, b.tokens)
     assert not torch.equal(a.points, bank.make_block(5, ["mushroom", "barrel"], encoder, QUICK, 5, cpu).points)
+
+
+def test_attributes_of_prompts_are_labelled_right() -> None:
+    kinds = ("mushroom", "barrel")
+    pool = PromptPool(kinds, TextEncoder(), 3, torch.device("cpu"), 24)
+    values = vocabularies(kinds)
+    tokens, mask, labels = pool.batch(5, 16)
+    assert tokens.shape[:2] == mask.shape and labels.shape == (16, len(values))
+    for own, length in zip(labels.tolist(), mask.sum(1).tolist(), strict=True):
+        description = Description(**{name: values[name][i] for name, i in zip(values, own, strict=True)})
+        assert split_of(description) == "train" and length > 2
+    assert all(torch.equal(a, b) for a, b in zip(pool.batch(5, 16), (tokens, mask, labels), strict=True))
 
 
 def test_distances_beyond_the_band_on_the_right_side_cost_nothing() -> None:
