@@ -28,6 +28,7 @@ STAGES = {
     "encode": ("Packing the images", 0.03),
 }  # what the artist reads, and the share of the progress bar
 PROTOCOL = 1
+ASTRAY = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH")  # would lead another Python to the wrong modules
 FINISHED = "installed.json"  # core/install.py writes it last: without it an environment is half made
 PROMPT_LIMIT = 512
 CANCEL_PATIENCE_S = 5.0  # after a cancel message, before the process is told to end
@@ -110,7 +111,7 @@ class Process:
     """
 
     def __init__(self, launch: Launch):
-        environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")}
+        environment = {key: value for key, value in os.environ.items() if key not in ASTRAY}
         environment |= {"PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
         command = [str(launch.python), "-m", "core.worker", "--model", str(launch.model), "--device", launch.device]
         launch.log.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +131,7 @@ class Process:
         threading.Thread(target=self._read, name="LATTE3D engine reader", daemon=True).start()
 
     def _read(self) -> None:
-        """The reader thread: touches the pipe and the queue, nothing else."""
+        """The reader thread: touches the pipe and the queue, nothing else. Whatever happens, its last entry is the end."""
         reason = ""
         try:
             text, start = protocol.skip_text(self.popen.stdout)
@@ -141,10 +142,10 @@ class Process:
                 rpc, arrays = protocol.read(self.popen.stdout, start)
                 self.entries.put(("message", rpc, arrays, time.perf_counter() - begun))
                 start = b""
-        except (protocol.ProtocolError, OSError, ValueError, MemoryError) as error:
+        except Exception as error:  # without its last entry Blender would wait for ever
             reason = str(error)
-        self.ended = True
         self.entries.put(("end", reason))
+        self.ended = True
 
     def send(self, rpc: dict, arrays: dict | None = None) -> None:
         """Write one message; raises OSError when the engine is gone."""
@@ -162,7 +163,8 @@ class Process:
                 self.popen.wait(patience_s)
             except subprocess.TimeoutExpired:
                 self.popen.kill()
-                self.popen.wait()
+                with contextlib.suppress(subprocess.TimeoutExpired):  # a process stuck in a driver must not freeze Blender
+                    self.popen.wait(END_PATIENCE_S)
 
 
 def log_tail(path: Path, lines: int = 6) -> str:
@@ -204,10 +206,12 @@ class Engine:
         return [kind for model in self.hello.get("models", []) for kind in model.get("kinds", [])]
 
     def start(self, launch: Launch) -> None:
-        """Start the process; the state tells how that went. Does nothing while one runs."""
+        """Start the process; the state tells how that went. Does nothing while one runs. Jobs that wait keep waiting, for this one."""
         if self.process and not self.process.ended:
             return
-        self.stop()
+        if self.process:
+            self.poll()  # a job that it left behind fails with its reason
+        self._let_go()
         self.launch, self.hello, self.text, self.fault = launch, {}, "", None
         self.started = time.perf_counter()
         try:
@@ -215,7 +219,12 @@ class Engine:
             self.state = STARTING
         except OSError as error:
             self._fail(
-                Fault("The engine does not start.", f"{launch.python}: {error.strerror or error}.", "Set the engine up again.", "crashed")
+                Fault(
+                    "The engine does not start.",
+                    f"{error.filename or launch.python}: {error.strerror or error}.",
+                    "Set the engine up again.",
+                    "broken",
+                )
             )
 
     def stop(self) -> None:
@@ -223,6 +232,9 @@ class Engine:
         for job in self.jobs:
             job.state = "cancelled"
         self.jobs.clear()
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self.process:
             self.process.end(END_PATIENCE_S)
             self.process = None
@@ -302,7 +314,7 @@ class Engine:
                     "The engine sent something else than the add-on expects.",
                     f"{type(error).__name__}: {error}.",
                     "Set the engine up again.",
-                    "crashed",
+                    "broken",
                 )
             )
 
@@ -334,7 +346,7 @@ class Engine:
                     "The engine and the add-on do not fit together.",
                     f"It speaks protocol {params.get('protocol')}, not {PROTOCOL}.",
                     "Set the engine up again.",
-                    "crashed",
+                    "broken",
                 )
             )
         if not params.get("models"):
@@ -386,11 +398,11 @@ class Engine:
         said = self.text if starting and self.text else log_tail(self.launch.log, 1)
         if said:
             cause += f" Its last words: {said.splitlines()[-1][-200:]}"
-        what = "The engine does not start." if starting else "The engine has stopped unexpectedly."
-        self._fail(
-            known
-            or Fault(what, cause, "Show its log, or set it up again." if starting else "Generate again: it restarts by itself.", "crashed")
-        )
+        if starting:
+            fault = Fault("The engine does not start.", cause, "Show its log, or set it up again.", "broken")
+        else:
+            fault = Fault("The engine has stopped unexpectedly.", cause, "Generate again: it restarts by itself.", "crashed")
+        self._fail(known or fault)
 
     def _fail(self, fault: Fault) -> None:
         self.fault, self.state, self.process = fault, FAILED, None
@@ -413,7 +425,8 @@ def source_folder() -> Path | None:
 def find_python(chosen: str, user_environment: Path | None) -> Path | None:
     """The engine's Python: the chosen one; else the environment that Set Up made; else a checkout's `.venv`."""
     if chosen:
-        return Path(chosen).expanduser() if Path(chosen).expanduser().is_file() else None
+        path = Path(chosen).expanduser().absolute()  # it starts in another folder; not resolved: an environment's Python is a link
+        return path if path.is_file() else None
     checkout = Path(__file__).resolve().parent.parent
     candidates = [environment_python(user_environment)] if user_environment and (user_environment / FINISHED).is_file() else []
     if (checkout / "blender_manifest.toml").is_file():

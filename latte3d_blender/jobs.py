@@ -271,7 +271,8 @@ def _step() -> float | None:
     if SESSION.stale and not engine.jobs:
         look_up()
     collect()
-    if engine.state == client.STOPPED and SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel):
+    by_itself = SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel)
+    if engine.state == client.STOPPED and (by_itself or engine.jobs):
         try:
             start()
         except EngineFault:

@@ -162,16 +162,18 @@ class LATTE3D_OT_new_seed(bpy.types.Operator):
 
 
 class LATTE3D_OT_start_engine(bpy.types.Operator):
-    """Start the engine"""
+    """Start the engine; end it first where it runs"""
 
     bl_idname = "latte3d.start_engine"
     bl_label = "Start Engine"
 
     def execute(self, context):
         jobs.SESSION.fault = None
+        jobs.stop()
         try:
             jobs.start()
         except EngineFault as error:
+            jobs.look_up()  # turns it into a state that the panel explains
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return {"FINISHED"}
@@ -186,17 +188,6 @@ class LATTE3D_OT_stop_engine(bpy.types.Operator):
     def execute(self, context):
         jobs.stop()
         return {"FINISHED"}
-
-
-class LATTE3D_OT_restart_engine(bpy.types.Operator):
-    """Stop the engine and start it again"""
-
-    bl_idname = "latte3d.restart_engine"
-    bl_label = "Restart Engine"
-
-    def execute(self, context):
-        jobs.stop()
-        return bpy.ops.latte3d.start_engine()
 
 
 class LATTE3D_OT_setup_engine(bpy.types.Operator):
@@ -303,7 +294,6 @@ CLASSES = (
     LATTE3D_OT_new_seed,
     LATTE3D_OT_start_engine,
     LATTE3D_OT_stop_engine,
-    LATTE3D_OT_restart_engine,
     LATTE3D_OT_setup_engine,
     LATTE3D_OT_show_log,
 )

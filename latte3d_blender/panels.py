@@ -62,10 +62,10 @@ def draw_fault(layout: bpy.types.UILayout, context: bpy.types.Context, fault: Fa
         row.operator("screen.userpref_show", text="Preferences", icon="PREFERENCES").section = "SYSTEM"
     elif fault.kind == "missing_weights":
         row.operator("preferences.addon_show", text="Preferences", icon="PREFERENCES").module = __package__
-    if fault.kind in ("crashed", "internal", "setup", "out_of_memory"):
+    if fault.kind in ("crashed", "broken", "internal", "setup", "out_of_memory"):
         row.operator("latte3d.show_log", icon="TEXT").setup = fault.kind == "setup"
-    if fault.kind in ("crashed", "internal"):
-        row.operator("latte3d.restart_engine", text="Restart", icon="FILE_REFRESH")
+    if fault.kind in ("crashed", "broken", "internal"):
+        row.operator("latte3d.start_engine", text="Restart", icon="FILE_REFRESH")
 
 
 def draw_setup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -112,7 +112,8 @@ def draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, where: s
         side.operator("latte3d.stop_engine", text="Stop")
     if where == "panel":
         side.operator("preferences.addon_show", text="", icon="PREFERENCES").module = __package__
-    if engine.state == client.NOT_INSTALLED or jobs.SESSION.setup or where == "preferences":
+    broken = engine.state == client.FAILED and engine.fault and engine.fault.kind == "broken"
+    if engine.state == client.NOT_INSTALLED or broken or jobs.SESSION.setup or where == "preferences":
         draw_setup(layout, context)
 
 

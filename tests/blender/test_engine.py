@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's process seen from Blender: whatever it does, every job ends."""
+
+import struct
+import sys
+import time
+
+import pytest
+
+from latte3d_blender import engine as client
+from tests.blender.conftest import ROOT
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """`launch(program)`: what it takes to start a program as the engine."""
+    return lambda program: client.Launch(program, ROOT, tmp_path, "cpu", tmp_path / "engine.log")
+
+
+@pytest.fixture
+def engine():
+    made = client.Engine()
+    yield made
+    made.stop()
+
+
+def until(engine, condition, seconds=20) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        engine.poll(wait_s=0.05)
+    assert condition()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ['{"dtype":"U8","shape":[0,1000000000000000000000000],"data_offsets":[0,0]}', '{"dtype":"U8","shape":[2],"data_offsets":[0,1]}'],
+)
+def test_an_impossible_message_ends_the_wait(engine, launch, tmp_path, entry):
+    """An array that numpy refuses in its own way must not end the reader thread in silence."""
+    header = ('{"__metadata__":{"rpc":"{}"},"a":' + entry + "}").encode()
+    (tmp_path / "bytes").write_bytes(struct.pack("<Q", len(header)) + header)
+    program = tmp_path / "talker"
+    program.write_text(f'#!/bin/sh\ncat "{tmp_path / "bytes"}"\nsleep 60\n')
+    program.chmod(0o755)
+    engine.start(launch(program))
+    job = engine.submit(["a cube"], [0], {})
+    until(engine, lambda: job.over)
+    assert job.state == "failed" and engine.state == client.FAILED
+
+
+def test_a_waiting_job_survives_a_deaf_engine(engine, launch, fake_engine, monkeypatch):
+    """The job before it is cancelled, its engine does not listen and is ended: the next engine takes the one that waits."""
+    monkeypatch.setattr(client, "CANCEL_PATIENCE_S", 0.2)
+    engine.start(launch(fake_engine("hang")))
+    first = engine.submit(["a cube"], [0], {})
+    until(engine, lambda: first.state == "running")
+    engine.cancel(first)
+    second = engine.submit(["a cone"], [0], {})
+    until(engine, lambda: first.over)
+    assert (first.state, second.state, engine.state) == ("cancelled", "queued", client.STOPPED)
+    engine.start(launch(fake_engine()))
+    until(engine, lambda: second.over)
+    assert second.state == "done"
+
+
+def test_a_python_named_from_here_starts_elsewhere(fake_engine, tmp_path, monkeypatch):
+    """The engine starts in another folder, so its Python's path becomes absolute, but is no link resolved."""
+    (tmp_path / "link").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    assert client.find_python("link", None) == tmp_path / "link"
+    assert client.find_python("nothing", None) is None
