@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The session: one engine, its jobs and Set Up, driven by one timer that runs only while there is something to wait for.
 
-Only this timer and operators touch bpy's data. Jobs hold names and numbers, never pointers, so undo and file loads cannot hurt them.
+Only this timer and operators touch bpy's data. Jobs hold numbers, never pointers, so undo and file loads cannot hurt them.
 """
 
 import atexit
@@ -25,9 +25,9 @@ EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "
 
 @dataclass
 class Place:
-    """Where a job's objects belong: kept by name and number."""
+    """Where a job's objects belong."""
 
-    scene: str
+    scene: int  # its session_uid, which renaming and undo leave alone
     location: tuple[float, float, float]
     held_since: float = 0.0  # when the object was ready but could not be placed yet
 
@@ -66,7 +66,7 @@ def wake() -> None:
 
 def panel_shown() -> None:
     """Called by draw(), which must not do more than this: the timer looks up and starts the engine."""
-    if not SESSION.shown or SESSION.stale or SESSION.engine.active:
+    if not SESSION.shown or SESSION.stale or SESSION.engine.active or SESSION.setup or SESSION.to_place:
         SESSION.shown = True
         wake()
 
@@ -134,7 +134,7 @@ def submit(context: bpy.types.Context, prompt: str, seed: int) -> Job:
     chosen = machine.get()
     settings = {"resolution": int(chosen.resolution) if chosen else 128, "texture_size": int(chosen.texture_size) if chosen else 1024}
     job = SESSION.engine.submit([prompt.strip()], [seed], settings)
-    SESSION.places[job.id] = Place(context.scene.name, tuple(context.scene.cursor.location))
+    SESSION.places[job.id] = Place(context.scene.session_uid, tuple(context.scene.cursor.location))
     SESSION.waiting.append(job)
     wake()
     return job
@@ -167,7 +167,7 @@ def run_now(job: Job) -> None:
 
 def _window_for(place: Place) -> tuple | None:
     """A window that shows the job's scene, with a 3D viewport in it where there is one: (window, area, region)."""
-    windows = [window for window in bpy.context.window_manager.windows if window.scene.name == place.scene]
+    windows = [window for window in bpy.context.window_manager.windows if window.scene.session_uid == place.scene]
     for window in windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
@@ -178,27 +178,40 @@ def _window_for(place: Place) -> tuple | None:
     return None
 
 
+def _obstacle(place: Place, spot: tuple | None) -> str:
+    """What the artist has to do, or to wait for, before an object can be placed; nothing when it can."""
+    if spot is None:
+        name = next(scene.name for scene in bpy.data.scenes if scene.session_uid == place.scene)
+        return f"Show the scene “{name}” to place it"
+    if any(bpy.app.is_job_running(job) for job in ("RENDER", "OBJECT_BAKE")):  # it reads the scene in a thread of its own
+        return "Placed when the render is done"
+    tools = [tool for window in bpy.context.window_manager.windows for tool in getattr(window, "modal_operators", ())]
+    if any(tool.bl_idname.startswith(EDITS) for tool in tools):
+        return "Finish the tool in use to place it"
+    with bpy.context.temp_override(window=spot[0], area=spot[1], region=spot[2]):
+        return "" if bpy.context.mode == "OBJECT" else "Switch to Object Mode to place it"
+
+
 def _place_next() -> None:
     """Place the first finished job as one undo step, or say what it waits for."""
     SESSION.hold = ""
     if not SESSION.to_place:
         return
     number = SESSION.to_place[0]
-    spot = _window_for(SESSION.places[number])
-    if spot is None:  # its scene is gone, and the objects with it
+    place = SESSION.places[number]
+    if not any(scene.session_uid == place.scene for scene in bpy.data.scenes):
         SESSION.to_place.pop(0)
+        remedy = "Generate it again: the same prompt and seed make the same object."
+        SESSION.fault = Fault("The object has no place any more.", "Its scene was deleted.", remedy, "bad_request")
         return
+    spot = _window_for(place)
+    SESSION.hold = _obstacle(place, spot)
+    if SESSION.hold:
+        place.held_since = place.held_since or time.perf_counter()
+        return
+    SESSION.to_place.pop(0)
     window, area, region = spot
     with bpy.context.temp_override(window=window, area=area, region=region):
-        if any(tool.bl_idname.startswith(EDITS) for tool in getattr(window, "modal_operators", ())):
-            SESSION.hold = "Finish the tool in use to place it"
-        elif bpy.context.mode != "OBJECT":
-            SESSION.hold = "Switch to Object Mode to place it"
-        place = SESSION.places[number]
-        if SESSION.hold:
-            place.held_since = place.held_since or time.perf_counter()
-            return
-        SESSION.to_place.pop(0)
         bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, location=place.location)
     chosen = machine.get()
     if chosen and chosen.show_textures:
@@ -252,7 +265,7 @@ def _tick() -> float | None:
         LOG.exception("The session's timer failed")
         SESSION.to_place.clear()
         SESSION.fault = Fault("Something went wrong in the add-on.", f"{type(error).__name__}: {error}", "See Blender's console.")
-        pause = None
+        pause = 1.0 if SESSION.setup or SESSION.engine.active else None
     if (picture := _picture()) != _drawn:
         _drawn = picture
         redraw()
@@ -290,6 +303,7 @@ def _detach(*_) -> None:
     """Before another file is loaded: what runs belonged to the old one."""
     for job in list(SESSION.engine.jobs):
         SESSION.engine.cancel(job)
+        SESSION.places.pop(job.id, None)
     SESSION.waiting.clear()
     SESSION.to_place.clear()
     SESSION.fault, SESSION.hold = None, ""
