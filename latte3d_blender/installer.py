@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Set Up as Blender sees it: `core/install.py` in a process of its own, which reports its progress in lines of JSON."""
 
+import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from .engine import Fault, log_tail
@@ -19,7 +22,8 @@ class Setup:
 
     def __init__(self, source: Path, folder: Path, log: Path, wheels: Path | None = None, *, plan: bool = False):
         """`folder`: where the environment goes. `plan`: only find out what it takes (`size`), install nothing."""
-        self.text, self.factor, self.size, self.over, self.cancelled = "Starting", 0.0, "", False, False
+        self.text, self.factor, self.size, self.over = "Starting", 0.0, "", False
+        self.cancelled = 0.0  # when
         self.fault: Fault | None = None
         self.log = log
         self._step, self._steps = 0, 1
@@ -36,17 +40,22 @@ class Setup:
                 stdout=subprocess.PIPE,
                 stderr=file,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                start_new_session=True,  # a group of its own, to be ended as one
             )
         self.lines: queue.SimpleQueue = queue.SimpleQueue()
         threading.Thread(target=self._read, name="LATTE3D Set Up reader", daemon=True).start()
 
     def _read(self) -> None:
-        for line in self.popen.stdout:
-            self.lines.put(line)
-        self.lines.put(None)
+        try:
+            for line in self.popen.stdout:
+                self.lines.put(line)
+        finally:
+            self.lines.put(None)
 
     def poll(self) -> None:
-        """Work off the lines that have come."""
+        """Work off the lines that have come; insist where the installer does not end as it was told."""
+        if self.cancelled and time.monotonic() - self.cancelled > END_PATIENCE_S:
+            self._kill()
         while not self.over:
             try:
                 line = self.lines.get_nowait()
@@ -61,6 +70,11 @@ class Setup:
                 continue
             if isinstance(event, dict):
                 self._take(event)
+
+    @property
+    def done(self) -> bool:
+        """Whether the engine is set up now."""
+        return self.over and not self.cancelled and not self.fault
 
     def _take(self, event: dict) -> None:
         kind, done, total = event.get("event"), event.get("done", 0), event.get("total", 0)
@@ -85,15 +99,28 @@ class Setup:
             self.fault = Fault("Setting up the engine failed.", f"The installer ended with status {code}. {said}".strip(), "", "setup")
 
     def cancel(self) -> None:
-        """End the installer and its pip; what is finished stays, so the next run goes on from there."""
-        self.cancelled = True
-        if self.popen.poll() is not None:
+        """Tell the installer to end, and its pip with it; `poll` insists. What is finished stays, so the next run goes on from there."""
+        if self.cancelled or self.popen.poll() is not None:
             return
+        self.cancelled, self.text = time.monotonic(), "Stopping…"
         if sys.platform == "win32":  # where ending a process leaves its children
-            subprocess.run(["taskkill", "/T", "/F", "/PID", str(self.popen.pid)], capture_output=True)
+            hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+            subprocess.run(["taskkill", "/T", "/F", "/PID", str(self.popen.pid)], capture_output=True, creationflags=hidden)
         else:
             self.popen.terminate()
+
+    def end(self) -> None:
+        """The same, and wait for it: for Blender's own end."""
+        self.cancel()
         try:
             self.popen.wait(END_PATIENCE_S)
         except subprocess.TimeoutExpired:
-            self.popen.kill()
+            self._kill()
+
+    def _kill(self) -> None:
+        """End what did not listen: the installer and what it started."""
+        with contextlib.suppress(OSError):
+            if sys.platform == "win32":
+                self.popen.kill()
+            else:
+                os.killpg(self.popen.pid, signal.SIGKILL)

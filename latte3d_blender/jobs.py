@@ -102,7 +102,7 @@ def new_setup(wheels: Path | None = None, *, plan: bool = False) -> Setup | None
     folder, source = machine.user_folder("engine"), client.source_folder()
     if folder is None or source is None:
         return None
-    log = machine.user_folder("logs", create=True) / ("plan.log" if plan else "setup.log")
+    log = (machine.user_folder("logs", create=True) or Path(bpy.app.tempdir)) / ("plan.log" if plan else "setup.log")
     return Setup(source, folder, log, wheels, plan=plan)
 
 
@@ -278,6 +278,8 @@ def _step() -> float | None:
         SESSION.setup.poll()
         if SESSION.setup.over:
             SESSION.fault, SESSION.stale = SESSION.setup.fault, True
+            if SESSION.setup.done and chosen and chosen.engine_python:  # else an earlier choice would hide what was set up now
+                machine.choose_python("")
             SESSION.setup = None
     if SESSION.plan and not SESSION.plan.over:
         SESSION.plan.poll()
@@ -314,7 +316,7 @@ def shutdown() -> None:
     SESSION.engine.stop()
     for run in (SESSION.setup, SESSION.plan):
         if run:
-            run.cancel()
+            run.end()
 
 
 def register() -> None:

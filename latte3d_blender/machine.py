@@ -14,11 +14,17 @@ def get():
     return addon.preferences if addon else None
 
 
+def choose_python(path: str) -> None:
+    """Name the engine's Python in the preferences ("": the one that Set Up made), so that it is saved with them."""
+    get().engine_python = path
+    bpy.context.preferences.is_dirty = True  # a script's changes are not saved by themselves
+
+
 def user_folder(name: str = "", *, create: bool = False) -> Path | None:
-    """A folder of this add-on's own that survives upgrades; None where it is not installed as an extension."""
+    """A folder of this add-on's own that survives upgrades; None where it is not installed as an extension or the disk refuses."""
     try:
         return Path(bpy.utils.extension_path_user(__package__, path=name, create=create))
-    except ValueError:
+    except (ValueError, OSError):
         return None
 
 

@@ -226,7 +226,7 @@ class LATTE3D_OT_setup_engine(bpy.types.Operator):
                         "choice",
                     )
                 )
-            machine.get().engine_python = str(path)
+            machine.choose_python(str(path))
             jobs.start()
             return
         if wanted.source == "INTERNET" and not bpy.app.online_access:
@@ -242,9 +242,9 @@ class LATTE3D_OT_setup_engine(bpy.types.Operator):
         if wheels and (not wanted.wheels or not any(wheels.glob("*.whl"))):
             raise EngineFault(
                 Fault(
-                    "There are no wheels in that folder.",
+                    "There are no packages in that folder.",
                     f"{wheels} holds no .whl file." if wanted.wheels else "No folder is chosen.",
-                    "Choose the folder that has them.",
+                    "Choose the folder to which somebody has downloaded the engine's packages.",
                     "choice",
                 )
             )
@@ -270,6 +270,9 @@ class LATTE3D_OT_show_log(bpy.types.Operator):
     def invoke(self, context, event):
         folder = machine.user_folder("logs") or Path(bpy.app.tempdir)
         self.path = folder / ("setup.log" if self.setup else "engine.log")
+        pip_log = (machine.user_folder("engine") or folder) / "install.log"
+        if self.setup and not client.log_tail(self.path, 1) and pip_log.is_file():
+            self.path = pip_log  # setup.log has only what the installer itself stumbled over
         if jobs.SESSION.engine.launch and not self.setup:
             self.path = jobs.SESSION.engine.launch.log
         self.lines = client.log_tail(self.path, 24).splitlines() or ["The log is empty."]

@@ -6,7 +6,7 @@ from bpy.props import EnumProperty, IntProperty, PointerProperty, StringProperty
 
 SOURCES = [
     ("INTERNET", "Internet", "Download what the engine needs"),
-    ("WHEELS", "Folder", "Install from a folder of wheels, without the internet"),
+    ("WHEELS", "Folder", "Install from a folder of downloaded packages (.whl files), without the internet"),
     ("PYTHON", "Existing", "Use a Python environment that already has what the engine needs"),
 ]
 
@@ -22,7 +22,9 @@ class LATTE3D_PG_session(bpy.types.PropertyGroup):
     """Set Up's choices."""
 
     source: EnumProperty(name="Source", items=SOURCES)
-    wheels: StringProperty(name="Wheels", description="A folder of wheels for this system", subtype="DIR_PATH")
+    wheels: StringProperty(
+        name="Packages", description="A folder with the engine's packages (.whl files) for this system", subtype="DIR_PATH"
+    )
     python: StringProperty(name="Python", description="The Python of an environment that can run the engine", subtype="FILE_PATH")
 
 
