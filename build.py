@@ -92,13 +92,14 @@ def generate(argv: list[str]) -> int:
     parser.add_argument("--resolution", type=int, default=128, help="cells along the longest side (default: 128)")
     parser.add_argument("--texture-size", type=int, default=1024, help="pixels (default: 1024)")
     parser.add_argument("--triangles", type=int, help="reduce each mesh to about this many triangles")
+    parser.add_argument("--picture-size", type=int, default=640, help="pixels per side of the .png (default: 640)")
     parser.add_argument("--no-picture", action="store_true", help="do not render the .png")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--model", help="model folder (default: the embedded one)")
     parser.add_argument("--json", action="store_true", help="a machine-readable last line")
     parser.parse_args(argv)  # a slip is told before anything is downloaded; the add-on parses for itself
     engine = engine_python()
-    return run([blender_python(), "-m", "latte3d_blender.commands", "generate", *argv, "--engine", engine])
+    return run([blender_python(), "-m", "latte3d_blender.commands", "generate", "--engine", engine, *argv])
 
 
 def test(argv: list[str]) -> int:
@@ -140,6 +141,8 @@ def package(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="build.py package", description=package.__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the zip (default: dist)")
     options = parser.parse_args(argv)
+    if not (ROOT / "core" / "weights" / "starter" / "config.json").is_file():
+        print("warning: core/weights/starter is missing: without its own model this zip is of no use to an artist", file=sys.stderr)
     python = blender_python()
     extension_tool, tags = blender_tools()
     with tempfile.TemporaryDirectory() as folder:
@@ -187,9 +190,12 @@ def wheels(argv: list[str]) -> int:
     """collect the engine's packages in a folder, to install from on machines like this one without a network"""
     parser = argparse.ArgumentParser(prog="build.py wheels", description=wheels.__doc__)
     parser.add_argument("folder", type=Path)
+    help_python = "the Python to install on, as 3.13; Blender 4.2 to 5.0 bring 3.11, later ones 3.13 (default: the engine's here)"
+    parser.add_argument("--python", metavar="VERSION", help=help_python)
     options = parser.parse_args(argv)
     python = engine_python()
     download = [python, "-m", "pip", "download", "-d", options.folder]
+    download += ["--python-version", options.python, "--only-binary=:all:"] if options.python else []
     for name in install.ENGINE:
         if status := run([*download, *install.source_options(name, None), *install.requirement_options(name)]):
             return status

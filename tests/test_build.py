@@ -3,6 +3,7 @@
 
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,24 @@ def test_every_requirement_is_pinned_once():
 def test_wrong_use_is_told_before_anything_is_made(arguments, status, words):
     done = call(*arguments)
     assert done.returncode == status and words in done.stdout + done.stderr
+
+
+def test_generate_passes_on_all_that_the_addon_understands(monkeypatch):
+    """The options are the add-on's own; a prompt behind "--" takes none of them for its neighbour."""
+    for name in ("engine_python", "blender_python"):
+        monkeypatch.setattr(build, name, lambda *more: Path("python"))
+    commands: list[list] = []
+    monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
+    arguments = ["--picture-size", "64", "--no-picture", "--", "a chair", "--a table"]
+    assert build.generate(arguments) == 0
+    assert commands[0][2:] == ["latte3d_blender.commands", "generate", "--engine", Path("python"), *arguments]
+
+    def options(file: str, start: str, end: str) -> set[str]:
+        text = (ROOT / file).read_text().partition(start)[2].partition(end)[0]
+        return set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', text))
+
+    addon = options("latte3d_blender/commands.py", "def parser", "\ndef ")
+    assert options("build.py", "def generate", "\ndef ") == addon - {"--engine"} and len(addon) > 8
 
 
 def test_a_failed_installation_says_why_and_how_to_retry(tmp_path):
