@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures inside bpy: the real zip, installed as an artist would, in a user folder of its own."""
 
+import atexit
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="latte3d-tests-")  # before bpy is imported
+atexit.register(shutil.rmtree, os.environ["BLENDER_USER_RESOURCES"], ignore_errors=True)
 
 import bpy  # noqa: E402
 
