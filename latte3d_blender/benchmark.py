@@ -30,7 +30,7 @@ def click(engine: Engine, prompt: str, seed: int, settings: dict) -> dict:
         raise EngineFault(job.fault)
     item, arrived = job.objects[0], time.perf_counter()
     made = meshes.build_object(item, settings)
-    placement.generated_collection(bpy.context.scene).objects.link(made)
+    placement.generated_collection(bpy.context).objects.link(made)
     bpy.context.view_layer.update()
     done = time.perf_counter()
     engine_ms = sum(item["timings_ms"].values())

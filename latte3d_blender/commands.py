@@ -20,7 +20,7 @@ from typing import TextIO
 import bpy
 
 from . import machine, meshes, placement, render
-from .engine import Engine, EngineFault, Job, Launch, check_prompt
+from .engine import Engine, EngineFault, Fault, Job, Launch, check_prompt
 
 
 def slug(prompt: str) -> str:
@@ -86,7 +86,7 @@ def save_object(item: dict, settings: dict, stem: Path) -> tuple[dict, bpy.types
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)  # unlike factory settings, this leaves preferences alone
     begun = time.perf_counter()
     made = meshes.build_object(item, settings)
-    placement.generated_collection(bpy.context.scene).objects.link(made)
+    placement.generated_collection(bpy.context).objects.link(made)
     placement.select_only(bpy.context, [made])
     timings = dict(item["timings_ms"], insert=1000 * (time.perf_counter() - begun))
     meshes.write_timings(made, timings)
@@ -114,6 +114,10 @@ def generate(options: argparse.Namespace, say) -> dict:
         if fault := check_prompt(prompt):
             raise EngineFault(fault)
     names, seeds = names_and_seeds(options.prompts, options.seed)
+    if not 0 <= min(seeds) <= max(seeds) < 2**31:  # what Blender's own field and custom properties hold
+        raise EngineFault(
+            Fault("The seed is out of range.", f"It is {options.seed}.", "Choose one from 0 to 2,147,483,647.", "bad_request")
+        )
     out = Path(options.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     settings = {"resolution": options.resolution, "texture_size": options.texture_size, "triangles": options.triangles}

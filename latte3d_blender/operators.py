@@ -142,7 +142,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
         place = Vector(self.location)
         if self.drop:
             place = placement.ground_below(context, place)
-        collection = placement.generated_collection(context.scene)
+        collection = placement.generated_collection(context)
         for one, offset in zip(made, placement.row_offsets([one.dimensions.x for one in made]), strict=True):
             one.location, one.rotation_euler = place + Vector((offset, 0, 0)), (0, 0, self.angle)
             collection.objects.link(one)

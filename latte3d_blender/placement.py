@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where new objects go: the "Generated" collection, a row on the ground, or the surface below."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import bpy
@@ -10,15 +11,22 @@ COLLECTION = "Generated"
 GAP = 0.15  # between neighbours in a row, as a share of their mean width
 
 
-def generated_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
-    """Return this scene's "Generated" collection, made when missing and shown when excluded from view."""
-    found = next(
-        (child for child in scene.collection.children_recursive if child.name.split(".")[0] == COLLECTION and not child.library), None
-    )
+def _shown(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.Collection]:
+    """The collections below this one that nobody has excluded or hidden."""
+    for child in layer.children:
+        if not (child.exclude or child.hide_viewport or child.collection.hide_viewport):
+            yield child.collection
+            yield from _shown(child)
+
+
+def generated_collection(context: bpy.types.Context) -> bpy.types.Collection:
+    """Return the scene's "Generated" collection; another where there is none, or where it is hidden: new objects must be seen."""
+    shown = _shown(context.view_layer.layer_collection)
+    found = next((one for one in shown if one.name.split(".")[0] == COLLECTION and not one.library), None)
     if found is None:
         found = bpy.data.collections.new(COLLECTION)
         found.color_tag = "COLOR_05"
-        scene.collection.children.link(found)
+        context.scene.collection.children.link(found)
     return found
 
 
@@ -38,12 +46,15 @@ def ground_below(context: bpy.types.Context, point: Vector) -> Vector:
 
 
 def select_only(context: bpy.types.Context, objects: list[bpy.types.Object]) -> None:
-    """Select these objects and nothing else; the last one becomes active."""
+    """Select these objects and nothing else; the last one becomes active. A viewport in local view shows them too."""
     layer = context.view_layer
     for other in context.selected_objects:
         other.select_set(False)
     visible = [made for made in objects if made.name in layer.objects]  # an excluded collection hides them
+    space = context.space_data
     for made in visible:
         made.select_set(True)
+        if space and space.type == "VIEW_3D" and space.local_view:
+            made.local_view_set(space, True)
     if visible:
         layer.objects.active = visible[-1]

@@ -89,6 +89,18 @@ def test_place_again(addon, engine_of):
         bpy.ops.latte3d.place_result(job=job + 1000)
 
 
+def test_new_objects_are_not_hidden_with_old_ones(addon, engine_of):
+    engine_of()
+    first = generate()
+    second = generate(seed=8)
+    assert first.users_collection == second.users_collection
+    hidden = bpy.context.view_layer.layer_collection.children["Generated"]
+    hidden.exclude = True
+    third = generate(seed=9)
+    assert third.users_collection[0].name == "Generated.001" and third.visible_get() and third.select_get()
+    assert hidden.exclude and generate(seed=10).users_collection == third.users_collection
+
+
 @pytest.mark.parametrize(
     ("fault", "says"),
     [("oom", "memory"), ("crash", "stopped unexpectedly.*status 9"), ("load", "There is no model.*Choose a model folder")],

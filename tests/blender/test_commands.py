@@ -57,6 +57,7 @@ def test_generate(fake_engine, tmp_path):
         ("oom", ["generate", "a cube"], 1, "memory"),
         ("crash", ["generate", "a cube"], 1, "stopped unexpectedly"),
         ("", ["generate"], 2, "PROMPT"),
+        ("", ["generate", "a cube", "--seed", "4294967296"], 2, "seed is out of range"),
     ],
 )
 def test_errors(fake_engine, tmp_path, capfd, fault, arguments, status, says):
