@@ -287,7 +287,7 @@ def _step() -> float | None:
         look_up()
     collect()
     by_itself = SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel)
-    if engine.state == client.STOPPED and (by_itself or engine.jobs):
+    if engine.state == client.STOPPED and (by_itself or engine.jobs) and not SESSION.setup:  # whose files it would hold open
         try:
             start()
         except EngineFault:

@@ -28,6 +28,8 @@ class LATTE3D_OT_generate(bpy.types.Operator):
     def poll(cls, context):
         if jobs.SESSION.running:
             cls.poll_message_set("An object is being made")
+        elif jobs.SESSION.setup:
+            cls.poll_message_set("Set Up is running")
         elif not context.scene.latte3d.prompt.strip():
             cls.poll_message_set("Type a prompt first")
         elif jobs.SESSION.engine.state == client.NOT_INSTALLED and not jobs.SESSION.stale:
@@ -166,6 +168,13 @@ class LATTE3D_OT_start_engine(bpy.types.Operator):
 
     bl_idname = "latte3d.start_engine"
     bl_label = "Start Engine"
+
+    @classmethod
+    def poll(cls, context):
+        if jobs.SESSION.setup:
+            cls.poll_message_set("Set Up is running")
+            return False
+        return True
 
     def execute(self, context):
         jobs.SESSION.fault = None

@@ -87,6 +87,25 @@ def test_stopping_does_not_wait_and_leaves_nothing_running(addon, tmp_path, monk
         assert status.read().partition(") ")[2][:1] in ("", "Z")
 
 
+def test_the_engine_keeps_still_while_it_is_set_up(addon, engine_of, tmp_path):
+    """It would run, and on some systems lock, the files that are being replaced."""
+    jobs = addon("jobs")
+    engine_of()
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core" / "install.py").write_text(DEAF)
+    jobs.SESSION.shown = True
+    jobs.SESSION.setup = addon("installer").Setup(tmp_path, tmp_path / "engine", tmp_path / "setup.log")
+    jobs.look_up()
+    jobs._step()
+    assert jobs.SESSION.engine.process is None
+    bpy.context.scene.latte3d.prompt = "a cube"
+    assert not bpy.ops.latte3d.generate.poll()
+    jobs.SESSION.setup._kill()
+    jobs.SESSION.setup = None
+    jobs._step()
+    assert jobs.SESSION.engine.process
+
+
 def test_what_was_set_up_replaces_an_earlier_choice(addon, package, tmp_path):
     """A Python that was chosen once must not hide the engine that Set Up has made since, and choices are saved."""
     jobs, chosen = addon("jobs"), bpy.context.preferences.addons[package].preferences
