@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.errors import BadRequest, Cancelled, EngineError
+from core.machine import pick_device
 from core.mesh import TexturedMesh, encode_image
 from core.networks.generator import Fields, Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
@@ -34,7 +35,7 @@ class Latte3DPipeline:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto") -> "Latte3DPipeline":
-        """Load a model folder. `device`: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", "mps".
+        """Load a model folder. `device`: a word that `core.machine.pick_device` knows.
 
         Raises MissingWeights for an absent or damaged model, BadRequest for a device that is not there.
         """
@@ -109,19 +110,6 @@ class Latte3DPipeline:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-def pick_device(name: str) -> torch.device:
-    """The torch device of a user's word. Raises BadRequest when it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind = name.split(":")[0]
-    if kind not in ("cpu", "cuda", "mps"):
-        raise BadRequest(f"The device {name!r} is unknown.", "", "Choose auto, cpu, cuda or mps.")
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[kind]
-    if not there or (name.count(":") and kind == "cuda" and int(name.split(":")[1]) >= torch.cuda.device_count()):
-        raise BadRequest(f"There is no device {name!r} on this machine.", "", "Choose auto or cpu.")
-    return torch.device(name)
 
 
 def check_request(prompts: list[str], seeds: list[int] | int) -> list[int]:

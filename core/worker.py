@@ -9,7 +9,6 @@ A reader thread takes messages in, so that a cancel arrives while the main threa
 import argparse
 import contextlib
 import os
-import platform
 import queue
 import re
 import sys
@@ -24,6 +23,7 @@ from safetensors import SafetensorError
 
 from core import __version__
 from core.errors import BadRequest, EngineError, MissingWeights
+from core.machine import device_facts
 from core.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
 
 MAX_PROMPT = 512  # characters
@@ -59,10 +59,6 @@ def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def load_pipeline(folder: Path, device: str):
     """Load the model. The heavy imports happen here, after stdout has been claimed."""
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", device):
-        raise BadRequest(f"The device {device[:40]!r} is unknown.", "", "Choose auto, cpu, cuda or mps.")
-    if not folder.is_dir():
-        raise MissingWeights("There is no model.", f"The folder {folder} does not exist.", "Choose another model folder.")
     try:
         from core.pipeline import Latte3DPipeline
 
@@ -192,20 +188,6 @@ def hello(pipeline: Any) -> dict:
         "features": FEATURES,
     }
     return {"jsonrpc": "2.0", "method": "hello", "params": params}
-
-
-def device_facts(device: str) -> tuple[str, int]:
-    """What a person calls the device, and its free memory in bytes (0 where nobody knows)."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.get_device_name(device), torch.cuda.mem_get_info(device)[0]
-    name, free = platform.processor() or platform.machine(), 0
-    with contextlib.suppress(OSError, ValueError, IndexError):  # Linux
-        name = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())[1]
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        free = 1024 * int(re.search(r"MemAvailable:\s*(\d+)", Path("/proc/meminfo").read_text())[1])
-    return name, free
 
 
 def checked_settings(params: Any, model_id: str) -> dict[str, Any]:

@@ -7,16 +7,14 @@ What happens in Blender is measured by the add-on itself, in its own Python (`la
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import torch
-
 from core.errors import EngineError
+from core.machine import machine_name
 from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
 from core.surface.atlas import unwrap
@@ -38,7 +36,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the last line as JSON")
     a = parser.parse_args(argv)
     stages, mesh, device = time_stages(a.model, a.device, a.resolution, a.texture_size, a.rounds)
-    result = {"machine": machine(), "device": device, "triangles": len(mesh.triangles), "stages_ms": stages}
+    result = {"machine": machine_name(), "device": device, "triangles": len(mesh.triangles), "stages_ms": stages}
     if not a.no_blender:
         in_blender = time_blender(a)
         result["stages_ms"]["wire"] = in_blender.pop("wire_ms")
@@ -96,14 +94,3 @@ def time_xatlas(mesh: TexturedMesh) -> dict[str, float]:
         unwrap(vertices, triangles, size=1024)
         own.append(1000 * (time.perf_counter() - begun))
     return {"xatlas_ms": round(xatlas_ms, 1), "atlas_same_mesh_ms": round(statistics.median(own), 1), "xatlas_triangles": len(triangles)}
-
-
-def machine() -> str:
-    """Processor, cores and, where there is one, the GPU."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        name = names[0] if names else name
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{name}, {os.cpu_count()} cores{gpu}"

@@ -169,7 +169,7 @@ def test_the_real_worker_names_missing_weights_and_unknown_devices(start_engine,
         engine = start_engine([sys.executable, "-m", "core.worker", *options])
         rpc, _ = engine.receive()
         assert rpc["error"]["data"]["kind"] == kind, rpc
-        assert engine.end()[0] == 1
+        assert engine.end(30)[0] == 1
 
 
 @pytest.fixture(scope="module")
