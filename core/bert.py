@@ -28,7 +28,7 @@ class Bert:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(longest)
-        self.weights = load_file(folder / "model.safetensors", device=str(device))
+        self.weights = {name: tensor.to(device) for name, tensor in load_file(folder / "model.safetensors").items()}
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]

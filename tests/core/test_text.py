@@ -23,6 +23,11 @@ def test_the_default_equals_the_library() -> None:
     assert quick(PROMPTS[-1:])[0].shape[1] == text.MAX_TOKENS
 
 
+def test_a_numbered_processor_is_one() -> None:
+    """What runs of several processes call theirs."""
+    assert text.TextEncoder(device="cpu:0")(["a"])[0].isfinite().all()
+
+
 def test_loading_it_leaves_the_slow_library_alone() -> None:
     """Importing transformers would double the engine's cold start."""
     code = "import sys, core.pipeline as p; p.TextEncoder(); print(*{'transformers', 'torch._dynamo', 'sympy'} & set(sys.modules))"
