@@ -1,26 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The training loop: settings, schedule, checkpoints that resume, and the shipped weights (an exponential moving average)."""
 
+import contextlib
 import copy
 import json
 import math
-import platform
 import signal
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from core.errors import BadRequest
+from core.files import replace_file
+from core.machine import machine_name, pick_device
 from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
-from core.networks.storage import ModelCard, load_generator, replace_file, save_generator
+from core.networks.storage import ModelCard, load_generator, save_generator
 from core.text import TextEncoder
 from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool
@@ -67,13 +71,14 @@ class Progress:
 
 def train(settings: TrainingSettings) -> Path:
     """Train, resuming whatever `settings.out` holds, and return the folder of the finished model (fp16, the moving average)."""
+    check(settings)
     accelerator = Accelerator(cpu=settings.device == "cpu", mixed_precision="bf16" if _has_bf16(settings.device) else "no")
     with torch.random.fork_rng():  # the first weights follow from the seed, and nobody else's random numbers change
         torch.default_generator.manual_seed(settings.seed)
         generator = Generator(_config(settings))
         heads = AttributeHeads(generator.config, settings.kinds)
     if settings.start_from:
-        generator.load_state_dict(load_generator(settings.start_from)[0].state_dict())
+        _take_weights(generator, settings)
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress()
     optimizer = torch.optim.AdamW(
         [*generator.parameters(), *heads.parameters()], settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay
@@ -84,36 +89,69 @@ def train(settings: TrainingSettings) -> Path:
     average.to(accelerator.device)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     seed = settings.seed * 1009 + accelerator.process_index
-    bank = ObjectBank(settings.kinds, encoder, settings.sampling, seed, accelerator.device)
+    bank = ObjectBank(settings.kinds, encoder, _enough(settings.sampling, generator.config.points), seed, accelerator.device)
     pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.prompt_pool)
     writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
     bar = tqdm(total=1000, disable=not accelerator.is_main_process, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")
-    saved, stop = time.monotonic(), _stop_signal()
-    while progress.share(settings) < 1 and not stop:
-        begun, share = time.monotonic(), progress.share(settings)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(settings, progress.step, share)
-        losses = _step(accelerator, module, optimizer, (bank, pool), progress.step, share, settings)
-        progress.step += 1
-        _follow(average, generator, min(settings.ema, (1 + progress.step) / (10 + progress.step)))
-        progress.seconds += min(time.monotonic() - begun, 60.0)  # a machine that slept did not train
+    saved = time.monotonic()
+    with _stop_signal() as stop:
+        while not _over(accelerator, settings, progress, stop):
+            begun, share = time.monotonic(), progress.share(settings)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(settings, progress.step, share)
+            losses = _step(accelerator, module, optimizer, (bank, pool), progress.step, share, settings)
+            progress.step += 1
+            _follow(average, generator, min(settings.ema, (1 + progress.step) / (10 + progress.step)))
+            progress.seconds += min(time.monotonic() - begun, 60.0)  # a machine that slept did not train
+            if accelerator.is_main_process:
+                _report(writer, bar, progress, losses, share)
+                if time.monotonic() - saved > settings.checkpoint_minutes * 60:
+                    _checkpoint(settings, accelerator, generator, average, heads, optimizer, progress)
+                    saved = time.monotonic()
         if accelerator.is_main_process:
-            _report(writer, bar, progress, losses, share)
-            if time.monotonic() - saved > settings.checkpoint_minutes * 60:
-                _checkpoint(settings, generator, average, heads, optimizer, progress)
-                saved = time.monotonic()
-    if accelerator.is_main_process:
-        bar.close()
-        _checkpoint(settings, generator, average, heads, optimizer, progress)
+            bar.close()
+            writer.close()
+            _checkpoint(settings, accelerator, generator, average, heads, optimizer, progress)
     return settings.out
 
 
-def _stop_signal() -> list[int]:
+def check(settings: TrainingSettings) -> None:
+    """Raise BadRequest where settings cannot train anything."""
+    for name in ("minutes", "batch", "prompts", "prompt_pool", "learning_rate", *(["steps"] if settings.steps is not None else [])):
+        if not getattr(settings, name) > 0:
+            raise BadRequest(f"The setting {name.replace('_', ' ')} is {getattr(settings, name)}: it must be more than 0.")
+    if not settings.kinds:
+        raise BadRequest("There are no kinds to learn.")
+    pick_device(settings.device)
+
+
+def _over(accelerator: Accelerator, settings: TrainingSettings, progress: Progress, stop: list[int]) -> bool:
+    """Whether the run ends here. All processes decide alike, by the main one's clock and anybody's signal: one that left alone would leave
+    the others waiting for its gradients, and clocks that differ would give each another learning rate."""
+    asked = bool(stop)
+    if accelerator.num_processes > 1:
+        facts = [progress.seconds if accelerator.is_main_process else 0.0, float(asked)]
+        facts = accelerator.reduce(torch.tensor(facts, dtype=torch.float64, device=accelerator.device), "sum")
+        progress.seconds, asked = float(facts[0]), bool(facts[1])
+    return asked or progress.share(settings) >= 1
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[list[int]]:
     """A list that is no longer empty once the run is asked to end (Ctrl-C, SIGTERM): it then stops after a checkpoint."""
     asked: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: asked.append(number))
-    return asked
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()  # Python's own rule
+    before = {number: signal.signal(number, lambda number, _: asked.append(number)) for number in numbers}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _enough(sampling: Sampling, points: int) -> Sampling:
+    """The sampling with clouds at least as large as the PointNet's input."""
+    return replace(sampling, cloud_points=max(sampling.cloud_points, points), kept_surface=max(sampling.kept_surface, points))
 
 
 def learning_rate(settings: TrainingSettings, step: int, share: float) -> float:
@@ -154,11 +192,16 @@ def _report(writer: SummaryWriter, bar: tqdm, progress: Progress, losses: dict, 
 
 
 def _checkpoint(
-    settings: TrainingSettings, generator: Generator, average: Generator, heads: AttributeHeads, optimizer, progress: Progress
+    settings: TrainingSettings,
+    accelerator: Accelerator,
+    generator: Generator,
+    average: Generator,
+    heads: AttributeHeads,
+    optimizer,
+    progress: Progress,
 ) -> None:
     """The model so far (the average, fp16) in `out`, and in out/checkpoint all that a resumption needs."""
     folder = settings.out / "checkpoint"
-    folder.mkdir(parents=True, exist_ok=True)
     parts = {"model": generator, "average": average, "heads": heads}
     state = {f"{name}.{k}": v for name, part in parts.items() for k, v in part.state_dict().items()}
     for i, moments in optimizer.state_dict()["state"].items():
@@ -168,28 +211,46 @@ def _checkpoint(
     replace_file(folder / "state.safetensors", lambda path: save_file(state, path))
     replace_file(folder / "progress.json", lambda path: Path(path).write_text(json.dumps(asdict(progress)) + "\n"))
     run = {
-        "command": f"python -m core train starter --preset {settings.preset}",
+        "command": f"python -m core train starter --preset {settings.preset} --kinds {','.join(settings.kinds)}",
         "steps": progress.step,
         "hours": round(progress.seconds / 3600, 3),
         "batch": settings.batch,
+        "processes": accelerator.num_processes,
         "seed": settings.seed,
-        "hardware": torch.cuda.get_device_name() if next(generator.parameters()).is_cuda else f"{platform.machine()} CPU",
+        "hardware": machine_name(),
         "torch": torch.__version__,
     }
     save_generator(average, ModelCard(settings.out.name, settings.kinds, run), settings.out)
 
 
 def _resume(folder: Path, generator: Generator, average: Generator, heads: AttributeHeads, optimizer: torch.optim.Optimizer) -> Progress:
-    state = load_file(folder / "state.safetensors")
-    for prefix, model in (("model.", generator), ("average.", average), ("heads.", heads)):
-        model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    moments: dict[int, dict] = {}
-    for key in (k for k in state if k.startswith("optimizer.")):
-        _, i, name = key.split(".")
-        moments.setdefault(int(i), {})[name] = state[key]
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    step, seconds = state["progress"].tolist()
+    """Take up a checkpoint. Raises BadRequest when it is damaged or of a run with other settings."""
+    try:
+        state = load_file(folder / "state.safetensors")
+        for prefix, model in (("model.", generator), ("average.", average), ("heads.", heads)):
+            model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        moments: dict[int, dict] = {}
+        for key in (k for k in state if k.startswith("optimizer.")):
+            _, i, name = key.split(".")
+            moments.setdefault(int(i), {})[name] = state[key]
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        step, seconds = state["progress"].tolist()
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        raise BadRequest(
+            f"The run in {folder.parent} cannot be resumed.",
+            str(error).splitlines()[-1].strip(),
+            "Give the preset and kinds that it was begun with, or another folder.",
+        ) from error
     return Progress(int(step), seconds)
+
+
+def _take_weights(generator: Generator, settings: TrainingSettings) -> None:
+    """Start from an earlier model. Raises MissingWeights, or BadRequest when it has other sizes than the preset."""
+    try:
+        generator.load_state_dict(load_generator(settings.start_from)[0].state_dict())
+    except RuntimeError as error:
+        cause = str(error).splitlines()[-1].strip()
+        raise BadRequest(f"The model in {settings.start_from} does not fit the preset {settings.preset}.", cause) from error
 
 
 def _config(settings: TrainingSettings) -> GeneratorConfig:

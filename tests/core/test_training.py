@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training: it learns, it resumes as if never interrupted, and training objects come from the train split only."""
 
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -18,6 +24,7 @@ from core.training.annealing import anneal, dummy_share
 from core.training.attributes import PromptPool, vocabularies
 from core.training.bank import Sampling
 from core.training.reconstruction import sdf_loss
+from tests.conftest import ROOT
 
 QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256, cloud_points=512)
 
@@ -40,7 +47,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path, monkeypatch) ->
             return self.checks > 4
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_stop_signal", StopAfter)
+        patch.setattr(loop, "_stop_signal", lambda: contextlib.nullcontext(StopAfter()))
         loop.train(settings(tmp_path / "broken"))
     assert load_file(tmp_path / "broken/model/checkpoint/state.safetensors")["progress"][0] == 4
     broken = loop.train(settings(tmp_path / "broken"))
@@ -110,6 +117,70 @@ def test_real_clouds_give_way_to_the_sphere_down_to_the_floor() -> None:
     cloud, dummy = torch.ones(4000, 8, 6), torch.zeros(8, 6)
     kept = anneal(cloud, dummy, 0.85, torch.Generator().manual_seed(0))[:, 0, 0].mean()
     assert 0.12 < kept < 0.18
+
+
+def test_clouds_are_as_large_as_the_input(tmp_path) -> None:
+    """A preset may read more points than the bank keeps by default."""
+    few = replace(QUICK, cloud_points=128, kept_surface=256)
+    loop.train(settings(tmp_path, steps=1, sampling=few))
+
+
+def test_signals_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with loop._stop_signal() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+RUN = """
+import sys; from pathlib import Path
+from core.training import loop; from core.training.bank import Sampling
+quick = Sampling(1024, 1024, 256, 128, 512)
+loop.train(loop.TrainingSettings(Path(sys.argv[1]), "tiny", ("rock",), minutes=0.05, batch=2, prompts=4, prompt_pool=32, device="cpu",
+                                 checkpoint_minutes=0, sampling=quick))
+"""
+
+
+@pytest.mark.slow
+def test_processes_end_together(tmp_path) -> None:
+    """The main process alone spends time on checkpoints: by its own clock the other one would be done first, and leave it waiting."""
+    (tmp_path / "run.py").write_text(RUN)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", tmp_path / "run.py", tmp_path / "model"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stderr[-2000:]
+    progress = json.loads((tmp_path / "model" / "checkpoint" / "progress.json").read_text())
+    assert progress["seconds"] >= 3 and load_generator(tmp_path / "model")[1].training["processes"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": None, "minutes": -1.0}, "minutes is -1"),
+        ({"batch": 0}, "batch is 0"),
+        ({"kinds": ()}, "no kinds"),
+        ({"device": "cuda:99"}, "no device"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused(tmp_path, changes, says) -> None:
+    with pytest.raises(BadRequest, match=says):
+        loop.train(settings(tmp_path, **changes))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_with_other_settings_is_not_resumed(tmp_path) -> None:
+    folder = loop.train(settings(tmp_path, steps=1))
+    for changes in ({"kinds": ("rock",)}, {"preset": "starter"}):
+        with pytest.raises(BadRequest, match="cannot be resumed") as caught:
+            loop.train(settings(tmp_path, **changes))
+        assert str(folder) in str(caught.value)
+    (folder / "checkpoint" / "state.safetensors").write_bytes(b"cut")
+    with pytest.raises(BadRequest, match="cannot be resumed"):
+        loop.train(settings(tmp_path))
+    with pytest.raises(BadRequest, match="does not fit the preset starter"):
+        loop.train(settings(tmp_path / "new", preset="starter", start_from=folder))
 
 
 def test_unknown_presets_and_kinds_are_named(tmp_path) -> None:
