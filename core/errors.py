@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The errors that reach a person: each is one sentence, a cause and a way out."""
 
+import re
 from typing import Literal
 
 Code = Literal["bad_request", "missing_weights", "out_of_memory", "cancelled", "internal"]
@@ -49,3 +50,14 @@ class Cancelled(EngineError):
 
     def __init__(self, message: str = "Cancelled.", cause: str = "", remedy: str = ""):
         super().__init__("cancelled", message, cause, remedy)
+
+
+def out_of_memory(error: BaseException) -> EngineError | None:
+    """Python's, CUDA's and the CPU allocator's failures to get memory in words; None for any other error."""
+    # torch is not imported for its class: torch.OutOfMemoryError is a RuntimeError, and so is the CPU allocator's failure.
+    from_torch = isinstance(error, RuntimeError) and re.search("out of memory|can't allocate memory", str(error))
+    if not isinstance(error, MemoryError) and not from_torch:
+        return None
+    cause = (str(error).strip().splitlines() or ["The system has none left."])[0][:200]
+    remedy = "Choose a lower resolution or texture size, or fewer objects at once."
+    return EngineError("out_of_memory", "The engine ran out of memory.", cause, remedy)

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from core.errors import BadRequest, Cancelled, EngineError
+from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, out_of_memory
 from core.machine import pick_device
 from core.mesh import TexturedMesh, encode_image
 from core.networks.generator import Fields, Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
+from core.request import check_prompts, check_seeds, check_sizes
 from core.style import style_of
 from core.surface.atlas import unwrap
 from core.surface.bake import bake
@@ -21,7 +22,6 @@ from core.surface.decimate import decimate
 from core.surface.extract import EmptySurfaceError, ExtractionCancelled, extract_surface
 from core.text import TextEncoder
 
-MAX_PROMPT = 512  # characters
 Progress = Callable[[str, int, int], None]  # stage, objects done, objects in all
 
 
@@ -41,7 +41,11 @@ class Latte3DPipeline:
         """
         target = pick_device(device)
         generator, card = load_generator(folder, target)
-        return cls(generator, card, TextEncoder(generator.config.text_encoder, target))
+        text = TextEncoder(generator.config.text_encoder, target)
+        if text.width != generator.config.text_width:
+            cause = f"{text.name} writes {text.width} numbers a token, the model reads {generator.config.text_width}."
+            raise MissingWeights(f"The model in {folder} does not fit its text encoder.", cause, "Choose another model folder.")
+        return cls(generator, card, text)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the generator to a folder that `from_pretrained` reads (fp16)."""
@@ -63,11 +67,16 @@ class Latte3DPipeline:
         """One textured mesh a prompt; all prompts run through the networks together.
 
         seeds: one for all, or one a prompt; 0 is the typical object. resolution: cells a side of the SDF grid, 64 … 256.
-        texture_size: pixels a side. triangles: at most about so many. clouds: shapes to start from, points and normals [B, N, 6] in the
-        model's frame, instead of the dummy sphere. progress(stage, done, total) is told of every stage; cancelled() is asked often.
+        texture_size: pixels a side. triangles: at most about so many. clouds: shapes to start from, points and normals [B, N, 6] (or one
+        for all) in the model's frame, instead of the dummy sphere. progress(stage, done, total) is told of every stage; cancelled() is
+        asked often.
         Raises BadRequest, Cancelled, or EngineError("out_of_memory").
         """
-        seeds = check_request(prompts, seeds)
+        prompts = check_prompts(prompts)
+        seeds = check_seeds([seeds] * len(prompts) if isinstance(seeds, int) else seeds, len(prompts))
+        check_sizes(resolution, texture_size, triangles)
+        if clouds is not None and (clouds.ndim != 3 or len(clouds) not in (1, len(prompts)) or clouds.shape[2] != 6):
+            raise BadRequest(f"Clouds {list(clouds.shape)} do not fit {len(prompts)} prompts.", "", "Give points and normals [B, N, 6].")
         watch = _Watch(len(prompts), progress, cancelled)
         with _plain_errors():
             with watch.stage("text"):
@@ -88,7 +97,9 @@ class Latte3DPipeline:
 
         def sdf(points: Tensor) -> Tensor:
             with watch.part_of("extract", "decode"):
-                return distance(points)
+                values = distance(points)
+                self._wait()
+                return values
 
         with watch.stage("extract"):
             vertices, faces = extract_surface(sdf, resolution=resolution, device=self.device, cancelled=watch.cancelled)
@@ -110,23 +121,6 @@ class Latte3DPipeline:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-def check_request(prompts: list[str], seeds: list[int] | int) -> list[int]:
-    """One seed a prompt. Raises BadRequest for prompts or seeds that cannot be used."""
-    if not prompts:
-        raise BadRequest("There is no prompt.", "", "Type what you want to have.")
-    for prompt in prompts:
-        if not any(c.isalnum() for c in prompt):
-            raise BadRequest("The prompt is empty.", "", "Type what you want to have.")
-        if len(prompt) > MAX_PROMPT:
-            raise BadRequest(f"The prompt has {len(prompt)} characters; at most {MAX_PROMPT} are possible.", "", "Shorten it.")
-        if "\0" in prompt:
-            raise BadRequest("The prompt holds a NUL character.", "", "Type it again.")
-    seeds = [seeds] * len(prompts) if isinstance(seeds, int) else list(seeds)
-    if len(seeds) != len(prompts) or any(seed < 0 for seed in seeds):
-        raise BadRequest(f"{len(prompts)} prompts need as many seeds of 0 or more.", f"Given: {len(seeds)}.", "")
-    return seeds
 
 
 class _Watch:
@@ -176,7 +170,7 @@ def _plain_errors() -> Iterator[None]:
         raise EngineError(
             "internal", "The model made nothing for this prompt.", "Its surface is empty.", "Try another seed or wording."
         ) from error
-    except torch.OutOfMemoryError as error:
-        raise EngineError(
-            "out_of_memory", "The device has too little memory.", "", "Choose a lower resolution, or make fewer at once."
-        ) from error
+    except (MemoryError, RuntimeError) as error:
+        if short := out_of_memory(error):
+            raise short from error
+        raise

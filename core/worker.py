@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import os
 import queue
-import re
 import sys
 import threading
 import traceback
@@ -22,16 +21,12 @@ import numpy as np
 from safetensors import SafetensorError
 
 from core import __version__
-from core.errors import BadRequest, EngineError, MissingWeights
+from core.errors import BadRequest, EngineError, MissingWeights, out_of_memory
 from core.machine import device_facts
 from core.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
+from core.request import check_prompts, check_seeds, check_sizes
 
-MAX_PROMPT = 512  # characters
 MAX_PROMPTS = 64  # in one request
-MAX_SEED = 2**63 - 1
-RESOLUTIONS = range(64, 257, 8)  # cells along an edge of the grid
-TEXTURE_SIZES = (64, 4096)  # smallest and largest image, pixels
-MIN_TRIANGLES = 16
 FEATURES = ["generate", "progress", "cancel", "triangles", "glb"]
 ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "internal": -32603}
 DEFAULTS = {"model": None, "prompts": None, "seeds": None, "resolution": 128, "texture_size": 1024, "triangles": None, "glb": False}
@@ -200,46 +195,20 @@ def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
     model = settings.pop("model")
     if model not in (None, model_id):
         raise BadRequest(f"The model {str(model)[:40]!r} is not loaded.", f"This engine has {model_id!r}.", "Restart the engine.")
-    settings["prompts"] = [checked_prompt(prompt) for prompt in _list(settings["prompts"], "prompts")]
-    if not 1 <= len(settings["prompts"]) <= MAX_PROMPTS:
-        raise BadRequest(f"A request takes 1 to {MAX_PROMPTS} prompts, not {len(settings['prompts'])}.")
+    if len(_list(settings["prompts"], "prompts")) > MAX_PROMPTS:
+        raise BadRequest(f"A request takes up to {MAX_PROMPTS} prompts, not {len(settings['prompts'])}.")
+    settings["prompts"] = check_prompts(settings["prompts"])
     seeds = [0] * len(settings["prompts"]) if settings["seeds"] is None else _list(settings["seeds"], "seeds")
-    if len(seeds) != len(settings["prompts"]):
-        raise BadRequest(f"There are {len(settings['prompts'])} prompts and {len(seeds)} seeds.", "", "Send one seed for each prompt.")
-    settings["seeds"] = [_integer(seed, "seed", 0, MAX_SEED) for seed in seeds]
-    settings["resolution"] = _integer(settings["resolution"], "resolution", RESOLUTIONS[0], RESOLUTIONS[-1])
-    if settings["resolution"] not in RESOLUTIONS:
-        raise BadRequest(f"The resolution {settings['resolution']} is no multiple of {RESOLUTIONS.step}.")
-    settings["texture_size"] = _integer(settings["texture_size"], "texture size", *TEXTURE_SIZES)
-    if settings["triangles"] is not None:
-        settings["triangles"] = _integer(settings["triangles"], "number of triangles", MIN_TRIANGLES, 2**31 - 1)
+    settings["seeds"] = check_seeds(seeds, len(settings["prompts"]))
+    check_sizes(settings["resolution"], settings["texture_size"], settings["triangles"])
     if not isinstance(settings["glb"], bool):
         raise BadRequest("The parameter 'glb' is true or false.")
     return settings
 
 
-def checked_prompt(prompt: Any) -> str:
-    """A prompt without the white space around it; raises BadRequest when it cannot be one."""
-    if not isinstance(prompt, str):
-        raise BadRequest("A prompt is a text.")
-    if not prompt.strip():
-        raise BadRequest("The prompt is empty.", "", "Type what you want to see, such as: a red mushroom with white spots.")
-    if len(prompt) > MAX_PROMPT:
-        raise BadRequest(f"The prompt has {len(prompt)} characters.", f"The engine reads up to {MAX_PROMPT}.", "Shorten it.")
-    if any(character == "\0" or 0xD800 <= ord(character) <= 0xDFFF for character in prompt):
-        raise BadRequest("The prompt contains a character that is no text.", "", "Type the prompt again instead of pasting it.")
-    return prompt.strip()
-
-
 def _list(value: Any, what: str) -> list:
     if not isinstance(value, list):
         raise BadRequest(f"The request needs a list of {what}.")
-    return value
-
-
-def _integer(value: Any, what: str, low: int, high: int) -> int:
-    if type(value) is not int or not low <= value <= high:
-        raise BadRequest(f"The {what} {str(value)[:40]!r} is not a whole number from {low} to {high}.")
     return value
 
 
@@ -280,12 +249,8 @@ def typed_error(error: Exception) -> EngineError:
     """The same error in the words that reach a person."""
     if isinstance(error, EngineError):
         return error
-    # torch is not imported for its class: torch.OutOfMemoryError is a RuntimeError, and so is the CPU allocator's failure.
-    from_torch = isinstance(error, RuntimeError) and re.search("out of memory|can't allocate memory", str(error))
-    if isinstance(error, MemoryError) or from_torch:
-        cause = (str(error).strip().splitlines() or ["The system has none left."])[0][:200]
-        remedy = "Choose a lower resolution or texture size, or fewer objects at once."
-        return EngineError("out_of_memory", "The engine ran out of memory.", cause, remedy)
+    if short := out_of_memory(error):
+        return short
     cause = f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]
     return EngineError("internal", "The engine made an error.", cause, "The log has the details; please report them.")
 

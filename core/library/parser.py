@@ -26,8 +26,8 @@ from core.library.grammar import (
 )
 from core.library.kinds import KINDS
 from core.library.objects import Description
+from core.request import MAX_PROMPT
 
-MAX_CHARACTERS = 512
 Lexicon = dict[tuple[str, ...], tuple[str, str]]  # words -> (what they are, the meaning)
 
 _FILLERS = (
@@ -81,8 +81,8 @@ def parse(prompt: str) -> Description:
 
     Raises: UnknownWords, NoKind, or BadRequest (empty, too long, contradictory), each saying what is wrong.
     """
-    if len(prompt) > MAX_CHARACTERS:
-        raise BadRequest(f"The prompt has {len(prompt)} characters; {MAX_CHARACTERS} is the limit.")
+    if len(prompt) > MAX_PROMPT:
+        raise BadRequest(f"The prompt has {len(prompt)} characters; {MAX_PROMPT} is the limit.")
     words, tied, unknown = _split(prompt)
     if not words and not unknown:
         raise BadRequest("The prompt is empty.", "", "Type what you want to see, such as “a red mushroom with white spots”.")

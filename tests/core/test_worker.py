@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from core.worker import MAX_PROMPT, checked_settings, typed_error
+from core.request import MAX_PROMPT
+from core.worker import checked_settings, typed_error
 
 
 def test_hello_then_one_answer_with_arrays(fake_engine):
@@ -118,10 +119,11 @@ def test_a_lost_client_ends_it_without_a_word(fake_engine):
 @pytest.mark.parametrize(
     "params, word",
     [
-        ({"prompts": []}, "1 to"),
+        ({"prompts": []}, "no prompt"),
         ({"prompts": "a cube"}, "list of prompts"),
         ({"prompts": [None]}, "text"),
         ({"prompts": ["  \n"]}, "empty"),
+        ({"prompts": ["🍄 !?"]}, "no words"),
         ({"prompts": ["x" * 10_000]}, "10000 characters"),
         ({"prompts": ["a\0b"]}, "no text"),
         ({"prompts": ["a\ud800b"]}, "no text"),
@@ -145,7 +147,7 @@ def test_each_wrong_parameter_is_named(params, word):
 
 
 def test_settings_get_defaults_and_prompts_are_stripped():
-    settings = checked_settings({"prompts": [" a red chair ", "🪑" * MAX_PROMPT]}, "starter")
+    settings = checked_settings({"prompts": [" a red chair ", "🪑" * (MAX_PROMPT - 1) + "a"]}, "starter")
     assert settings["prompts"][0] == "a red chair" and settings["seeds"] == [0, 0]
     assert (settings["resolution"], settings["texture_size"], settings["triangles"], settings["glb"]) == (128, 1024, None, False)
 

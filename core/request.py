@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be asked of the engine: the limits, and one sentence for each way past them. Without torch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from core.errors import BadRequest
+
+MAX_PROMPT = 512  # characters
+MAX_SEED = 2**63 - 1
+RESOLUTIONS = range(64, 257, 8)  # cells along an edge of the grid
+TEXTURE_SIZES = (64, 4096)  # smallest and largest image, pixels
+MIN_TRIANGLES = 16
+EXAMPLE = "Type what you want to see, such as: a red mushroom with white spots."
+
+
+def check_prompts(prompts: Sequence[Any]) -> list[str]:
+    """The prompts without the white space around them. Raises BadRequest when there is none, or one cannot be used."""
+    if not prompts:
+        raise BadRequest("There is no prompt.", "", EXAMPLE)
+    return [check_prompt(prompt) for prompt in prompts]
+
+
+def check_prompt(prompt: Any) -> str:
+    """The prompt without the white space around it. Raises BadRequest when it cannot be one."""
+    if not isinstance(prompt, str):
+        raise BadRequest("A prompt is a text.")
+    if not prompt.strip():
+        raise BadRequest("The prompt is empty.", "", EXAMPLE)
+    if len(prompt) > MAX_PROMPT:
+        raise BadRequest(f"The prompt has {len(prompt)} characters.", f"The engine reads up to {MAX_PROMPT}.", "Shorten it.")
+    if any(character == "\0" or 0xD800 <= ord(character) <= 0xDFFF for character in prompt):
+        raise BadRequest("The prompt contains a character that is no text.", "", "Type the prompt again instead of pasting it.")
+    if not any(character.isalnum() for character in prompt):
+        raise BadRequest("The prompt has no words.", "", EXAMPLE)
+    return prompt.strip()
+
+
+def check_seeds(seeds: Sequence[Any], count: int) -> list[int]:
+    """One seed for each of `count` prompts. Raises BadRequest when there are more or fewer, or one cannot be used."""
+    if len(seeds) != count:
+        raise BadRequest(f"There are {count} prompts and {len(seeds)} seeds.", "", "Give one seed for each prompt.")
+    return [_integer(seed, "seed", 0, MAX_SEED) for seed in seeds]
+
+
+def check_sizes(resolution: Any, texture_size: Any, triangles: Any) -> None:
+    """Raise BadRequest for a grid, an image or a number of triangles (None: as many as there are) that cannot be made."""
+    if _integer(resolution, "resolution", RESOLUTIONS[0], RESOLUTIONS[-1]) not in RESOLUTIONS:
+        raise BadRequest(f"The resolution {resolution} is no multiple of {RESOLUTIONS.step}.")
+    _integer(texture_size, "texture size", *TEXTURE_SIZES)
+    if triangles is not None:
+        _integer(triangles, "number of triangles", MIN_TRIANGLES, 2**31 - 1)
+
+
+def _integer(value: Any, what: str, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise BadRequest(f"The {what} {str(value)[:40]!r} is not a whole number from {low} to {high}.")
+    return value
