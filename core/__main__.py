@@ -33,6 +33,12 @@ def main(argv: list[str]) -> int:
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if error.code == "bad_request" else 1
+    except ModuleNotFoundError as error:
+        print(f"error: {error}. Run it through build.py, which installs what a command needs.", file=sys.stderr)
+        return 1
+    except OSError as error:  # no such file, no permission, no space left: it names the file itself
+        print(f"error: {error}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)
         return 130

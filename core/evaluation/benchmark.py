@@ -67,12 +67,14 @@ def time_blender(a: argparse.Namespace) -> dict:
     python = a.blender or (folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python")
     command = [python, "-m", "latte3d_blender.benchmark", "--engine", sys.executable, "--model", a.model.resolve(), "--device", a.device]
     command += ["--resolution", a.resolution, "--texture-size", a.texture_size, "--rounds", a.rounds]
+    said = ""
     try:
         run = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, timeout=600)
+        said = run.stderr.strip()[-300:]
         return json.loads(run.stdout.strip().splitlines()[-1])
     except (OSError, IndexError, ValueError, subprocess.TimeoutExpired) as error:
         raise EngineError(
-            "internal", "The measurement in Blender failed.", f"{error}", "Run build.py once, or give --no-blender."
+            "internal", "The measurement in Blender failed.", said or f"{error}", "Run build.py once, or give --no-blender."
         ) from error
 
 

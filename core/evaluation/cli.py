@@ -12,6 +12,7 @@ import torch
 
 from core.errors import BadRequest, EngineError
 from core.evaluation import metrics
+from core.files import replace_file
 from core.library.objects import ExactObjects
 from core.library.parser import parse
 from core.library.prompts import Prompt, PromptLibrary
@@ -42,10 +43,9 @@ def main(argv: list[str]) -> int:
         rows.append(row)
         print(f"{number}/{len(prompts)} iou {row['iou']:.3f} colour {row['base_color_error']:.3f}  {prompt.text}", file=sys.stderr)
         if a.glb and mesh:
-            a.glb.mkdir(parents=True, exist_ok=True)
-            (a.glb / f"{number:04}.glb").write_bytes(mesh.to_glb())
+            replace_file(a.glb / f"{number:04}.glb", lambda name, mesh=mesh: Path(name).write_bytes(mesh.to_glb()))
     if a.rows:
-        a.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        replace_file(a.rows, lambda name: Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows)))
     result = summary(rows, "prompts" if a.prompts else a.split)
     print(json.dumps(result) if a.json else "\n".join(f"{k:24} {v}" for k, v in result.items()))
     return 0
@@ -57,6 +57,8 @@ def read_prompts(path: Path) -> list[Prompt]:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise BadRequest(f"The prompts of {path} cannot be read.", str(error), "Give a text file with one prompt a line.") from error
+    if not lines:
+        raise BadRequest(f"{path} holds no prompt.", "", "Give a text file with one prompt a line.")
     prompts = []
     for number, line in enumerate(lines, 1):
         try:
@@ -76,6 +78,8 @@ def measured(
     try:
         (mesh,) = pipeline([prompt.text], seeds=prompt.seed, resolution=resolution, texture_size=texture_size)
     except EngineError as error:
+        if error.code != "internal":  # too little memory says nothing about the model
+            raise
         print(f"{prompt.text}: {error}", file=sys.stderr)
         return row | {"iou": 0.0, "f_score_2": 0.0, "base_color_error": 1.0, "kind_found": "", "sound": False}, None
     row |= {"triangles": len(mesh.triangles), "generation_ms": sum(mesh.timings_ms.values())}

@@ -8,12 +8,13 @@ import igl
 import numpy as np
 import torch
 from PIL import Image
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from core.library.kinds import KINDS
 from core.library.objects import Description, ExactObjects
 from core.mesh import TexturedMesh
-from core.surface.extract import HALF_EXTENT
+from core.surface.extract import HALF_EXTENT, refine_grid
 from core.surface.texels import covered_texels
 from core.surface.topology import components, mesh_health
 
@@ -83,12 +84,8 @@ def health(mesh: TexturedMesh, exact: ExactObjects, resolution: int) -> dict[str
 
 def exact_pieces(exact: ExactObjects, resolution: int) -> int:
     """Connected pieces of the exact object on a grid of that many cells a side."""
-    from scipy import ndimage
-
-    t = torch.linspace(-HALF_EXTENT, HALF_EXTENT, resolution + 1)
-    grid = torch.stack(torch.meshgrid(t, t, t, indexing="ij"), -1).reshape(1, -1, 3)
-    occupied = torch.cat([exact.raw(part)[0] < 0 for part in grid.split(1 << 19, 1)])
-    return int(ndimage.label(occupied.reshape(resolution + 1, resolution + 1, resolution + 1).numpy())[1])
+    values = refine_grid(lambda points: exact.raw(points[None])[0], resolution=resolution)
+    return int(ndimage.label((values < 0).numpy())[1])
 
 
 def sample_mesh(mesh: TexturedMesh, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -2,12 +2,12 @@
 """`python -m core library …`: draw exact objects, write prompts, list the kinds."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from core.errors import BadRequest, EngineError
+from core.errors import BadRequest
+from core.files import replace_file
 
 CAPTION_ROWS, CAPTION_HEIGHT = 3, 13
 BATCH = 8
@@ -54,7 +54,7 @@ def _sample(args: argparse.Namespace) -> None:
     else:
         prompts = list(PromptLibrary.starter(args.count, args.split, args.seed, args.kinds))
     sheet = draw_sheet(prompts, args.size)
-    write_picture(sheet, args.out)
+    replace_file(args.out, lambda name: sheet.save(name, format="PNG"))
     print(f"{args.out}: {len(prompts)} objects")
 
 
@@ -95,19 +95,6 @@ def _wrap(text: str, fits: Callable[[str], bool]) -> list[str]:
         else:
             lines.append(part)
     return [line for line in lines if line]
-
-
-def write_picture(picture, path: Path) -> None:
-    """Write a PIL image as PNG under a temporary name, then rename it."""
-    partial = path.with_name(f".{path.name}.new-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(partial, format="PNG")
-        os.replace(partial, path)
-    except OSError as error:
-        raise EngineError("internal", f"The picture cannot be written to {path}.", f"{error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _export(args: argparse.Namespace) -> None:

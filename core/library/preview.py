@@ -48,12 +48,3 @@ def render(objects: ExactObjects, size: int = 128, steps: int = 48, **camera: fl
     shaded = linear * (ambient + 0.75 * diffuse)[..., None] + shine[..., None]
     picture = torch.where(hit[..., None], shaded.clamp(0, 1) ** (1 / 2.2), torch.tensor((0.90, 0.90, 0.92), device=device))
     return picture.reshape(batch, size, size, 3)
-
-
-def contact_sheet(pictures: Tensor, columns: int = 8) -> Tensor:
-    """Pictures [B, H, W, 3] laid out in rows -> [rows * H, columns * W, 3]."""
-    batch, height, width, _ = pictures.shape
-    rows = -(-batch // columns)
-    sheet = torch.ones(rows * columns, height, width, 3)
-    sheet[:batch] = pictures.cpu()
-    return sheet.reshape(rows, columns, height, width, 3).permute(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)

@@ -21,14 +21,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from core.errors import BadRequest, EngineError
+from core.files import replace_file
 from core.library.grammar import check, sample_description, split_of, word
 from core.library.kinds import KINDS
 from core.library.objects import SPAN, Description
+from core.request import MAX_SEED
 
 FORMAT = 1
 FRAME = {"up": "+z", "front": "+x", "handedness": "right", "span": SPAN, "height_unit": "metre"}
 SPLITS = ("train", "unseen")
-MAX_SEED = 2**63 - 1
 _FIELDS = tuple(f.name for f in fields(Description))
 _KEYS = {"prompt", "split", "seed", "description", "shape"}
 _TRIES = 2000  # draws without a new prompt before giving up
@@ -250,14 +251,7 @@ def write_cloud(path: str | os.PathLike, points: np.ndarray, **more: np.ndarray)
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     if wrong := _what_is_wrong(arrays):
         raise ValueError(wrong)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.new-{os.getpid()}")
-    try:
-        save_file(arrays, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(Path(path), lambda name: save_file(arrays, name))
 
 
 def read_cloud(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -2,8 +2,6 @@
 """A generator on disk: a folder with config.json and one safetensors file a part, in the manner of diffusers."""
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from core.errors import MissingWeights
+from core.files import replace_file
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
 
@@ -33,9 +32,8 @@ class ModelCard:
 
 
 def save_generator(generator: Generator, card: ModelCard, folder: str | Path, dtype: torch.dtype = torch.float16) -> None:
-    """Write the model to a folder; each file appears whole or not at all."""
+    """Write the model to a folder; each file appears whole or not at all. Raises EngineError when that cannot be done."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for part, modules in PARTS.items():
         tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in generator.state_dict().items() if k.split(".")[0] in modules}
         replace_file(folder / f"{part}.safetensors", lambda path, tensors=tensors: save_file(tensors, path))
@@ -53,15 +51,15 @@ def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tu
         card = ModelCard(config["id"], tuple(config["kinds"]), config.get("training", {}))
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}, this version reads {FORMAT}")
+        generator = Generator(GeneratorConfig(**sizes))
     except FileNotFoundError as error:
         raise MissingWeights(
             f"There is no model in {folder}.", "config.json is missing.", "Choose another model folder, or train one."
         ) from error
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except Exception as error:  # no JSON, no object, or sizes that no network has
         raise MissingWeights(
             f"The model in {folder} cannot be read.", f"config.json: {error}", "Get the model again, or choose another."
         ) from error
-    generator = Generator(GeneratorConfig(**sizes))
     state: dict[str, torch.Tensor] = {}
     for part in PARTS:
         path = folder / f"{part}.safetensors"
@@ -79,16 +77,3 @@ def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tu
             f"The model in {folder} does not fit its config.json.", cause, "Get the model again, or choose another."
         ) from error
     return generator.to(device).eval(), card
-
-
-def replace_file(path: Path, write) -> None:
-    """Call write(path of a temporary file), then rename it to `path`: a full disk or a kill leaves the old file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        write(name)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -84,5 +84,8 @@ def test_prompt_files_are_read_with_care(tmp_path) -> None:
     file.write_text("a red mushroom\na purple unicorn\n")
     with pytest.raises(BadRequest, match="Line 2"):
         cli.read_prompts(file)
+    file.write_text("\n \n")
+    with pytest.raises(BadRequest, match="no prompt"):
+        cli.read_prompts(file)
     with pytest.raises(BadRequest, match="cannot be read"):
         cli.read_prompts(tmp_path / "nowhere.txt")

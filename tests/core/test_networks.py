@@ -123,7 +123,9 @@ def test_a_model_survives_the_disk(generator: Generator, tmp_path) -> None:
         assert torch.equal(a, b), name
 
 
-@pytest.mark.parametrize("damage", ["gone", "no config", "config is no JSON", "truncated", "part gone", "other sizes"])
+@pytest.mark.parametrize(
+    "damage", ["gone", "no config", "config is no JSON", "config is no object", "sizes of nothing", "truncated", "part gone", "other sizes"]
+)
 def test_a_damaged_model_is_named(generator: Generator, tmp_path, damage: str) -> None:
     save_generator(generator, ModelCard("mine", ("mushroom",)), tmp_path)
     config, part = tmp_path / "config.json", tmp_path / "geometry.safetensors"
@@ -132,6 +134,10 @@ def test_a_damaged_model_is_named(generator: Generator, tmp_path, damage: str) -
         config.unlink()
     elif damage == "config is no JSON":
         config.write_text("{")
+    elif damage == "config is no object":
+        config.write_text('{"generator": [], "id": "mine", "kinds": [], "format": 1}')
+    elif damage == "sizes of nothing":
+        config.write_text('{"generator": {"channels": []}, "id": "mine", "kinds": [], "format": 1}')
     elif damage == "truncated":
         part.write_bytes(part.read_bytes()[:-1000])
     elif damage == "part gone":

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files appear whole or not at all, and failures name the file; so does the command line."""
+
+import os
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from core import __main__ as command_line
+from core.errors import EngineError
+from core.files import replace_file
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limits to the size of files there")
+def test_a_full_disk_leaves_the_old_file(tmp_path) -> None:
+    import resource
+
+    file, before = tmp_path / "new folder" / "a.safetensors", resource.getrlimit(resource.RLIMIT_FSIZE)
+    replace_file(file, lambda name: save_file({"a": np.zeros(3)}, name))
+    old = file.read_bytes()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # what the system says then differs from a full disk in its number only
+    try:
+        with pytest.raises(EngineError, match=r"a\.safetensors cannot be written") as caught:
+            replace_file(file, lambda name: save_file({"a": np.zeros(100_000)}, name))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.cause and caught.value.remedy
+    assert file.read_bytes() == old and os.listdir(file.parent) == ["a.safetensors"]
+
+
+def test_a_file_in_the_way_is_named(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match="cannot be written"):
+        replace_file(tmp_path / "file" / "inside", lambda name: None)
+
+
+@pytest.mark.parametrize(
+    "error", [EngineError("internal", "Too bad."), PermissionError(13, "Permission denied", "x"), ModuleNotFoundError("igl")]
+)
+def test_the_command_line_explains_instead_of_tracing(monkeypatch, capsys, error) -> None:
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("core.library.cli.main", fail)
+    assert command_line.main(["library"]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
