@@ -314,7 +314,7 @@ def pip_failure(lines: list[str], log: Path) -> InstallError:
     remedy = f"The log {log} has the details."
     if re.search(r"No space left|Errno 28|not enough space", text):
         return InstallError("The disk is full.", cause, "Free some space and try again; what has been downloaded is kept.")
-    if re.search(r"resolution|ConnectionError|Connection(Reset| refused)|timed out|ProxyError|SSLError|Max retries", text):
+    if re.search(r"name resolution|getaddrinfo|ConnectionError|Connection(Reset| refused)|timed out|ProxyError|SSLError|Max retries", text):
         return InstallError(
             "The packages could not be downloaded.", cause, f"Check the network and try again; what has been downloaded is kept. {remedy}"
         )

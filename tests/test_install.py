@@ -130,6 +130,7 @@ def test_stopping_it_stops_pip(tmp_path):
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk is full"),
         ("ERROR: Could not find a version that satisfies the requirement torch==2.13.0", "not found"),
         ("WARNING: Retrying: NewConnectionError: Temporary failure in name resolution", "could not be downloaded"),
+        ("ERROR: ResolutionImpossible: for help visit topics/dependency-resolution", "installation failed"),
         ("ERROR: something nobody has seen", "something nobody has seen"),
     ],
 )
