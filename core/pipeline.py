@@ -47,6 +47,11 @@ class Latte3DPipeline:
             raise MissingWeights(f"The model in {folder} does not fit its text encoder.", cause, "Choose another model folder.")
         return cls(generator, card, text)
 
+    def warm_up(self, cancelled: Callable[[], bool] | None = None) -> None:
+        """Make a small object and throw it away: what the libraries below do only once then does not fall to the first prompt."""
+        with contextlib.suppress(Exception):  # what fails here fails for the first prompt again, where somebody can be told
+            self(["a warm-up"], resolution=64, texture_size=64, cancelled=cancelled)
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the generator to a folder that `from_pretrained` reads (fp16)."""
         save_generator(self.generator, self.card, folder)

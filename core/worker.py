@@ -100,6 +100,7 @@ class Worker:
     def run(self) -> int:
         """Answer until the end. Returns the exit status: 1 after bytes that were no message, since what follows is lost."""
         threading.Thread(target=self._listen, name="wire", daemon=True).start()
+        self.pipeline.warm_up(lambda: self.stopping.is_set() or not self.requests.empty())
         while (item := self.requests.get()) is not None:
             if isinstance(item, ProtocolError):
                 write_message(self.outbox, error_answer(None, BadRequest("The engine received something that is no message.", str(item))))

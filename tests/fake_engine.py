@@ -71,6 +71,9 @@ class FakePipeline:
     def __init__(self, fault: str = ""):
         self.fault = fault
 
+    def warm_up(self, cancelled):
+        """There is nothing to warm."""
+
     def __call__(self, prompts, *, seeds, progress, cancelled, **settings):
         if self.fault == "crash":
             os._exit(9)

@@ -112,6 +112,15 @@ def test_wrong_seeds_and_devices_are_refused(pipeline) -> None:
         Latte3DPipeline.from_pretrained("nowhere", "cpu")
 
 
+def test_warming_up_leaves_nothing_behind_and_can_be_ended(pipeline) -> None:
+    asked = []
+    pipeline.warm_up(lambda: bool(asked.append(1)))
+    assert len(asked) > 5
+    asked.clear()
+    pipeline.warm_up(lambda: not asked.append(1))
+    assert len(asked) == 1
+
+
 def test_a_cancel_is_heard_in_every_stage(pipeline) -> None:
     for wanted in ("text", "networks", "extract", "bake"):
         reached = []
