@@ -171,7 +171,11 @@ def stage(folder: Path) -> None:
     """Lay the extension out as the zip has it: the add-on's files at the root, the engine's source in core/."""
     leave_out = shutil.ignore_patterns("__pycache__", "*.py[co]", ".*", "*.partial", "*.log", "*.blend1")
     shutil.copytree(ROOT / "latte3d_blender", folder, ignore=leave_out)
-    shutil.copytree(ROOT / "core", folder / "core", ignore=leave_out)
+    weights = ROOT / "core" / "weights"
+    other_models = {path.name for path in weights.glob("*") if path.name != "starter"}
+    shutil.copytree(
+        ROOT / "core", folder / "core", ignore=lambda at, names: leave_out(at, names) | (other_models if Path(at) == weights else set())
+    )
     for name in ("blender_manifest.toml", "LICENSE"):
         shutil.copy(ROOT / name, folder / name)
 

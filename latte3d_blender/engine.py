@@ -29,7 +29,6 @@ STAGES = {
 }  # what the artist reads, and the share of the progress bar
 PROTOCOL = 1
 ASTRAY = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH")  # would lead another Python to the wrong modules
-FINISHED = "installed.json"  # core/install.py writes it last: without it an environment is half made
 PROMPT_LIMIT = 512
 CANCEL_PATIENCE_S = 5.0  # after a cancel message, before the process is told to end
 END_PATIENCE_S = 2.0  # after it was told to end, before it is killed
@@ -422,16 +421,14 @@ def source_folder() -> Path | None:
     return next((folder for folder in (here, here.parent) if (folder / "core" / "__init__.py").is_file()), None)
 
 
-def find_python(chosen: str, user_environment: Path | None) -> Path | None:
-    """The engine's Python: the chosen one; else the environment that Set Up made; else a checkout's `.venv`."""
+def find_python(chosen: str, environment: Path | None) -> Path | None:
+    """The engine's Python: the chosen one; else that of the environment that Set Up finished; else a checkout's `.venv`."""
     if chosen:
         path = Path(chosen).expanduser().absolute()  # it starts in another folder; not resolved: an environment's Python is a link
         return path if path.is_file() else None
     checkout = Path(__file__).resolve().parent.parent
-    candidates = [environment_python(user_environment)] if user_environment and (user_environment / FINISHED).is_file() else []
-    if (checkout / "blender_manifest.toml").is_file():
-        candidates.append(environment_python(checkout / ".venv"))
-    return next((path for path in candidates if path.is_file()), None)
+    folders = [environment, checkout / ".venv" if (checkout / "blender_manifest.toml").is_file() else None]
+    return next((path for path in map(environment_python, filter(None, folders)) if path.is_file()), None)
 
 
 def check_prompt(prompt: str) -> Fault | None:

@@ -2,6 +2,7 @@
 """Set Up as Blender sees it: `core/install.py` in a process of its own, which reports its progress in lines of JSON."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import queue
@@ -15,6 +16,15 @@ from pathlib import Path
 from .engine import Fault, log_tail
 
 END_PATIENCE_S = 8.0  # the installer ends pip first
+
+
+def finished(source: Path, folder: Path) -> bool:
+    """Whether Set Up was finished in `folder`, with the versions that this add-on needs: an update may need others."""
+    spec = importlib.util.spec_from_file_location("latte3d_install", source / "core" / "install.py")
+    install = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(install)
+    have = install.installed(folder)
+    return all(have.get(name) == install.fingerprint(name) for name in install.ENGINE)
 
 
 class Setup:

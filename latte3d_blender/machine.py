@@ -6,6 +6,7 @@ from pathlib import Path
 import bpy
 
 from .engine import EngineFault, Fault, Launch, find_python, source_folder
+from .installer import finished
 
 
 def get():
@@ -45,9 +46,11 @@ def launch(*, python: str = "", model: str = "", device: str = "", log: Path | N
             )
         )
     python = python or (bpy.path.abspath(chosen.engine_python) if chosen else "")
-    found = find_python(python, user_folder("engine"))
+    environment = user_folder("engine")
+    current = environment is not None and finished(source, environment)
+    found = find_python(python, environment if current else None)
     if found is None:
-        cause = f"There is no Python at {python}." if python else "It needs a Python environment of its own."
+        cause = f"There is no Python at {python}." if python else "Its Python environment is missing, or another version's."
         raise EngineFault(
             Fault("The engine is not set up.", cause, "Press Set Up in the LATTE3D panel, or name a Python.", "not_installed")
         )

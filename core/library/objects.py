@@ -24,6 +24,8 @@ PROPORTIONS = {
     "chunky": (1.0, 1.08, 1.35),
     "thin": (1.0, 1.0, 0.72),
 }  # fmt: skip   factors of height, width, thickness
+SECOND_FINISH = (0.6, 0.0)  # roughness and metallic of second parts
+PAINTS = ("main", "ink", "second")  # what prompts name: the main part's, its pattern's and the second part's; other parts have fixed ones
 SIZES = {"tiny": 0.4, "small": 0.7, "large": 1.4, "huge": 2.2}
 
 
@@ -53,8 +55,9 @@ class ExactObjects:
         self._groups = [_Group(KINDS[n], [i for i, d in enumerate(descriptions) if d.kind == n], descriptions, z) for n in names]
         self.height_m = torch.zeros(len(descriptions), device=z.device)  # [B] metres
         self.half_size = torch.zeros(len(descriptions), 3, device=z.device)  # [B, 3] half sides of the bounding box in the frame
+        self.paints = torch.zeros(len(descriptions), len(PAINTS), 5, device=z.device)  # looks of the paints that prompts name
         for g in self._groups:
-            self.height_m[g.rows], self.half_size[g.rows] = g.height_m, g.half_size
+            self.height_m[g.rows], self.half_size[g.rows], self.paints[g.rows] = g.height_m, g.half_size, g.paints
 
     def raw(self, points: Tensor) -> Tensor:
         """Distance-like values whose sign is exact: negative inside. points: [B, N, 3] -> [B, N]"""
@@ -78,12 +81,16 @@ class ExactObjects:
 
     def appearance(self, points: Tensor) -> Tensor:
         """sRGB base colour, roughness and metallic of the nearest part. points: [B, N, 3] -> [B, N, 5]"""
-        out = torch.empty(*points.shape[:2], 5, device=points.device)
-        for g in self._groups:
-            out[g.rows] = g.appearance(points[g.rows])
-        return out
+        return self.appearance_and_shares(points)[0]
 
-    @torch.no_grad()
+    def appearance_and_shares(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """The appearance, and how much of it is each of PAINTS and the rest: [B, N, 5], [B, N, 4]"""
+        look = torch.empty(*points.shape[:2], 5, device=points.device)
+        shares = torch.empty(*points.shape[:2], len(PAINTS) + 1, device=points.device)
+        for g in self._groups:
+            look[g.rows], shares[g.rows] = g.appearance_and_shares(points[g.rows])
+        return look, shares
+
     def sample_surface(self, count: int, generator: torch.Generator, rounds: int = 4) -> tuple[Tensor, Tensor]:
         """Points on the surface [B, count, 3] and their outward normals, drawn about evenly: random points in the box, those nearest to the
         surface kept, then walked onto it along the normal."""
@@ -141,7 +148,7 @@ class _Group:
         return torch.stack(self._distances(points)).amin(0)
 
     def _paint(self, device: torch.device) -> None:
-        """Colours of the main part, of its pattern and of the second part, [b, 3]; roughness and metallic of the main part [b, 2]."""
+        """`paints` [b, 3, 5]: the looks of PAINTS."""
         main, ink, second, finish = [], [], [], []
         light = self.style.vary(6, 0.92, 1.08)
         first = self.style.z[:, 7] <= 0
@@ -151,33 +158,29 @@ class _Group:
             base = COLORS[d.color] if d.color else (material.color if d.material and material.color else usual)
             main.append(base)
             ink.append(COLORS[d.pattern_color] if d.pattern_color else _contrast(base, soft=d.pattern in ("grain", "bricks")))
-            second.append(COLORS[d.second_color or self.kind.second.color])
+            second.append((*COLORS[d.second_color or self.kind.second.color], *SECOND_FINISH))
             finish.append((material.roughness, material.metallic))
-        self.main, self.ink, self.second, self.finish = (torch.tensor(t, device=device) for t in (main, ink, second, finish))
-        self.main = (self.main * light).clamp(0, 1)
+        main, ink, second, finish = (torch.tensor(t, device=device) for t in (main, ink, second, finish))
+        main = (main * light).clamp(0, 1)
+        self.paints = torch.stack((torch.cat((main, finish), 1), torch.cat((ink, finish), 1), second), 1)
 
-    def appearance(self, points: Tensor) -> Tensor:
+    def appearance_and_shares(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """[b, N, 3] -> [b, N, 5], [b, N, 4]"""
         nearest = torch.stack(self._distances(points)).argmin(0)  # [b, N] index of a part
         x, y, z = points.unbind(-1)
-        main = self.main[:, None].expand(*points.shape)
         scale = self.style.vary(5, 0.8, 1.25)
+        inked = torch.zeros_like(x)
         for pattern in sorted({d.pattern for d in self.own if d.pattern}):
             has = torch.tensor([[d.pattern == pattern] for d in self.own], device=points.device)
-            mask = (pattern_mask(pattern, x, y, z, scale) * has)[..., None]
-            main = main + mask * (self.ink[:, None] - main)
-        paints = [self._part_paint(part.paint, main) for part in self.model.parts]
-        index = nearest[None, ..., None].expand(1, -1, -1, 5)
-        return torch.stack(paints).gather(0, index)[0]
-
-    def _part_paint(self, paint: str, main: Tensor) -> Tensor:
-        """[b, N, 5] of one part."""
-        if paint == "main":
-            return torch.cat([main, self.finish[:, None].expand(*main.shape[:2], 2)], -1)
-        if paint == "second":
-            rest = torch.tensor((0.6, 0.0), device=main.device).expand(*main.shape[:2], 2)
-            return torch.cat([self.second[:, None].expand_as(main), rest], -1)
-        color, roughness, metallic = FIXED[paint]
-        return torch.tensor((*color, roughness, metallic), device=main.device).expand(*main.shape[:2], 5)
+            inked = torch.where(has, pattern_mask(pattern, x, y, z, scale), inked)
+        names = [part.paint for part in self.model.parts]
+        is_main, is_second, is_fixed = (
+            torch.tensor([test(n) for n in names], device=points.device)[nearest].float()
+            for test in (lambda n: n == "main", lambda n: n == "second", lambda n: n not in PAINTS)
+        )
+        shares = torch.stack((is_main * (1 - inked), is_main * inked, is_second, is_fixed), -1)
+        fixed = torch.tensor([(0.0,) * 5 if n in PAINTS else (*FIXED[n][0], *FIXED[n][1:]) for n in names], device=points.device)
+        return shares[..., :-1] @ self.paints + fixed[nearest], shares
 
 
 def _contrast(color: tuple[float, float, float], soft: bool) -> tuple[float, float, float]:

@@ -6,6 +6,7 @@ cloud ─ PointNet ─ Encoder ───┼─ G: Decoder ─ planes ─ Geometr
                               └─ T: Decoder ─ planes ─ TextureField: base colour, roughness, metallic
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -224,20 +225,59 @@ class GeometryField(nn.Module):
 
 
 class TextureField(nn.Module):
-    """sRGB base colour, roughness and metallic, each 0..1."""
+    """sRGB base colour, roughness and metallic, each 0..1: a few paints that follow from the condition, and a map that mixes them.
+
+    What a prompt's colours are and where they go are learnt apart: the first is reading, the second is shape. The map is made from the
+    planes' features and from waves, whose lengths the condition stretches: what patterns repeat by.
+    """
 
     def __init__(self, config: GeneratorConfig):
         super().__init__()
-        self.mlp = ConditionedMLP(config.plane_channels, config.decoder_hidden, 5, config.condition)
+        self.palette = nn.Linear(config.condition, config.paints * 5)
+        self.waves = Waves(config)
+        self.mlp = ConditionedMLP(config.plane_channels + self.waves.width, config.decoder_hidden, config.paints, config.condition)
 
     def forward(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
         """points: [B, N, 3] -> [B, N, 5]"""
-        return torch.sigmoid(self.mlp(sample_planes(planes, points), condition).float())
+        return self.shares(planes, condition, points) @ self.paints(condition)
+
+    def paints(self, condition: Tensor) -> Tensor:
+        """condition: [B, D] -> [B, paints, 5]"""
+        return torch.sigmoid(self.palette(condition).float()).unflatten(1, (-1, 5))
+
+    def shares(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
+        """How much of each paint lies at points: [B, N, 3] -> [B, N, paints], sums of 1"""
+        features = torch.cat((sample_planes(planes, points), self.waves(points, self.waves.stretched(condition))), -1)
+        return self.mlp(features, condition).float().softmax(-1)
 
     def of(self, fields: Fields) -> Callable[[Tensor], Tensor]:
         """One object's look as a function of points [N, 3] -> [N, 5], made for many of them; without gradients."""
         read, mlp = PlaneReader(fields.texture), self.mlp.bound(fields.condition)
-        return _in_pieces(lambda points: torch.sigmoid(mlp(read(points)).float()))
+        vectors, paints = self.waves.stretched(fields.condition)[0], self.paints(fields.condition)[0]
+        return _in_pieces(lambda points: mlp(torch.cat((read(points), self.waves(points, vectors)), -1)).float().softmax(-1) @ paints)
+
+
+class Waves(nn.Module):
+    """Sines and cosines along learnt directions of space, stretched by the condition."""
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        directions = torch.tensor([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, -1, 0)], dtype=torch.float32)
+        cycles = torch.logspace(math.log10(3), math.log10(8.5), config.waves)  # in a unit of the frame
+        self.vectors = nn.Parameter((directions[:, None] * cycles[:, None]).flatten(0, 1))  # [K, 3]
+        self.stretch = nn.Linear(config.condition, len(self.vectors))
+        nn.init.zeros_(self.stretch.weight)
+        nn.init.zeros_(self.stretch.bias)
+        self.width = 2 * len(self.vectors)
+
+    def stretched(self, condition: Tensor) -> Tensor:
+        """condition: [B, D] -> cycles in a unit along each axis [B, K, 3]"""
+        return self.vectors * torch.exp(0.1 * self.stretch(condition))[..., None]
+
+    def forward(self, points: Tensor, vectors: Tensor) -> Tensor:
+        """points: [.., N, 3], vectors: [.., K, 3] -> [.., N, 2K]"""
+        angle = 2 * math.pi * points @ vectors.mT
+        return torch.cat((angle.sin(), angle.cos()), -1)
 
 
 def _in_pieces(field: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -11,6 +11,7 @@ class GeneratorConfig:
     channels: width of each level of the U-Net, finest first; the finest level has planes of `resolution`, each next one half of it.
     input_level: the level that the PointNet's planes enter at; the levels above it belong to the decoders (G, T) alone.
     encoder_blocks, decoder_blocks: residual blocks of each level on the way down, and on the way up in G and in T.
+    paints: looks that a texture mixes; waves: lengths of the waves along each direction that patterns are made of.
     attention_below: text cross-attention in levels whose planes are at most this large (a side).
     """
 
@@ -28,6 +29,8 @@ class GeneratorConfig:
     condition: int = 256
     queries: int = 8
     decoder_hidden: int = 64
+    paints: int = 12
+    waves: int = 4
     text_encoder: str = "all-MiniLM-L6-v2"
 
 
@@ -35,7 +38,7 @@ PRESETS: dict[str, GeneratorConfig] = {
     # tests: under a million parameters, a step in a tenth of a second
     "tiny": GeneratorConfig(
         resolution=32, channels=(16, 32, 48), encoder_blocks=(0, 0, 1), decoder_blocks=(0, 0, 0), attention_below=8, plane_channels=16,
-        point_hidden=16, points=512, condition=96, queries=4, decoder_hidden=32,
+        point_hidden=16, points=512, condition=96, queries=4, decoder_hidden=32, paints=8, waves=3,
     ),
     # what the project ships: trains on two CPU cores, answers in tenths of a second there
     "starter": GeneratorConfig(),

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An auxiliary task that teaches the condition to read: name what a prompt says, attribute by attribute.
+"""An auxiliary task that teaches the condition to read: name what a prompt says, attribute by attribute, and mix its paints.
 
-Words are learnt from prompts alone, sixteen times as many a step as there are objects, at a twentieth of the objects' cost.
+Words are learnt from prompts alone, many times as many a step as there are objects, at a twentieth of the objects' cost.
 """
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.library.grammar import sample_description, split_of, word
-from core.library.objects import PROPORTIONS, SIZES, Description
+from core.library.objects import PAINTS, PROPORTIONS, SIZES, Description, ExactObjects
 from core.library.palette import COLORS, MATERIALS, PATTERNS
+from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
+from core.style import STYLE_SIZE
 from core.text import TextEncoder
 
 
@@ -25,8 +28,19 @@ def vocabularies(kinds: Sequence[str]) -> dict[str, list]:
     return {"kind": list(kinds), "second": [False, True]} | {name: [None, *values] for name, values in words.items()}
 
 
+@dataclass
+class PromptBatch:
+    """tokens [B, L, W], mask [B, L], z [B, 8]: what is read; labels [B, attributes], paints [B, 3, 5]: what it says."""
+
+    tokens: Tensor
+    mask: Tensor
+    z: Tensor
+    labels: Tensor
+    paints: Tensor
+
+
 class PromptPool:
-    """Prompts of the train split with their attributes; `batch(step, size)` depends on the seed and on the step alone."""
+    """Prompts of the train split with what they say; `batch(step, size)` depends on the seed and on the step alone."""
 
     def __init__(self, kinds: Sequence[str], encoder: TextEncoder, seed: int, device: torch.device, count: int):
         rng, values = random.Random(f"{seed}/prompts"), vocabularies(kinds)
@@ -36,18 +50,29 @@ class PromptPool:
             if split_of(description) == "train":
                 descriptions.append(description)
         self.seed = seed
-        tokens, self.mask = encoder([word(d, rng) for d in descriptions])
-        self.tokens = tokens.half()  # [count, L, W]
+        prompts, chunks = [word(d, rng) for d in descriptions], range(0, count, 512)
+        encoded = [[t[m].half() for t, m in zip(*encoder(prompts[i : i + 512]), strict=True)] for i in chunks]
+        self.tokens = [row for part in encoded for row in part]  # [L, W] each
         labels = [[values[name].index(getattr(d, name)) for name in values] for d in descriptions]
         self.labels = torch.tensor(labels, device=device)  # [count, attributes]
+        self.z = torch.randn(count, STYLE_SIZE, generator=torch.Generator().manual_seed(seed)).to(device)
+        self.paints = torch.cat([ExactObjects(descriptions[i : i + 512], self.z[i : i + 512]).paints for i in chunks])
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens [B, L, W], mask [B, L], labels [B, attributes]."""
+    def batch(self, step: int, size: int) -> PromptBatch:
         rng = torch.Generator().manual_seed(self.seed * 999_983 + step)
-        rows = torch.randint(len(self.labels), (size,), generator=rng).to(self.labels.device)
-        mask = self.mask[rows]
-        length = int(mask.sum(1).max())
-        return self.tokens[rows, :length].float(), mask[:, :length], self.labels[rows]
+        rows = torch.randint(len(self.labels), (size,), generator=rng)
+        tokens = [self.tokens[i].float() for i in rows.tolist()]
+        mask = [t.new_ones(len(t), dtype=torch.bool) for t in tokens]
+        pad, rows = torch.nn.utils.rnn.pad_sequence, rows.to(self.labels.device)
+        return PromptBatch(pad(tokens, batch_first=True), pad(mask, batch_first=True), self.z[rows], self.labels[rows], self.paints[rows])
+
+
+def reading_losses(generator: Generator, heads: "AttributeHeads", prompts: PromptBatch) -> dict[str, Tensor]:
+    """words: cross-entropy of the attributes; paints: mean |error|; read: the share of attributes read right, for the report."""
+    vector = generator.condition(prompts.tokens, prompts.mask, prompts.z)[0]
+    words, read = heads(vector, prompts.z, prompts.labels)
+    mixed = generator.texture.paints(vector)[:, : len(PAINTS)]
+    return {"words": words, "paints": (mixed - prompts.paints).abs().mean(), "read": read.detach()}
 
 
 class AttributeHeads(nn.Module):

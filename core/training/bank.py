@@ -25,7 +25,8 @@ class Batch:
     """What one step learns from. Points are in the model's frame.
 
     tokens [B, L, W], mask [B, L], z [B, 8], cloud [B, P, 6]: the input; points [B, N, 3] with sdf [B, N];
-    surface [B, M, 3]: points at the surface, a little off it, with look [B, M, 5] (sRGB colour, roughness, metallic); height_m [B].
+    surface [B, M, 3]: points at the surface, a little off it, with look [B, M, 5] (sRGB colour, roughness, metallic)
+    and shares [B, M, 4] of the paints that prompts name and of the rest in it; height_m [B].
     """
 
     tokens: Tensor
@@ -36,6 +37,7 @@ class Batch:
     sdf: Tensor
     surface: Tensor
     look: Tensor
+    shares: Tensor
     height_m: Tensor
 
 
@@ -92,7 +94,8 @@ def make_block(number: int, kinds: Sequence[str], encoder: TextEncoder, sampling
     off = 0.012 * torch.randn(*on.shape[:2], 1, generator=generator, device=device)
     tokens, mask = encoder([word(d, rng) for d in descriptions])
     cloud = torch.cat((on, normal), -1)[:, : sampling.cloud_points]
-    return Batch(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, objects.appearance(on), objects.height_m)
+    look, shares = objects.appearance_and_shares(on)
+    return Batch(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, look, shares, objects.height_m)
 
 
 def _around(objects: ExactObjects, on: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -117,11 +120,12 @@ def _row(block: Batch, i: int, sampling: Sampling, rng: torch.Generator) -> Batc
     s = torch.randint(block.surface.shape[1], (sampling.step_surface,), generator=rng).to(device)
     length = int(block.mask[i].sum())
     return Batch(block.tokens[i, :length], block.mask[i, :length], block.z[i], block.cloud[i], block.points[i, p], block.sdf[i, p],
-                 block.surface[i, s], block.look[i, s], block.height_m[i])  # fmt: skip
+                 block.surface[i, s], block.look[i, s], block.shares[i, s], block.height_m[i])  # fmt: skip
 
 
 def _collate(rows: list[Batch]) -> Batch:
     pad = torch.nn.utils.rnn.pad_sequence
     tokens, mask = pad([r.tokens for r in rows], batch_first=True), pad([r.mask for r in rows], batch_first=True)
-    stacked = {n: torch.stack([getattr(r, n) for r in rows]) for n in ("z", "cloud", "points", "sdf", "surface", "look", "height_m")}
+    names = ("z", "cloud", "points", "sdf", "surface", "look", "shares", "height_m")
+    stacked = {n: torch.stack([getattr(r, n) for r in rows]) for n in names}
     return Batch(tokens, mask, **stacked)

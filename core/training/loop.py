@@ -27,7 +27,7 @@ from core.networks.presets import PRESETS, GeneratorConfig
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.text import TextEncoder
 from core.training.annealing import anneal, dummy_share
-from core.training.attributes import AttributeHeads, PromptPool
+from core.training.attributes import AttributeHeads, PromptPool, reading_losses
 from core.training.bank import ObjectBank, Sampling
 from core.training.reconstruction import LossWeights, Reconstruction
 
@@ -43,7 +43,8 @@ class TrainingSettings:
     steps: int | None = None
     batch: int = 8
     prompts: int = 64  # read by the attribute heads in each step
-    prompt_pool: int = 4096  # that they are drawn from
+    prompt_pool: int = 16384  # that they are drawn from
+    reading_steps: int = 0  # before the first object, on 256 prompts each
     learning_rate: float = 5e-4
     final_rate: float = 0.03  # of the learning rate, at the end of its cosine
     warmup: int = 50
@@ -85,12 +86,15 @@ def train(settings: TrainingSettings) -> Path:
     )
     if (settings.out / "checkpoint" / "progress.json").exists():
         progress = _resume(settings.out / "checkpoint", generator, average, heads, optimizer)
-    module, optimizer = accelerator.prepare(Reconstruction(generator, heads, settings.weights), optimizer)
-    average.to(accelerator.device)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     seed = settings.seed * 1009 + accelerator.process_index
-    bank = ObjectBank(settings.kinds, encoder, _enough(settings.sampling, generator.config.points), seed, accelerator.device)
     pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.prompt_pool)
+    if progress.step == 0:
+        _learn_to_read(accelerator, generator, heads, pool, settings)
+        average.load_state_dict(generator.state_dict())
+    module, optimizer = accelerator.prepare(Reconstruction(generator, heads, settings.weights), optimizer)
+    average.to(accelerator.device)
+    bank = ObjectBank(settings.kinds, encoder, _enough(settings.sampling, generator.config.points), seed, accelerator.device)
     writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
     bar = tqdm(total=1000, disable=not accelerator.is_main_process, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")
     saved = time.monotonic()
@@ -113,6 +117,28 @@ def train(settings: TrainingSettings) -> Path:
             writer.close()
             _checkpoint(settings, accelerator, generator, average, heads, optimizer, progress)
     return settings.out
+
+
+def _learn_to_read(
+    accelerator: Accelerator, generator: Generator, heads: AttributeHeads, pool: PromptPool, settings: TrainingSettings
+) -> None:
+    """Prompts without objects: the condition learns what they say in minutes, where a step with objects shows it a handful of them."""
+    parts = [generator.condition, generator.texture.palette, heads]
+    for part in parts:
+        part.to(accelerator.device)
+    parameters = [p for part in parts for p in part.parameters()]
+    optimizer = torch.optim.AdamW(parameters, settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
+    bar = tqdm(range(settings.reading_steps), disable=not accelerator.is_main_process, desc="reading")
+    for step in bar:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(settings, step, step / settings.reading_steps)
+        losses = reading_losses(generator, heads, pool.batch(step, 256 // accelerator.num_processes))
+        (settings.weights.words * losses["words"] + settings.weights.paints * losses["paints"]).backward()
+        for parameter in parameters:
+            parameter.grad = accelerator.reduce(parameter.grad, "mean")
+        optimizer.step()
+        optimizer.zero_grad()
+        bar.set_postfix(refresh=False, **{name: f"{float(value.detach()):.4f}" for name, value in losses.items()})
 
 
 def check(settings: TrainingSettings) -> None:
@@ -166,9 +192,8 @@ def _step(
     batch, prompts = data[0].batch(step, settings.batch), data[1].batch(step, settings.prompts)
     rng = torch.Generator().manual_seed(settings.seed * 7919 + step)
     cloud = anneal(batch.cloud, accelerator.unwrap_model(module).generator.dummy, dummy_share(share), rng)
-    z = torch.randn(settings.prompts, batch.z.shape[1], generator=rng).to(batch.z.device)
     with accelerator.autocast():
-        losses = module(batch, cloud, prompts, z)
+        losses = module(batch, cloud, prompts)
     accelerator.backward(losses["total"])
     losses["gradient"] = accelerator.clip_grad_norm_(module.parameters(), settings.clip)
     optimizer.step()

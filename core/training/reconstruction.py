@@ -8,20 +8,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.networks.generator import Generator
-from core.training.attributes import AttributeHeads
+from core.training.attributes import AttributeHeads, PromptBatch, reading_losses
 from core.training.bank import Batch
 
 
 @dataclass(frozen=True)
 class LossWeights:
     """sdf: per unit of the frame; color, finish (roughness, metallic): per unit of their value; height: per unit of log metres;
-    words: per nat of a prompt's attributes."""
+    words: per nat of a prompt's attributes; paints: per unit of their value; shares: per nat of which paint is where."""
 
     sdf: float = 20.0
     color: float = 2.0
     finish: float = 0.5
     height: float = 0.1
     words: float = 0.5
+    paints: float = 2.0
+    shares: float = 0.2
     band: float = 0.1  # distances are learnt up to here, beyond it only that they are larger
 
 
@@ -32,24 +34,35 @@ class Reconstruction(nn.Module):
         super().__init__()
         self.generator, self.heads, self.weights = generator, heads, weights
 
-    def forward(self, batch: Batch, cloud: Tensor, prompts: tuple[Tensor, Tensor, Tensor], z: Tensor) -> dict[str, Tensor]:
-        """Losses by name, "total" among them. cloud: [B, P, 6], real or dummy; prompts and z [B', 8]: what the attribute heads read."""
+    def forward(self, batch: Batch, cloud: Tensor, prompts: PromptBatch) -> dict[str, Tensor]:
+        """Losses by name, "total" among them. cloud: [B, P, 6], real or dummy; prompts: what the attribute heads read."""
         g, w = self.generator, self.weights
         fields = g(batch.tokens, batch.mask, batch.z, cloud)
         sdf = g.sdf(fields.geometry, fields.condition, batch.points)
-        look = g.texture(fields.texture, fields.condition, batch.surface)
+        shares = g.texture.shares(fields.texture, fields.condition, batch.surface)
+        look = shares @ g.texture.paints(fields.condition)
         losses = {
             "sdf": sdf_loss(sdf, batch.sdf, w.band),
             "color": (look[..., :3] - batch.look[..., :3]).abs().mean(),
             "finish": (look[..., 3:] - batch.look[..., 3:]).abs().mean(),
             "height": F.smooth_l1_loss(fields.height_m.float().log(), batch.height_m.log(), beta=0.1),
         }
-        tokens, mask, labels = prompts
-        losses["words"], read = self.heads(g.condition(tokens, mask, z)[0], z, labels)
-        losses["total"] = sum(getattr(w, name) * value for name, value in losses.items())
+        losses["shares"] = shares_loss(shares, batch.shares)
+        losses |= reading_losses(g, self.heads, prompts)
+        losses["total"] = sum(getattr(w, name) * value for name, value in losses.items() if hasattr(w, name))
         with torch.no_grad():
-            losses |= {"iou": occupancy_iou(sdf, batch.sdf), "read": read}
+            losses["iou"] = occupancy_iou(sdf, batch.sdf)
         return losses
+
+
+def shares_loss(predicted: Tensor, exact: Tensor) -> Tensor:
+    """Cross-entropy of which paint is where: the first ones are those that prompts name, the others together are the rest.
+
+    predicted: [B, N, paints], exact: [B, N, named + 1]
+    """
+    named = exact.shape[-1] - 1
+    grouped = torch.cat((predicted[..., :named], predicted[..., named:].sum(-1, keepdim=True)), -1)
+    return -(exact * grouped.clamp(min=1e-6).log()).sum(-1).mean()
 
 
 def sdf_loss(predicted: Tensor, exact: Tensor, band: float) -> Tensor:

@@ -7,6 +7,8 @@ import time
 import bpy
 import pytest
 
+from core import install
+
 
 @pytest.fixture
 def wanted(addon):
@@ -118,3 +120,16 @@ def test_what_was_set_up_replaces_an_earlier_choice(addon, package, tmp_path):
         jobs._step()
         time.sleep(0.05)
     assert chosen.engine_python == "" and not jobs.SESSION.fault
+
+
+def test_an_update_may_need_another_environment(addon, tmp_path):
+    """What Set Up made counts as long as this version needs the same packages."""
+    source, python = addon("engine").source_folder(), addon("engine").environment_python(tmp_path)
+    python.parent.mkdir()
+    python.touch()
+    finished = addon("installer").finished
+    assert not finished(source, tmp_path)
+    install.write_stamp(tmp_path, {name: install.fingerprint(name) for name in install.ENGINE})
+    assert finished(source, tmp_path)
+    install.write_stamp(tmp_path, dict.fromkeys(install.ENGINE, "an older one"))
+    assert not finished(source, tmp_path)

@@ -98,7 +98,10 @@ def test_looks_are_in_range_and_follow_the_prompt(kind):
     said = [{}, {"color": "blue"}, {"color": "blue", "pattern": pattern}, {"material": "gold"}, {"second": True, "second_color": "pink"}]
     objects = ExactObjects([Description(kind, **words) for words in said], torch.zeros(5, STYLE_SIZE))
     points, _ = surface(objects, 500)
-    looks = objects.appearance(points)
+    looks, shares = objects.appearance_and_shares(points)
+    torch.testing.assert_close(shares.sum(-1), torch.ones(5, 500))
+    named = shares[..., -1] == 0
+    torch.testing.assert_close((shares[..., :-1] @ objects.paints)[named], looks[named])
     assert looks.shape == (5, 500, 5) and looks.min() >= 0 and looks.max() <= 1
 
     def share(i: int, color: tuple[float, float, float]) -> float:

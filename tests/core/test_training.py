@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -15,15 +15,15 @@ from safetensors.torch import load_file
 
 from core.errors import BadRequest
 from core.library.grammar import split_of
-from core.library.objects import Description
+from core.library.objects import Description, ExactObjects
 from core.library.parser import parse
 from core.networks.storage import load_generator
 from core.text import TextEncoder
 from core.training import bank, loop
 from core.training.annealing import anneal, dummy_share
-from core.training.attributes import PromptPool, vocabularies
+from core.training.attributes import AttributeHeads, PromptPool, reading_losses, vocabularies
 from core.training.bank import Sampling
-from core.training.reconstruction import sdf_loss
+from core.training.reconstruction import sdf_loss, shares_loss
 from tests.conftest import ROOT
 
 QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256, cloud_points=512)
@@ -97,12 +97,30 @@ def test_attributes_of_prompts_are_labelled_right() -> None:
     kinds = ("mushroom", "barrel")
     pool = PromptPool(kinds, TextEncoder(), 3, torch.device("cpu"), 24)
     values = vocabularies(kinds)
-    tokens, mask, labels = pool.batch(5, 16)
-    assert tokens.shape[:2] == mask.shape and labels.shape == (16, len(values))
-    for own, length in zip(labels.tolist(), mask.sum(1).tolist(), strict=True):
+    prompts = pool.batch(5, 16)
+    assert prompts.tokens.shape[:2] == prompts.mask.shape and prompts.labels.shape == (16, len(values))
+    for own, length, z, paints in zip(prompts.labels.tolist(), prompts.mask.sum(1).tolist(), prompts.z, prompts.paints, strict=True):
         description = Description(**{name: values[name][i] for name, i in zip(values, own, strict=True)})
         assert split_of(description) == "train" and length > 2
-    assert all(torch.equal(a, b) for a, b in zip(pool.batch(5, 16), (tokens, mask, labels), strict=True))
+        torch.testing.assert_close(ExactObjects([description], z[None]).paints[0], paints)
+    assert all(torch.equal(getattr(pool.batch(5, 16), f.name), getattr(prompts, f.name)) for f in fields(prompts))
+
+
+def test_reading_comes_before_the_objects(tmp_path) -> None:
+    """A hundred steps on prompts alone must take a third off the error of the paints that they name."""
+    kinds = ("mushroom", "rock")
+    fresh, _ = load_generator(loop.train(settings(tmp_path / "fresh", steps=1, batch=1)))
+    reader, _ = load_generator(loop.train(settings(tmp_path / "reader", steps=1, batch=1, reading_steps=100, prompt_pool=512)))
+    pool = PromptPool(kinds, TextEncoder(), 99, torch.device("cpu"), 64)
+    with torch.no_grad():
+        before, after = (reading_losses(g, AttributeHeads(g.config, kinds), pool.batch(0, 64))["paints"] for g in (fresh, reader))
+    assert after < 0.7 * before
+
+
+def test_the_paints_that_prompts_name_are_told_apart() -> None:
+    exact = torch.tensor([[[1.0, 0, 0, 0], [0, 0, 0, 1.0]]])
+    right = torch.tensor([[[1.0, 0, 0, 0, 0, 0], [0, 0, 0, 0.5, 0.25, 0.25]]])  # the rest may be any of the other paints
+    assert shares_loss(right, exact) == 0 and shares_loss(right.flip(1), exact) > 1
 
 
 def test_distances_beyond_the_band_on_the_right_side_cost_nothing() -> None:
