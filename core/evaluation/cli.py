@@ -16,6 +16,7 @@ from core.files import replace_file
 from core.library.objects import ExactObjects
 from core.library.parser import parse
 from core.library.prompts import Prompt, PromptLibrary
+from core.library.splits import SPLITS
 from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
 from core.style import style_of
@@ -24,7 +25,7 @@ from core.style import style_of
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m core evaluate", description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--split", default="unseen", choices=("unseen", "train"))
+    parser.add_argument("--split", default="unseen", choices=SPLITS, help="see python -m core library --help (unseen)")
     parser.add_argument("--count", type=int, default=200, help="prompts drawn from the split")
     parser.add_argument("--prompts", type=Path, help="a file with one prompt a line, instead of a split")
     parser.add_argument("--resolution", type=int, default=128)
@@ -36,7 +37,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the last line as JSON")
     a = parser.parse_args(argv)
     pipeline = Latte3DPipeline.from_pretrained(a.model, a.device)
-    prompts = read_prompts(a.prompts) if a.prompts else PromptLibrary.starter(a.count, a.split, a.seed, pipeline.kinds)
+    kinds = None if a.split == "kinds" else pipeline.kinds  # the held-out kinds are none of the model's
+    prompts = read_prompts(a.prompts) if a.prompts else PromptLibrary.starter(a.count, a.split, a.seed, kinds)
     rows = []
     for number, prompt in enumerate(prompts, 1):
         row, mesh = measured(pipeline, prompt, number, a.resolution, a.texture_size)

@@ -15,7 +15,8 @@ _HOMES = {
     "UnknownWords": "core.library.parser",
     "parse": "core.library.parser",
     "sample_description": "core.library.grammar",
-    "split_of": "core.library.grammar",
+    "sample_prompt": "core.library.grammar",
+    "split_of": "core.library.splits",
     "word": "core.library.grammar",
 }
 __all__ = list(_HOMES)

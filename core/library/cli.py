@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.errors import BadRequest
 from core.files import replace_file
+from core.library import splits
 
 CAPTION_ROWS, CAPTION_HEIGHT = 3, 13
 BATCH = 8
@@ -21,7 +22,9 @@ def main(argv: list[str]) -> int:
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m core library", description="The starter library: exact objects and their prompts.")
+    about = f"The starter library: exact objects and their prompts.\n\nThe splits. {splits.__doc__}"
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m core library", description=about, formatter_class=raw)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     sample = commands.add_parser("sample", help="draw a contact sheet of exact objects with their prompts")
     sample.add_argument("--count", type=int, default=64, help="how many objects (64)")
@@ -34,8 +37,8 @@ def _arguments() -> argparse.ArgumentParser:
     export.add_argument("--prompts", type=int, required=True, help="how many")
     export.add_argument("--out", type=Path, required=True, help="the folder to write")
     export.set_defaults(run=_export)
-    for command, split in ((sample, None), (export, None)):
-        command.add_argument("--split", choices=["train", "unseen"], default=split, help="only this part of the combinations (both)")
+    for command in (sample, export):
+        command.add_argument("--split", choices=splits.SPLITS, help="only prompts of this split (all of them)")
         command.add_argument("--seed", type=int, default=0, help="another seed, other prompts (0)")
         command.add_argument("--kinds", type=lambda text: [k for k in text.split(",") if k], help="only these kinds, separated by commas")
     kinds = commands.add_parser("kinds", help="list what the library can make")
@@ -100,8 +103,14 @@ def _wrap(text: str, fits: Callable[[str], bool]) -> list[str]:
 def _export(args: argparse.Namespace) -> None:
     from core.library.prompts import PromptLibrary
 
-    PromptLibrary.starter(args.prompts, args.split, args.seed, args.kinds).save(args.out)
-    print(f"{args.out}: {args.prompts} prompts")
+    head = PromptLibrary.starter(args.prompts, args.split, args.seed, args.kinds).save(args.out)
+    print(f"{args.out}: {head['prompts']} prompts ({', '.join(f'{name} {count}' for name, count in head['splits'].items())})")
+
+
+def _second(kind) -> str:
+    """What the table says of a kind's second part."""
+    more = ["optional"] * kind.second.optional + [", ".join(map(str, sorted(kind.second.counts)))] * bool(kind.second.counts)
+    return kind.second.name + (f" ({'; '.join(more)})" if more else "")
 
 
 def _kinds(args: argparse.Namespace) -> None:
@@ -110,7 +119,7 @@ def _kinds(args: argparse.Namespace) -> None:
     head = ("kind", "also", "family", "materials", "patterns", "proportions", "second part")
     rows = [
         (k.name, ", ".join(k.synonyms), k.family, ", ".join(m for m in k.materials if m != "natural"), ", ".join(k.patterns),
-         ", ".join(k.proportions), k.second.name + (" (optional)" if k.second.optional else ""))
+         ", ".join(k.proportions), _second(k))
         for k in sorted(KINDS.values(), key=lambda k: (k.family, k.name))
     ]  # fmt: skip
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The language of the starter library: descriptions drawn at random, their wordings, and which combinations training never sees."""
+"""The language of the starter library: descriptions drawn at random, and their wordings."""
 
-import hashlib
 import random
 from collections.abc import Sequence
-from functools import lru_cache
 
+from core.errors import BadRequest
 from core.library.kind import Kind
 from core.library.kinds import KINDS
-from core.library.objects import PROPORTIONS, SIZES, Description
-from core.library.palette import COLORS, MATERIALS, PATTERNS
+from core.library.objects import COUNTS, PROPORTIONS, SIZES, Description
+from core.library.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
+from core.library.splits import HELD_OUT_KINDS, split_of
 
 # Words for one meaning; the first is the canonical one. Only true synonyms: "crimson" is another colour than red.
 COLOR_WORDS: dict[str, tuple[str, ...]] = {name: (name,) for name in COLORS} | {"gray": ("gray", "grey")}
@@ -36,16 +36,36 @@ SIZE_WORDS: dict[str, tuple[str, ...]] = {
     "tiny": ("tiny", "miniature"), "small": ("small", "little"), "large": ("large", "big"), "huge": ("huge", "giant", "enormous"),
 }  # fmt: skip
 INKLESS = ("bricks", "grain")  # patterns whose colour is not named: it is that of the joints and of the rings
+SHADE_WORDS: dict[str, tuple[str, ...]] = {"dark": ("dark",), "pale": ("pale", "light")}
+FINISH_WORDS: dict[str, tuple[str, ...]] = {"glossy": ("glossy", "shiny", "polished"), "matte": ("matte", "matt", "dull")}
+COUNT_WORDS: dict[str, tuple[str, ...]] = {name: (name, str(number)) for name, number in COUNTS.items()}
 
 _RICHNESS = (0.10, 0.28, 0.33, 0.20, 0.09)  # how often a prompt names 0, 1, 2, 3, 4 attributes
-_WEIGHTS = {"color": 3.0, "proportion": 2.0, "material": 1.8, "pattern": 1.4, "second": 1.6, "size": 0.4}
+_WEIGHTS = {"color": 3.0, "proportion": 2.0, "material": 1.8, "pattern": 1.4, "second": 1.6, "size": 0.4, "shade": 0.4, "finish": 0.4}
 _OPENINGS = ("a 3D model of ", "3D model of ", "a model of ", "a render of ", "a picture of ", "an image of ")
 _MASS = frozenset({
     "bedding", "butter", "cheese", "chocolate", "cream", "fire", "foam", "foliage", "frosting", "fruit", "fur", "glass", "glaze", "grass",
     "hay", "honey", "ice", "icing", "ivy", "jam", "lava", "moss", "sand", "smoke", "snow", "soil", "straw", "sugar", "trim", "upholstery",
     "water", "wool",
 })  # fmt: skip   parts that are stuff, not things: no article
-_HELD_OUT, _HELD_OUT_SHAPES = 0.10, 0.12  # shares of the combinations, and of the doubly named shapes, that only `unseen` has
+_NUMBERS = {number: name for name, number in COUNTS.items()}
+_TRIES = 5000  # draws without a prompt of the wanted split before giving up
+
+
+def sample_prompt(rng: random.Random, kinds: Sequence[str] | None = None, split: str | None = "train") -> tuple[Description, str]:
+    """A random description and a wording of it, together of a split (None: of any). `kinds`: names out of KINDS (all of them).
+
+    Raises BadRequest where there is none: the held-out kinds have no prompt that training may see.
+    """
+    if kinds is None and split == "kinds":
+        kinds = HELD_OUT_KINDS
+    for _ in range(_TRIES):
+        description = sample_description(rng, kinds)
+        text = word(description, rng)
+        if split in (None, split_of(description, text)):
+            return description, text
+    names = "starter library" if kinds is None else ", ".join(kinds)
+    raise BadRequest(f"There are no prompts of the split {split!r} about {names}.", "", f"Kept from training: {', '.join(HELD_OUT_KINDS)}.")
 
 
 def sample_description(rng: random.Random, kinds: Sequence[str] | None = None) -> Description:
@@ -59,6 +79,7 @@ def sample_description(rng: random.Random, kinds: Sequence[str] | None = None) -
     near = {color} if color else set() if material else set(kind.colors[:2])  # ink and second part must show on the main colour
     others = [c for c in COLORS if c not in near]
     second = "second" in named
+    counts = kind.second.counts if second and rng.random() < 0.5 else ()
     return Description(
         kind=kind.name,
         color=color,
@@ -69,6 +90,9 @@ def sample_description(rng: random.Random, kinds: Sequence[str] | None = None) -
         second=second,
         second_color=rng.choice(others) if second and rng.random() < (0.5 if kind.second.optional else 0.8) else None,
         size=rng.choice(list(SIZES)) if "size" in named else None,
+        count=_NUMBERS[rng.choice(counts)] if counts else None,
+        shade=rng.choice(list(SHADES)) if "shade" in named and color not in ("black", "white") else None,
+        finish=_draw_finish(rng, kind, material) if "finish" in named else None,
     )
 
 
@@ -98,18 +122,26 @@ def _draw_pattern(rng: random.Random, kind: Kind, material: str | None) -> str |
     return rng.choice(patterns) if patterns else None
 
 
+def _draw_finish(rng: random.Random, kind: Kind, material: str | None) -> str | None:
+    """A finish that differs visibly from the material's own."""
+    usual = MATERIALS[material or kind.materials[0]].roughness
+    return rng.choice([name for name, roughness in FINISHES.items() if abs(roughness - usual) > 0.2])
+
+
 def check(d: Description) -> None:
     """Raise ValueError where no wording could say a description."""
     vocabularies = {"color": COLORS, "pattern_color": COLORS, "second_color": COLORS, "material": MATERIAL_NOUNS, "pattern": PATTERNS,
-                    "proportion": PROPORTIONS, "size": SIZES}  # fmt: skip
+                    "proportion": PROPORTIONS, "size": SIZES, "count": COUNTS, "shade": SHADES, "finish": FINISHES}  # fmt: skip
     if d.kind not in KINDS:
         raise ValueError(f"unknown kind {d.kind!r}")
     for field, words in vocabularies.items():
         value = getattr(d, field)
         if value is not None and value not in words:
             raise ValueError(f"unknown {field} {value!r}; known are {', '.join(words)}")
-    if d.second_color and not d.second:
-        raise ValueError("second_color without second")
+    if (d.second_color or d.count) and not d.second:
+        raise ValueError(f"{'second_color' if d.second_color else 'count'} without second")
+    if d.count and COUNTS[d.count] not in KINDS[d.kind].second.counts:
+        raise ValueError(f"{d.kind} has no count {d.count!r}")
     if d.pattern_color and (d.pattern is None or d.pattern in INKLESS):
         raise ValueError("pattern_color without a pattern that has one")
 
@@ -144,6 +176,8 @@ def word(d: Description, rng: random.Random | None = None) -> str:
     separator = ", " if choice.chance(0.06) else " "
     adjectives = separator.join(text for _, text in before)
     noun = choice.often((kind.name, *kind.synonyms))
+    if d.shade and not d.color and not any(rank == 4 for rank, _ in before):  # no adjective that the shade could stand before
+        noun = f"{choice.often(SHADE_WORDS[d.shade])} {noun}"
     phrase = " ".join(filter(None, (adjectives, noun, after)))
     if clauses:
         opening = choice.pick(("with", "that has", "featuring")) if choice.chance(0.1) else "with"
@@ -159,8 +193,10 @@ def _around(d: Description, choice: _Choice) -> tuple[list[tuple[float, str]], s
         before.append((0, choice.often(SIZE_WORDS[d.size])))
     if d.proportion:
         before.append((1, choice.often(PROPORTION_WORDS[d.proportion])))
+    if d.finish:
+        before.append((1.5, choice.often(FINISH_WORDS[d.finish])))
     after, color_said, material_said = _after(d, choice)
-    color = None if color_said or not d.color else choice.often(COLOR_WORDS[d.color])
+    color = None if color_said or not d.color else _main_color(d, choice)
     pattern = _adjective_of_pattern(d, choice)
     if pattern and d.pattern_color and color and choice.chance(0.6):
         both = f"{color} and {choice.often(COLOR_WORDS[d.pattern_color])} {pattern}"  # "red and white striped"
@@ -172,8 +208,14 @@ def _around(d: Description, choice: _Choice) -> tuple[list[tuple[float, str]], s
             ink = choice.often(COLOR_WORDS[d.pattern_color]) + "-" if d.pattern_color else ""
             before.append((5 if d.pattern == "bricks" else 3, ink + pattern.replace(" ", "-" if ink else " ")))
     if d.material and not material_said:
-        before.append((4, choice.often(MATERIAL_ADJECTIVES[d.material])))
+        shade = f"{choice.often(SHADE_WORDS[d.shade])} " if d.shade and not d.color else ""
+        before.append((4, shade + choice.often(MATERIAL_ADJECTIVES[d.material])))
     return before, after
+
+
+def _main_color(d: Description, choice: _Choice) -> str:
+    shade = f"{choice.often(SHADE_WORDS[d.shade])} " if d.shade else ""
+    return shade + choice.often(COLOR_WORDS[d.color])
 
 
 def _adjective_of_pattern(d: Description, choice: _Choice) -> str | None:
@@ -195,10 +237,10 @@ def _after(d: Description, choice: _Choice) -> tuple[str, bool, bool]:
     if d.material and choice.chance(0.3):
         stuff = choice.pick(MATERIAL_NOUNS[d.material])
         if d.color and choice.chance(0.3):
-            return f"{made} {choice.often(COLOR_WORDS[d.color])} {stuff}", True, True
+            return f"{made} {_main_color(d, choice)} {stuff}", True, True
         return f"{made} {stuff}", False, True
     if d.color and choice.chance(0.06):
-        return choice.pick(("in ", "painted ")) + choice.often(COLOR_WORDS[d.color]), True, False
+        return choice.pick(("in ", "painted ")) + _main_color(d, choice), True, False
     return "", False, False
 
 
@@ -213,6 +255,7 @@ def _clauses(d: Description, choice: _Choice, pattern_said: bool) -> list[str]:
     if d.second:
         name = KINDS[d.kind].second.name
         text = f"{choice.often(COLOR_WORDS[d.second_color])} {name}" if d.second_color else name
+        text = f"{choice.often(COUNT_WORDS[d.count])} {text}" if d.count else text
         clauses.append(with_article(text) if _countable(name) and not choice.chance(0.1) else text)
     if len(clauses) > 1 and choice.chance(0.3):
         clauses.reverse()
@@ -248,24 +291,3 @@ def _countable(name: str) -> bool:
     last = name.split()[-1]
     plural = last.endswith("s") and not last.endswith(("ss", "us", "as", "is"))
     return not plural and last not in _MASS
-
-
-def split_of(d: Description) -> str:
-    """ "train" or "unseen": about a tenth of the combinations of kind, proportions, second part, material, pattern and colour are unseen.
-
-    A prompt that names at most one of them is always in train, so no word is unseen. Where proportions and the second part are both named,
-    whole shapes are held out, whatever their colours.
-    """
-    named = [d.proportion, d.second or None, d.material, d.pattern, d.color]
-    if sum(value is not None for value in named) < 2:
-        return "train"
-    if d.proportion and d.second and _share("shape", d.kind, d.proportion) < _HELD_OUT_SHAPES:
-        return "unseen"
-    return "unseen" if _share("combination", d.kind, *map(str, named)) < _HELD_OUT else "train"
-
-
-@lru_cache(maxsize=65536)
-def _share(*words: str) -> float:
-    """A number in 0 … 1 that depends on the words alone, on every machine and in every version of Python."""
-    digest = hashlib.sha256("\x1f".join(words).encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64

@@ -2,7 +2,7 @@
 """What a kind of object is: a modelling function in metres, and what prompts may say about it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ class Style:
 
     tall, wide, thick: factors of the prompt's proportions (1 when not named): height, width and depth, thickness of the parts.
     second: bool, whether the kind's second part is there (always true when it is not optional).
+    count: how many of the second part there are, out of the kind's `Second.counts` (0 for kinds that count nothing).
     z: [B, 8], the free style numbers; zero is the typical object.
     """
 
@@ -23,6 +24,7 @@ class Style:
     wide: Tensor
     thick: Tensor
     second: Tensor
+    count: Tensor
     z: Tensor
 
     def vary(self, i: int, low: float, high: float) -> Tensor:
@@ -54,11 +56,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Second:
-    """The part that a prompt may name after "with": its word, its usual colour or fixed paint, and whether it is there when not named."""
+    """The part that a prompt may name after "with": its word, its usual colour, and whether it is there when not named.
+
+    counts: the numbers of it that a prompt may ask for ("three legs"), the usual one first; none where it cannot be counted.
+    """
 
     name: str
     color: str
     optional: bool = False
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,4 +86,14 @@ class Kind:
     synonyms: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     proportions: tuple[str, ...] = ("tall", "short", "wide", "narrow", "chunky", "thin")
-    notes: dict = field(default_factory=dict)
+
+
+def sized(model: Callable[[Style], Model], f: float) -> Callable[[Style], Model]:
+    """The model made f times as large: small things are modelled about one metre high."""
+
+    def resized(s: Style) -> Model:
+        m = model(s)
+        parts = [Part(lambda p, d=part.distance: d(p.scale(f, f, f)) * f, part.paint, part.present) for part in m.parts]
+        return Model(parts, tuple(c * f for c in m.low), tuple(c * f for c in m.high))
+
+    return resized

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.library.kind import Kind, Model, Style
 from core.library.kinds import KINDS
-from core.library.palette import COLORS, FIXED, MATERIALS, pattern_mask
+from core.library.palette import COLORS, FINISHES, FIXED, MATERIALS, SHADES, mix, pattern_mask
 from core.library.shapes import P
 from core.style import STYLE_SIZE
 
@@ -27,6 +27,7 @@ PROPORTIONS = {
 SECOND_FINISH = (0.6, 0.0)  # roughness and metallic of second parts
 PAINTS = ("main", "ink", "second")  # what prompts name: the main part's, its pattern's and the second part's; other parts have fixed ones
 SIZES = {"tiny": 0.4, "small": 0.7, "large": 1.4, "huge": 2.2}
+COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "ten": 10, "twelve": 12}
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Description:
     second: bool = False  # the second part is named
     second_color: str | None = None
     size: str | None = None
+    count: str | None = None  # how many of the second part, where the kind can have several numbers of it
+    shade: str | None = None  # of the main colour
+    finish: str | None = None  # of the main part's surface
 
 
 class ExactObjects:
@@ -120,7 +124,9 @@ class _Group:
         self.kind, self.rows, self.own = kind, torch.tensor(rows, device=device), own
         factors = torch.tensor([PROPORTIONS.get(d.proportion, (1.0, 1.0, 1.0)) for d in own], device=device)
         second = torch.tensor([[d.second or not kind.second.optional] for d in own], device=device)
-        self.style = Style(factors[:, 0:1], factors[:, 1:2], factors[:, 2:3], second, z[self.rows])
+        usual = kind.second.counts[0] if kind.second.counts else 0
+        count = torch.tensor([[float(COUNTS[d.count] if d.count else usual)] for d in own], device=device)
+        self.style = Style(factors[:, 0:1], factors[:, 1:2], factors[:, 2:3], second, count, z[self.rows])
         self.model: Model = kind.model(self.style)
         low, high = (self._stack(corner, device) for corner in (self.model.low, self.model.high))  # [b, 3] metres
         self.center, size = (low + high) / 2, high - low
@@ -156,10 +162,11 @@ class _Group:
             material = MATERIALS[d.material or self.kind.materials[0]]
             usual = COLORS[self.kind.colors[0 if first[i] or len(self.kind.colors) < 2 else 1]]
             base = COLORS[d.color] if d.color else (material.color if d.material and material.color else usual)
+            base = mix(base, *SHADES[d.shade]) if d.shade else base
             main.append(base)
             ink.append(COLORS[d.pattern_color] if d.pattern_color else _contrast(base, soft=d.pattern in ("grain", "bricks")))
             second.append((*COLORS[d.second_color or self.kind.second.color], *SECOND_FINISH))
-            finish.append((material.roughness, material.metallic))
+            finish.append((FINISHES[d.finish] if d.finish else material.roughness, material.metallic))
         main, ink, second, finish = (torch.tensor(t, device=device) for t in (main, ink, second, finish))
         main = (main * light).clamp(0, 1)
         self.paints = torch.stack((torch.cat((main, finish), 1), torch.cat((ink, finish), 1), second), 1)
@@ -187,4 +194,4 @@ def _contrast(color: tuple[float, float, float], soft: bool) -> tuple[float, flo
     """The pattern's colour when the prompt names none: lighter on dark, darker on light; `soft` stays close to the base."""
     luma = 0.3 * color[0] + 0.6 * color[1] + 0.1 * color[2]
     target, amount = ((0.95, 0.93, 0.88) if luma < 0.5 else (0.12, 0.10, 0.10)), (0.25 if soft else 0.75)
-    return tuple(c + (t - c) * amount for c, t in zip(color, target, strict=True))
+    return mix(color, target, amount)

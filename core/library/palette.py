@@ -37,6 +37,16 @@ MATERIALS: dict[str, Finish] = {
     "plastic": Finish(0.40, 0.0, (0.85, 0.85, 0.83)),
 }
 
+# What a shade does to the main colour: it moves towards another one (sRGB), by how much.
+SHADES: dict[str, tuple[tuple[float, float, float], float]] = {"dark": ((0.0, 0.0, 0.0), 0.45), "pale": ((1.0, 1.0, 1.0), 0.5)}
+FINISHES = {"glossy": 0.08, "matte": 0.95}  # the roughness of the main part, whatever its material
+
+
+def mix(color: tuple[float, float, float], target: tuple[float, float, float], amount: float) -> tuple[float, float, float]:
+    """The colour moved towards another one."""
+    return tuple(c + (t - c) * amount for c, t in zip(color, target, strict=True))
+
+
 # Paint of parts that prompts do not name: (colour, roughness, metallic).
 FIXED: dict[str, tuple[tuple[float, float, float], float, float]] = {
     "dark_wood": ((0.33, 0.21, 0.12), 0.70, 0.0), "light_wood": ((0.72, 0.54, 0.34), 0.65, 0.0), "bark": ((0.38, 0.27, 0.18), 0.90, 0.0),

@@ -11,21 +11,23 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import zip_longest
 
 from core.errors import BadRequest
 from core.library.grammar import (
     COLOR_WORDS,
+    COUNT_WORDS,
+    FINISH_WORDS,
     INKLESS,
     MATERIAL_ADJECTIVES,
     MATERIAL_NOUNS,
     PATTERN_ADJECTIVES,
     PATTERN_NOUNS,
     PROPORTION_WORDS,
+    SHADE_WORDS,
     SIZE_WORDS,
 )
 from core.library.kinds import KINDS
-from core.library.objects import Description
+from core.library.objects import COUNTS, Description
 from core.request import MAX_PROMPT
 
 Lexicon = dict[tuple[str, ...], tuple[str, str]]  # words -> (what they are, the meaning)
@@ -70,7 +72,7 @@ class NoKind(BadRequest):
 class _Item:
     """Something recognised in a prompt."""
 
-    what: str  # color, material, adjective (of a pattern), pattern (its noun), proportion, size, kind, part, with, and
+    what: str  # color, material, adjective (of a pattern), pattern (its noun), proportion, size, count, shade, finish, kind, part, with or and
     value: str
     text: str
     tied: bool = False  # a hyphen ties it to the word before
@@ -117,7 +119,8 @@ def _lexicon(kind: str | None) -> Lexicon:
     lexicon: Lexicon = {(w,): ("filler", w) for w in _FILLERS}
     lexicon |= {(w,): ("with", w) for w in _OPENERS} | {("and",): ("and", "and")}
     tables = (("color", COLOR_WORDS), ("material", MATERIAL_NOUNS), ("material", MATERIAL_ADJECTIVES), ("proportion", PROPORTION_WORDS),
-              ("size", SIZE_WORDS), ("pattern", PATTERN_NOUNS), ("adjective", PATTERN_ADJECTIVES))  # fmt: skip
+              ("size", SIZE_WORDS), ("pattern", PATTERN_NOUNS), ("adjective", PATTERN_ADJECTIVES), ("count", COUNT_WORDS),
+              ("shade", SHADE_WORDS), ("finish", FINISH_WORDS))  # fmt: skip
     for what, table in tables:
         for meaning, phrases in table.items():
             lexicon |= {tuple(p.split()): (what, meaning) for p in phrases}
@@ -222,16 +225,29 @@ class _Reading:
     def _main(self, pending: list[_Item]) -> None:
         """Adjectives of the thing itself; empties the list."""
         colors = sum(item.what == "color" for item in pending)
-        for item, following in zip_longest(pending, pending[1:]):
+        for i, item in enumerate(pending):
+            shade = pending[i - 1] if i and pending[i - 1].what == "shade" else None
+            following = pending[i + 1] if i + 1 < len(pending) else None
+            if item.what == "count":
+                raise BadRequest(f"“{item.text}” is not understood here.", "", "Say how many of a part, such as “with three legs”.")
             if item.what != "color":
                 self._set("pattern" if item.what == "adjective" else item.what, item.value)
             elif following and following.what == "adjective" and following.value not in INKLESS and (colors > 1 or following.tied):
-                self._set("pattern_color", item.value)
+                self._other("pattern_color", item, shade)
             elif "color" in self.said:
-                self.spare.append(item.value)
+                self._other("", item, shade)
             else:
                 self.said["color"] = item.value
         pending.clear()
+
+    def _other(self, field: str, color: _Item, shade: _Item | None) -> None:
+        """A colour that is not the thing's own: a pattern's, or one whose place is not yet clear."""
+        if shade:
+            raise BadRequest(f"“{shade.text}” can only be said about the thing's own colour, not about {color.value}.")
+        if field:
+            self._set(field, color.value)
+        else:
+            self.spare.append(color.value)
 
     def _noun(self, noun: _Item, pending: list[_Item]) -> None:
         """A pattern's noun or the second part's, with the adjectives before it."""
@@ -244,6 +260,9 @@ class _Reading:
                 self._main(pending)
                 return
         for item in pending:
+            if item.what == "count" and noun.what == "part":
+                self._set("count", item.value)
+                continue
             if item.what != "color":
                 raise BadRequest(f"“{item.text}” cannot be said about the {noun.text}, only a colour can.")
             self._set(field, item.value)
@@ -258,5 +277,9 @@ class _Reading:
                 self.second = True
             else:
                 raise BadRequest("The prompt names more colours than the object has parts.", f"What should be {color} is not clear.")
+        second = KINDS[self.kind].second
+        if "count" in said and COUNTS[said["count"]] not in second.counts:
+            able = f"The {second.name} can be {', '.join(map(str, sorted(second.counts)))}." if second.counts else ""
+            raise BadRequest(f"The {self.kind} cannot be made with {said['count']} {second.name}.", "", able or "Leave the number out.")
         said["kind"] = self.kind
         return Description(second=self.second, **said)

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prompt libraries on disk: a folder with `library.json`, `prompts.jsonl` (one prompt a line) and, for one's own assets, point clouds.
 
-library.json    {"format": 1, "name": "starter", "frame": {...}, "prompts": 640}
+library.json    {"format": 1, "name": "starter", "frame": {...}, "prompts": 640, "splits": {"train": 500, "unseen": 140}}
 prompts.jsonl   {"prompt": "a red mushroom", "split": "train", "seed": 7, "description": {"kind": "mushroom", "color": "red"}}
                 {"prompt": "our old well", "split": "train", "seed": 0, "shape": "shapes/well.safetensors"}
 shapes/*.safetensors   "points" [N, 3] f32 in the library's frame, optional "normals" [N, 3] f32 and "colors" [N, 3] f32 (sRGB, 0..1)
 """
 
+import hashlib
 import json
 import os
 import random
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
@@ -22,17 +24,17 @@ from safetensors.numpy import load_file, save_file
 
 from core.errors import BadRequest, EngineError
 from core.files import replace_file
-from core.library.grammar import check, sample_description, split_of, word
+from core.library.grammar import check, sample_prompt
 from core.library.kinds import KINDS
 from core.library.objects import SPAN, Description
+from core.library.splits import SPLITS, split_of
 from core.request import MAX_SEED
 
 FORMAT = 1
 FRAME = {"up": "+z", "front": "+x", "handedness": "right", "span": SPAN, "height_unit": "metre"}
-SPLITS = ("train", "unseen")
 _FIELDS = tuple(f.name for f in fields(Description))
 _KEYS = {"prompt", "split", "seed", "description", "shape"}
-_TRIES = 2000  # draws without a new prompt before giving up
+_TRIES = 2000  # known prompts in a row before giving up
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,10 @@ def _description(row: object) -> Description | None:
 
 
 class StarterPrompts:
-    """Distinct prompts of the starter grammar, made anew at each iteration: the same ones for the same arguments."""
+    """Distinct prompts of the starter grammar, made anew at each iteration: the same ones for the same arguments.
+
+    split: one of SPLITS, or None for prompts of all of them, each with its own.
+    """
 
     def __init__(self, count: int, split: str | None = "train", seed: int = 0, kinds: Sequence[str] | None = None):
         if count < 1:
@@ -117,17 +122,17 @@ class StarterPrompts:
     def __iter__(self) -> Iterator[Prompt]:
         rng, seen, failures = random.Random(self.seed), set(), 0
         while len(seen) < self.count:
-            description = sample_description(rng, self.kinds)
-            split, text = split_of(description), word(description, rng)
-            key = re.sub(r"[^a-z0-9 -]", "", text.lower())  # capitals and full stops do not make another prompt
-            if key in seen or self.split not in (None, split):
+            description, text = sample_prompt(rng, self.kinds, self.split)
+            letters = re.sub(r"[^a-z0-9 -]", "", text.lower())  # capitals and full stops do not make another prompt
+            key = hashlib.blake2b(letters.encode(), digest_size=8).digest()  # a hundred thousand of these take a few megabytes
+            if key in seen:
                 failures += 1
                 if failures > _TRIES:
                     raise BadRequest(f"The grammar has no {self.count} such prompts, only about {len(seen)}.", "", "Ask for fewer.")
                 continue
             seen.add(key)
             failures = 0
-            yield Prompt(text, split, rng.randrange(1, 2**31), description)
+            yield Prompt(text, split_of(description, text), rng.randrange(1, 2**31), description)
 
 
 class PromptLibrary:
@@ -168,8 +173,8 @@ class PromptLibrary:
                 raise BadRequest(f"{folder / 'prompts.jsonl'}, line {number}: the shape {prompt.shape} does not exist.")
         return cls(head["name"], prompts, folder)
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write the library: beside the folder first, then renamed, so that the folder is never half-written.
+    def save(self, folder: str | os.PathLike) -> dict:
+        """Write the library: beside the folder first, then renamed, so that the folder is never half-written. Returns its `library.json`.
 
         Raises BadRequest where the folder holds something else, EngineError where it cannot be written.
         """
@@ -179,7 +184,7 @@ class PromptLibrary:
         partial, old = (folder.with_name(f".{folder.name}.{suffix}-{os.getpid()}") for suffix in ("new", "old"))
         try:
             partial.mkdir(parents=True)
-            self._write(partial)
+            head = self._write(partial)
             if folder.exists():
                 os.rename(folder, old)
             os.rename(partial, folder)
@@ -191,13 +196,14 @@ class PromptLibrary:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
+        return head
 
-    def _write(self, folder: Path) -> None:
-        count, shapes = 0, set()
+    def _write(self, folder: Path) -> dict:
+        splits, shapes = Counter(), set()
         with open(folder / "prompts.jsonl", "w", encoding="utf-8", newline="\n") as file:
             for prompt in self:
                 file.write(prompt.to_json() + "\n")
-                count += 1
+                splits[prompt.split] += 1
                 if prompt.shape:
                     shapes.add(prompt.shape)
         for shape in sorted(shapes):
@@ -205,8 +211,10 @@ class PromptLibrary:
                 raise BadRequest(f"The prompt's shape {shape} has no folder to be read from.")
             (folder / shape).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.folder / shape, folder / shape)
-        head = {"format": FORMAT, "name": self.name, "frame": FRAME, "prompts": count}
+        head = {"format": FORMAT, "name": self.name, "frame": FRAME, "prompts": splits.total()}
+        head["splits"] = {name: splits[name] for name in SPLITS if splits[name]}
         (folder / "library.json").write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")
+        return head
 
     def cloud(self, prompt: Prompt) -> dict[str, np.ndarray] | None:
         """The point cloud of a prompt's shape, or None where it has none."""

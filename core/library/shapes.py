@@ -8,12 +8,14 @@ smooth unions) are only right in sign, `core.library.objects` divides by the gra
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 Size = float | Tensor  # a float or one value per object, [B, 1]
+MOST = 16  # parts in a circle, at most
 
 
 class P(NamedTuple):
@@ -45,13 +47,23 @@ class P(NamedTuple):
         """Fold space, so that a part at positive coordinates appears on both sides of the planes across the named axes ("x", "xy")."""
         return P(*(c.abs() if n in axes else c for n, c in zip("xyz", self, strict=True)))
 
-    def around(self, count: int, phase: Size = 0.0) -> "P":
-        """Fold space around z, so that a part on the +x axis appears `count` times in a circle."""
+    def along(self, axis: str) -> "P":
+        """The points as seen from a round part (its own axis is z) that lies along "x" or "y"."""
+        return P(self.z, self.y, self.x) if axis == "x" else P(self.x, self.z, self.y)
+
+    def around(self, count: Size, phase: Size = 0.0) -> "P":
+        """Fold space around z, so that a part on the +x axis appears `count` times in a circle (a whole number, or one per object)."""
         sector = 2 * math.pi / count
         angle = torch.atan2(self.y, self.x) - phase
         angle = angle - sector * torch.round(angle / sector)
         r = length(self.x, self.y)
         return P(r * torch.cos(angle), r * torch.sin(angle), self.z)
+
+
+def row(t: Tensor, pitch: Size, first: Size, last: Size) -> Tensor:
+    """Fold a coordinate: as seen from the nearest of equal parts in a row, at the whole numbers from first to last times the pitch."""
+    nearest = torch.minimum(torch.maximum(torch.round(t / pitch), _as(first, t)), _as(last, t))
+    return t - pitch * nearest
 
 
 def length(*parts: Tensor) -> Tensor:
@@ -113,6 +125,12 @@ def lathe(p: P, profile: list[tuple[Size, Size]], rounding: Size = 0.0) -> Tenso
     return polygon(length(p.x, p.y), p.z, [*profile, *((-r, z) for r, z in reversed(profile) if not _is_zero(r))]) - rounding
 
 
+def turned(p: P, bottom: Size, top: Size, radius: Callable[[Tensor], Tensor], rounding: Size) -> Tensor:
+    """Solid of revolution between two heights; `radius` of the height's share 0 … 1 between them. Gentle slopes only."""
+    t = ((p.z - bottom) / (top - bottom)).clamp(0, 1)
+    return extrude(length(p.x, p.y) - radius(t), p.z - (bottom + top) / 2, (top - bottom) / 2, rounding)
+
+
 def extrude(d: Tensor, along: Tensor, h: Size, rounding: Size = 0.0) -> Tensor:
     """A flat shape's distance `d` made a slab of half thickness h along the third coordinate."""
     d, w = d + rounding, along.abs() - h + rounding
@@ -166,6 +184,24 @@ def regular(u: Tensor, v: Tensor, sides: int, r: Size) -> Tensor:
     return torch.where(y > half, length(x, y - half) * torch.sign(x), x)
 
 
+def curve(t: Tensor, *knots: tuple[float, Size]) -> Tensor:
+    """The polynomial through the knots (place, value), for outlines of `turned` solids."""
+    out = torch.zeros_like(t)
+    for i, (at, value) in enumerate(knots):
+        weight = math.prod(at - other for j, (other, _) in enumerate(knots) if j != i)
+        term = value / weight
+        for j, (other, _) in enumerate(knots):
+            if j != i:
+                term = term * (t - other)
+        out = out + term
+    return out
+
+
+def groove(phase: Tensor) -> Tensor:
+    """Narrow soft valleys of depth 1 at whole numbers."""
+    return ((1 + torch.cos(2 * math.pi * phase)) / 2) ** 4
+
+
 # ---- putting together ------------------------------------------------------------------------------------------------------------------
 
 
@@ -195,9 +231,24 @@ def intersect(a: Tensor, b: Tensor) -> Tensor:
     return torch.maximum(a, b)
 
 
+def smooth_intersect(a: Tensor, b: Tensor, k: Size) -> Tensor:
+    """What a and b have in common, with an edge rounded by about k."""
+    return smooth_subtract(a, -b, k)
+
+
 def shell(d: Tensor, thickness: Size) -> Tensor:
     """A hollow skin of the given full thickness, centred on the surface."""
     return d.abs() - thickness / 2
+
+
+def ring_reach(count: Size, along: Size, across: Size = 0.0, toward: float = 0.0, phase: Size = 0.0) -> Tensor:
+    """How far `count` parts in a circle reach in a direction (radians from +x), where each fills the rectangle from the axis to `along`
+    and `across` to both sides; `around` puts them there. [B, 1]"""
+    count = torch.as_tensor(count, dtype=torch.float32)
+    step = torch.arange(MOST, device=count.device)
+    angle = 2 * math.pi * step / count + phase - toward
+    reach = along * torch.cos(angle) + across * torch.sin(angle).abs()
+    return torch.where(step < count, reach, torch.full_like(reach, -1e9)).amax(-1, keepdim=True)
 
 
 def _is_zero(value: Size) -> bool:

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.library.grammar import sample_description, split_of, word
-from core.library.objects import PAINTS, PROPORTIONS, SIZES, Description, ExactObjects
-from core.library.palette import COLORS, MATERIALS, PATTERNS
+from core.library.grammar import sample_prompt
+from core.library.objects import COUNTS, PAINTS, PROPORTIONS, SIZES, ExactObjects
+from core.library.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
 from core.style import STYLE_SIZE
@@ -24,7 +24,7 @@ from core.text import TextEncoder
 def vocabularies(kinds: Sequence[str]) -> dict[str, list]:
     """The values of each attribute, None for what a prompt leaves open."""
     words = {"color": COLORS, "material": MATERIALS, "pattern": PATTERNS, "pattern_color": COLORS, "proportion": PROPORTIONS}
-    words |= {"second_color": COLORS, "size": SIZES}
+    words |= {"second_color": COLORS, "size": SIZES, "count": COUNTS, "shade": SHADES, "finish": FINISHES}
     return {"kind": list(kinds), "second": [False, True]} | {name: [None, *values] for name, values in words.items()}
 
 
@@ -44,19 +44,14 @@ class PromptPool:
 
     def __init__(self, kinds: Sequence[str], encoder: TextEncoder, seed: int, device: torch.device, count: int):
         rng, values = random.Random(f"{seed}/prompts"), vocabularies(kinds)
-        descriptions: list[Description] = []
-        while len(descriptions) < count:
-            description = sample_description(rng, kinds)
-            if split_of(description) == "train":
-                descriptions.append(description)
-        self.seed = seed
-        prompts, chunks = [word(d, rng) for d in descriptions], range(0, count, 512)
-        encoded = [[t[m].half() for t, m in zip(*encoder(prompts[i : i + 512]), strict=True)] for i in chunks]
+        descriptions, prompts = zip(*(sample_prompt(rng, kinds) for _ in range(count)), strict=True)
+        self.seed, chunks = seed, range(0, count, 512)
+        encoded = [[t[m].half() for t, m in zip(*encoder(list(prompts[i : i + 512])), strict=True)] for i in chunks]
         self.tokens = [row for part in encoded for row in part]  # [L, W] each
         labels = [[values[name].index(getattr(d, name)) for name in values] for d in descriptions]
         self.labels = torch.tensor(labels, device=device)  # [count, attributes]
         self.z = torch.randn(count, STYLE_SIZE, generator=torch.Generator().manual_seed(seed)).to(device)
-        self.paints = torch.cat([ExactObjects(descriptions[i : i + 512], self.z[i : i + 512]).paints for i in chunks])
+        self.paints = torch.cat([ExactObjects(list(descriptions[i : i + 512]), self.z[i : i + 512]).paints for i in chunks])
 
     def batch(self, step: int, size: int) -> PromptBatch:
         rng = torch.Generator().manual_seed(self.seed * 999_983 + step)

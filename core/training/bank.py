@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.library.grammar import sample_description, split_of, word
-from core.library.objects import SPAN, STYLE_SIZE, Description, ExactObjects
+from core.library.grammar import sample_prompt
+from core.library.objects import SPAN, STYLE_SIZE, ExactObjects
 from core.text import TextEncoder
 
 BLOCK = 16  # objects of one kind made together
@@ -81,18 +81,14 @@ def make_block(number: int, kinds: Sequence[str], encoder: TextEncoder, sampling
     rng = random.Random(f"{seed}/{number}")
     generator = torch.Generator(device=device).manual_seed(rng.getrandbits(62))
     kind = kinds[number % len(kinds)]
-    descriptions: list[Description] = []
-    while len(descriptions) < BLOCK:
-        description = sample_description(rng, [kind])
-        if split_of(description) == "train":
-            descriptions.append(description)
+    descriptions, prompts = zip(*(sample_prompt(rng, [kind]) for _ in range(BLOCK)), strict=True)
     z = torch.randn(BLOCK, STYLE_SIZE, generator=generator, device=device)
     z[:2] = 0  # the typical object of a description, which seed 0 shows, is seen more often
-    objects = ExactObjects(descriptions, z)
+    objects = ExactObjects(list(descriptions), z)
     on, normal = objects.sample_surface(sampling.kept_surface, generator)
     points = _around(objects, on, sampling.kept_points, generator)
     off = 0.012 * torch.randn(*on.shape[:2], 1, generator=generator, device=device)
-    tokens, mask = encoder([word(d, rng) for d in descriptions])
+    tokens, mask = encoder(list(prompts))
     cloud = torch.cat((on, normal), -1)[:, : sampling.cloud_points]
     look, shares = objects.appearance_and_shares(on)
     return Batch(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, look, shares, objects.height_m)

@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--reading-steps", type=int, default=1500, help="steps on prompts alone, before the first object")
     parser.add_argument("--rate", type=float, default=5e-4, help="learning rate")
-    parser.add_argument("--kinds", help="the kinds to learn, with commas (all)")
+    parser.add_argument("--kinds", help="the kinds to learn, with commas (all but the ones held out for evaluation)")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="WEIGHTS", help="start from this model's weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -28,9 +28,11 @@ def main(argv: list[str]) -> int:
     if a.library != "starter":
         raise BadRequest(f"There is no library {a.library!r}.", "", 'The built-in one is "starter".')
     from core.library.kinds import KINDS
+    from core.library.splits import HELD_OUT_KINDS
     from core.training.loop import TrainingSettings, parse_kinds, train
 
-    settings = TrainingSettings(out=a.out, preset=a.preset, kinds=parse_kinds(a.kinds, list(KINDS)), minutes=a.minutes, steps=a.steps,
+    known = [k for k in KINDS if k not in HELD_OUT_KINDS]
+    settings = TrainingSettings(out=a.out, preset=a.preset, kinds=parse_kinds(a.kinds, known), minutes=a.minutes, steps=a.steps,
                                 batch=a.batch, learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from,
                                 reading_steps=a.reading_steps,
                                 checkpoint_minutes=a.checkpoint_minutes)  # fmt: skip

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from core.errors import BadRequest
-from core.library.grammar import split_of
 from core.library.objects import Description, ExactObjects
 from core.library.parser import parse
+from core.library.splits import split_of
 from core.networks.storage import load_generator
 from core.text import TextEncoder
 from core.training import bank, loop

@@ -2,8 +2,21 @@
 """All kinds of the starter library, by name."""
 
 from core.library.kind import Kind
-from core.library.kinds import buildings, containers, food, furniture, plants, tools, toys, vehicles
+from core.library.kinds import (
+    animals,
+    buildings,
+    containers,
+    food,
+    furniture,
+    keepsakes,
+    kitchen,
+    lights,
+    outdoors,
+    plants,
+    tools,
+    toys,
+    vehicles,
+)
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind for module in (furniture, containers, tools, food, plants, buildings, vehicles, toys) for kind in module.KINDS
-}
+_FAMILIES = (furniture, containers, kitchen, lights, tools, keepsakes, food, plants, animals, buildings, outdoors, vehicles, toys)
+KINDS: dict[str, Kind] = {kind.name: kind for family in _FAMILIES for kind in family.KINDS}

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Things that hold things: barrel, chest, crate, mug, vase, bucket."""
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,41 +12,20 @@ from core.library.shapes import (
     box,
     capsule,
     circle,
+    curve,
     cylinder,
     ellipsoid,
     extrude,
+    groove,
     length,
     rectangle,
     smooth_subtract,
     smooth_union,
     sphere,
     torus,
+    turned,
     union,
 )
-
-
-def _turned(p: P, bottom: Size, top: Size, radius: Callable[[Tensor], Tensor], rounding: Size) -> Tensor:
-    """Solid of revolution between two heights; `radius` of the height's share 0 … 1 between them. Gentle slopes only."""
-    t = ((p.z - bottom) / (top - bottom)).clamp(0, 1)
-    return extrude(length(p.x, p.y) - radius(t), p.z - (bottom + top) / 2, (top - bottom) / 2, rounding)
-
-
-def _curve(t: Tensor, *knots: tuple[float, Size]) -> Tensor:
-    """The polynomial through the knots (place, value)."""
-    out = torch.zeros_like(t)
-    for i, (at, value) in enumerate(knots):
-        weight = math.prod(at - other for j, (other, _) in enumerate(knots) if j != i)
-        term = value / weight
-        for j, (other, _) in enumerate(knots):
-            if j != i:
-                term = term * (t - other)
-        out = out + term
-    return out
-
-
-def _groove(phase: Tensor) -> Tensor:
-    """Narrow soft valleys of depth 1 at whole numbers."""
-    return ((1 + torch.cos(2 * math.pi * phase)) / 2) ** 4
 
 
 def barrel(s: Style) -> Model:
@@ -61,7 +39,7 @@ def barrel(s: Style) -> Model:
         return circle(length(p.x, p.y) - (r - bend), p.z, bend)
 
     def body(p: P) -> Tensor:
-        staves = side(p) + 0.016 * _groove(torch.atan2(p.y, p.x) * (12 / (2 * math.pi)))
+        staves = side(p) + 0.016 * groove(torch.atan2(p.y, p.x) * (12 / (2 * math.pi)))
         return smooth_subtract(extrude(staves, p.z, h, 0.035), cylinder(p.move(z=h), end * 0.72, 0.06, 0.015), 0.03)
 
     def hoops(p: P) -> Tensor:
@@ -111,7 +89,7 @@ def crate(s: Style) -> Model:
 
     def planks(p: P) -> Tensor:
         on_top = p.z.abs() - h > torch.maximum(p.x.abs(), p.y.abs()) - a
-        joint = torch.where(on_top, _groove(1.5 * p.y / (a - t) + 0.5), _groove(1.5 * p.z / (h - t) + 0.5))
+        joint = torch.where(on_top, groove(1.5 * p.y / (a - t) + 0.5), groove(1.5 * p.z / (h - t) + 0.5))
         return box(p, a - deep, a - deep, h - deep) + 0.018 * joint
 
     def frame(p: P) -> Tensor:
@@ -135,13 +113,13 @@ def mug(s: Style) -> Model:
         return foot + (r - foot) * torch.sin(t * (math.pi / 2))
 
     def hollow(p: P, skin: Size) -> Tensor:
-        return _turned(p, skin * 1.2, high * 1.2, lambda t: radius((t * 1.2).clamp(max=1)) - skin, 0.008)
+        return turned(p, skin * 1.2, high * 1.2, lambda t: radius((t * 1.2).clamp(max=1)) - skin, 0.008)
 
     def body(p: P) -> Tensor:
-        return smooth_subtract(_turned(p, 0.0, high, radius, wall * 0.5), hollow(p, wall), wall * 0.4)
+        return smooth_subtract(turned(p, 0.0, high, radius, wall * 0.5), hollow(p, wall), wall * 0.4)
 
     def lining(p: P) -> Tensor:
-        solid = _turned(p, wall * 0.5, high - wall * 0.5, lambda t: radius(t) - wall * 0.5, 0.0)
+        solid = turned(p, wall * 0.5, high - wall * 0.5, lambda t: radius(t) - wall * 0.5, 0.0)
         return smooth_subtract(solid, hollow(p, wall * 1.05), wall * 0.2)  # a hair inside the body's wall, so that it is the nearest part
 
     def handle(p: P) -> Tensor:
@@ -158,14 +136,14 @@ def vase(s: Style) -> Model:
     wall = 0.026 * s.thick
 
     def radius(t: Tensor) -> Tensor:
-        return _curve(t, (0.0, foot), (0.36, belly), (0.82, neck), (1.0, lip))
+        return curve(t, (0.0, foot), (0.36, belly), (0.82, neck), (1.0, lip))
 
     def hollow(p: P) -> Tensor:
         floor, top = wall * 1.5, high * 1.1
-        return _turned(p, floor, top, lambda t: radius(((floor + t * (top - floor)) / high).clamp(max=1)) - wall, 0.02)
+        return turned(p, floor, top, lambda t: radius(((floor + t * (top - floor)) / high).clamp(max=1)) - wall, 0.02)
 
     def body(p: P) -> Tensor:
-        solid = _turned(p, 0.0, high, radius, 0.011)
+        solid = turned(p, 0.0, high, radius, 0.011)
         return torch.where(s.second, solid, smooth_subtract(solid, hollow(p), wall * 0.45))  # no cavity stays under the flowers
 
     def green(p: P) -> Tensor:
@@ -200,9 +178,9 @@ def bucket(s: Style) -> Model:
     def body(p: P) -> Tensor:
         lip = torus(p.move(z=high - bead), r - bead * 0.4, bead)
         belt = torus(p.move(z=high * 0.36), foot + (r - foot) * 0.36 - bead * 0.4, bead * 0.9)
-        outer = union(_turned(p, 0.0, high - bead, radius, 0.015), lip, belt)
+        outer = union(turned(p, 0.0, high - bead, radius, 0.015), lip, belt)
         floor, top = wall, high * 1.1
-        inner = _turned(p, floor, top, lambda t: radius((floor + t * (top - floor)) / high) - wall, 0.02)
+        inner = turned(p, floor, top, lambda t: radius((floor + t * (top - floor)) / high) - wall, 0.02)
         return smooth_subtract(outer, inner, wall * 0.3)
 
     def bow(p: P) -> Tensor:

@@ -1,11 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Food of the starter library: apple, donut, cupcake, pumpkin."""
+"""Food of the starter library: apple, pear, donut, cupcake, cake, ice cream, cheese, pumpkin."""
 import math
 
 import torch
 
-from core.library.kind import Kind, Model, Part, Second, Style
-from core.library.shapes import P, capsule, cylinder, ellipsoid, intersect, lathe, length, polygon, smooth_union, sphere, torus, union
+from core.library.kind import Kind, Model, Part, Second, Style, sized
+from core.library.shapes import (
+    P,
+    Size,
+    box,
+    capsule,
+    cylinder,
+    ellipsoid,
+    extrude,
+    groove,
+    intersect,
+    lathe,
+    length,
+    polygon,
+    smooth_subtract,
+    smooth_union,
+    sphere,
+    torus,
+    union,
+)
 
 
 def _ribs(p: P, count: int, depth: float) -> P:
@@ -117,6 +135,102 @@ def pumpkin(s: Style) -> Model:
     return Model([Part(body), Part(stalk, "leaf"), Part(face, "second", s.second)], (-r, -r, -h), (r + carve * s.second, r, top))
 
 
+def pear(s: Style) -> Model:
+    r, low = 0.36 * s.wide * s.vary(0, 0.93, 1.07), 0.36 * s.tall
+    neck, head = 0.2 * s.wide * s.vary(1, 0.88, 1.12), 0.74 * s.tall * s.vary(2, 0.96, 1.06)
+    soft = 0.4 + 0.6 * s.thick
+    tip, turn = head + 0.3 * s.tall, 0.5
+
+    def flesh(p: P):
+        return smooth_union(ellipsoid(p.move(z=low), r, r, low), ellipsoid(p.move(z=head), neck, neck, 0.2 * s.tall), 0.2)
+
+    def stalk(p: P):
+        return capsule(p, (0, 0, head + 0.14 * s.tall), (0.02, 0.03, tip), 0.028 * soft, 0.034 * soft)
+
+    def leaf(p: P):
+        return ellipsoid(p.move(0.02, 0.17, tip - 0.04).rotate("x", turn), 0.09, 0.17, 0.045 * soft)
+
+    sin, cos = math.sin(turn), math.cos(turn)
+    side = torch.maximum(r, 0.17 + torch.sqrt((0.17 * cos) ** 2 + (0.045 * soft * sin) ** 2))
+    top = torch.maximum(tip + 0.034 * soft, tip - 0.04 + torch.sqrt((0.17 * sin) ** 2 + (0.045 * soft * cos) ** 2))
+    return Model([Part(flesh), Part(stalk, "dark_wood"), Part(leaf, "second")], (-r, -r, 0.0), (r, side, top))
+
+
+def ice_cream(s: Style) -> Model:
+    r, high = 0.29 * s.wide * s.vary(0, 0.94, 1.06), 0.58 * s.tall * s.vary(1, 0.9, 1.1)
+    grow = 0.5 + 0.5 * s.tall
+    skirt, drop, upper = 0.235 * s.wide, 0.075 * s.vary(2, 0.85, 1.15), high + 0.4 * grow
+
+    def cone(p: P):
+        turn, slant = torch.atan2(p.y, p.x + 1e-9) * (9 / (2 * math.pi)), p.z * (3.5 / high)
+        waffle = 0.012 * (p.z / high).clamp(0, 1) * (groove(turn + slant) + groove(turn - slant))
+        return lathe(p, [(0, 0.04), (0.02, 0.04), (0.24 * s.wide - 0.04, high), (0, high)], 0.04) + waffle
+
+    def scoops(p: P):
+        lower = ellipsoid(p.move(z=high + 0.1 * grow), r, r, 0.25 * grow)
+        drips = sphere(p.around(8).move(x=skirt, z=high - 0.01), drop)
+        return union(smooth_union(lower, drips, 0.05), ellipsoid(p.move(z=upper), 0.8 * r, 0.8 * r, 0.22 * grow))
+
+    def cherry(p: P):
+        return sphere(p.move(z=upper + 0.22 * grow + 0.03), 0.075)
+
+    side = torch.maximum(r, skirt + drop)
+    return Model([Part(scoops), Part(cone, "second"), Part(cherry, "red")], (-side, -side, 0.0), (side, side, upper + 0.22 * grow + 0.105))
+
+
+def cake(s: Style) -> Model:
+    r, low, high = 0.42 * s.wide * s.vary(0, 0.94, 1.06), 0.04, 0.04 + 0.4 * s.tall * s.vary(1, 0.88, 1.12)
+    wax, stick = 0.036 * (0.3 + 0.7 * s.thick), 0.24 * s.vary(2, 0.85, 1.15)
+    flame, plate = high + 0.03 + stick + 0.03, r + 0.1
+
+    def sponge(p: P):
+        return cylinder(p.move(z=(low + high) / 2), r, (high - low) / 2, 0.03)
+
+    def icing(p: P):
+        edge = high - 0.1 * s.tall - 0.045 * torch.cos(10 * torch.atan2(p.y, p.x + 1e-9))
+        coat = smooth_subtract(cylinder(p.move(z=high - 0.12), r + 0.025, 0.15, 0.04), p.z - edge, 0.02)
+        return union(coat, sphere(p.around(10).move(x=r - 0.05, z=high + 0.03), 0.05))
+
+    def candles(p: P):
+        return cylinder(p.around(s.count).move(x=0.55 * r, z=high + 0.02 + stick / 2), wax, stick / 2, 0.008)
+
+    def flames(p: P):
+        return ellipsoid(p.around(s.count).move(x=0.55 * r, z=flame), 0.03, 0.03, 0.06)
+
+    def dish(p: P):
+        return cylinder(p.move(z=0.025), plate, 0.025, 0.02)
+
+    parts = [Part(sponge), Part(icing, "cream"), Part(candles, "second"), Part(flames, "yellow"), Part(dish, "white")]
+    return Model(parts, (-plate, -plate, 0.0), (plate, plate, flame + 0.06))
+
+
+def cheese(s: Style) -> Model:
+    tip, back, half = 0.55, 0.4, 0.4 * s.wide * s.vary(0, 0.9, 1.1)
+    h, rind = 0.42 * s.tall * s.vary(1, 0.9, 1.1), 0.05 * s.thick
+    size = s.vary(2, 0.85, 1.15)
+
+    def hole(p: P, x: float, y: Size, z: Size, r: float):
+        return sphere(p.move(x, y, z), r * size)
+
+    def edge(x: float):
+        return half * (tip - x) / (tip + back)
+
+    def wedge(p: P):
+        k = 0.02
+        flat = polygon(p.x, p.y, [(tip - 3 * k, 0 * half), (k - back, half - k), (k - back, k - half)]) - k
+        block = extrude(flat, p.z - h / 2, h / 2, 0.02)
+        holes = [hole(p, 0.1, 0.0, h, 0.1), hole(p, -0.2, 0.4 * half, h, 0.13), hole(p, -0.2, -0.55 * half, h, 0.09),
+                 hole(p, 0.22, edge(0.22), 0.45 * h, 0.08), hole(p, -0.1, edge(-0.1), 0.35 * h, 0.12),
+                 hole(p, -0.28, edge(-0.28), 0.75 * h, 0.07), hole(p, 0.05, -edge(0.05), 0.5 * h, 0.11),
+                 hole(p, -0.25, -edge(-0.25), 0.4 * h, 0.09)]  # fmt: skip
+        return smooth_subtract(block, union(*holes), 0.015)
+
+    def crust(p: P):
+        return box(p.move(x=-back - rind + 0.03, z=h / 2), rind, half, h / 2, 0.02)
+
+    return Model([Part(wedge), Part(crust, "second")], (-back - 2 * rind + 0.03, -half, 0.0), (tip - 0.04, half, h))
+
+
 KINDS = [
     Kind("apple", "food", apple, Second("leaf", "green"), ("natural", "ceramic", "wood", "plastic", "gold"), ("red", "green"), (),
          ("stripes", "spots"), ("tall", "short", "wide", "narrow", "chunky")),
@@ -126,4 +240,12 @@ KINDS = [
          ("muffin", "fairy cake"), ("spots", "stripes")),
     Kind("pumpkin", "food", pumpkin, Second("face", "yellow", optional=True), ("natural", "ceramic", "wood", "fabric", "gold"),
          ("orange", "white"), ("gourd", "squash"), ("spots", "stripes")),
+    Kind("pear", "food", sized(pear, 0.11), Second("leaf", "green"), ("natural", "ceramic", "wood", "plastic", "gold"),
+         ("green", "yellow"), (), ("stripes", "spots"), ("tall", "short", "wide", "narrow")),
+    Kind("ice cream", "food", sized(ice_cream, 0.17), Second("cone", "orange"), ("natural", "ceramic", "plastic", "gold"),
+         ("pink", "cream"), ("gelato", "icecream"), ("spots", "stripes"), ("tall", "short", "wide", "narrow")),
+    Kind("cake", "food", sized(cake, 0.32), Second("candles", "pink", counts=(5, 3, 4, 6, 8)), ("natural", "ceramic", "plastic", "gold"),
+         ("pink", "brown"), ("birthday cake", "layer cake"), ("stripes", "checks", "spots"), ("tall", "short", "wide", "narrow")),
+    Kind("cheese", "food", sized(cheese, 0.2), Second("rind", "orange"), ("natural", "plastic", "wood", "gold"), ("yellow", "cream"),
+         ("cheese wedge", "wedge of cheese"), ("stripes", "spots"), ("tall", "short", "wide", "narrow")),
 ]  # fmt: skip

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plants and stones of the starter library: mushroom, tree, pine, cactus, rock, flower."""
+"""Plants and stones of the starter library: mushroom, tree, pine, palm, cactus, rock, flower."""
 import math
 
 import torch
 from torch import Tensor
 
-from core.library.kind import Kind, Model, Part, Second, Style
+from core.library.kind import Kind, Model, Part, Second, Style, sized
 from core.library.shapes import (
     P,
     Size,
@@ -124,6 +124,28 @@ def pine(s: Style) -> Model:
     return Model([Part(needles), Part(wood, "bark"), Part(star, "second", s.second)], (-wide, -wide, 0.0), (wide, wide, high))
 
 
+def palm(s: Style) -> Model:
+    h, long = 1.7 * s.tall * s.vary(0, 0.93, 1.07), 0.98 * s.wide * s.vary(1, 0.93, 1.07)  # height of the crown, length of a leaf
+    wide, t, stem = 0.15 * (0.4 + 0.6 * s.thick), 0.06 * s.thick, 0.12 * s.thick
+    droop, bud, nut = s.vary(2, 0.5, 0.8) / long, 0.17, 0.12
+
+    def leaves(p: P):
+        q = p.move(z=h).around(8)
+        bent = P(q.x - 0.5 * long, q.y, q.z - 0.4 * q.x + droop * q.x * q.x)
+        return union(ellipsoid(bent, 0.5 * long, wide, t), sphere(p.move(z=h), bud))
+
+    def trunk(p: P):
+        knee = (0, -0.1, 0.55 * h)
+        lower, upper = capsule(p, (0, -0.24, 0), knee, 1.5 * stem, 1.1 * stem), capsule(p, knee, (0, 0, h), 1.1 * stem, 0.9 * stem)
+        return torch.maximum(smooth_union(lower, upper, 0.05), -p.z)
+
+    def coconuts(p: P):
+        return sphere(p.around(s.count).move(x=0.2, z=h - 0.17), nut)
+
+    parts = [Part(leaves), Part(trunk, "bark"), Part(coconuts, "second", s.second)]
+    return Model(parts, (-long, -long, 0.0), (long, long, h + bud))
+
+
 def cactus(s: Style) -> Model:
     r, h = 0.15 * s.thick * (0.4 + 0.6 * s.wide) * s.vary(0, 0.9, 1.1), 0.78 * s.tall
     arm, out = r * 0.62, r + 0.16 * s.wide * s.vary(1, 0.85, 1.15)  # thickness and reach of the arms
@@ -226,6 +248,8 @@ KINDS = [
          ("green", "teal"), ("saguaro",), ("spots", "stripes")),
     Kind("rock", "plants", rock, Second("moss", "green", optional=True), ("stone", "marble", "clay", "metal", "gold"), ("gray", "brown"),
          ("boulder",), ("spots", "stripes"), ("tall", "short", "wide", "narrow")),
+    Kind("palm", "plants", sized(palm, 2.2), Second("coconuts", "brown", optional=True, counts=(3, 4, 5)),
+         ("natural", "fabric", "plastic", "gold"), ("green", "teal"), ("palm tree", "coconut palm"), ("stripes",)),
     Kind("flower", "plants", flower, Second("center", "yellow"), ("natural", "ceramic", "fabric", "plastic", "gold"), ("pink", "red"),
          ("daisy", "blossom"), ("spots", "stripes")),
 ]

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tools and arms of the starter library: sword, axe, hammer, shield. They stand upright, the broad side to the front."""
+"""Tools and arms of the starter library: sword, axe, hammer, shield, anvil. They stand upright, the broad side to the front."""
 import math
 
 import torch
-from torch import Tensor
 
-from core.library.kind import Kind, Model, Part, Second, Style
-from core.library.shapes import P, Size, box, capsule, cylinder, extrude, length, polygon, smooth_subtract, smooth_union, sphere, union
-
-
-def _smooth_intersect(a: Tensor, b: Tensor, k: Size) -> Tensor:
-    return smooth_subtract(a, -b, k)
+from core.library.kind import Kind, Model, Part, Second, Style, sized
+from core.library.shapes import (
+    P,
+    Size,
+    box,
+    capsule,
+    cylinder,
+    extrude,
+    length,
+    polygon,
+    smooth_intersect,
+    smooth_subtract,
+    smooth_union,
+    sphere,
+    union,
+)
 
 
 def sword(s: Style) -> Model:
@@ -23,7 +32,7 @@ def sword(s: Style) -> Model:
         v = w - k
         flat = polygon(p.y, p.z, [(-v, hilt), (-v, top - point), (0 * v, top - k), (v, top - point), (v, hilt)]) - k
         ridge = p.x.abs() + 0.24 * p.y.abs() - x  # bevelled to both edges
-        return _smooth_intersect(flat, ridge, 0.012)
+        return smooth_intersect(flat, ridge, 0.012)
 
     def handle(p: P):
         return capsule(p, (0, 0, knob), (0, 0, hilt), cross * 0.92)
@@ -49,7 +58,7 @@ def axe(s: Style) -> Model:
         neck, h = 0.07 * s.wide, 0.085 - k
         flat = polygon(p.y, z, [(-back + k, h), (neck, h), *rim, (neck, -h), (-back + k, -h)]) - k
         wedge = p.x.abs() + 0.06 * (p.y + back) / s.wide - x
-        return _smooth_intersect(flat, wedge, 0.015)
+        return smooth_intersect(flat, wedge, 0.015)
 
     def shaft(p: P):
         return capsule(p, (0, 0, r * 1.25), (0, 0, top - r), r * 1.25, r)
@@ -123,6 +132,31 @@ def shield(s: Style) -> Model:
     return Model([Part(board), Part(edge, "steel"), Part(cross, "second", s.second)], (-back, -w, -tip), (front, w, top))
 
 
+def anvil(s: Style) -> Model:
+    x, y, top = 0.16 * s.wide * (0.5 + 0.5 * s.thick) * s.vary(0, 0.92, 1.08), s.wide**0.5, 0.62 * s.tall
+    waist, horn = 0.1 * s.thick, 0.66 * y * s.vary(1, 0.92, 1.08)
+    face, heel = top - 0.2 * s.tall * s.vary(2, 0.85, 1.15), 0.36 * y
+    stump, deep = 0.4 * y, 0.4
+
+    def iron(p: P):
+        foot = box(p.move(z=0.07 * s.tall), 1.35 * x, 0.32 * y, 0.07 * s.tall, 0.03)
+        middle = box(p.move(z=0.5 * face), waist, 0.17 * y, 0.5 * face, 0.03)
+        head = box(p.move(0, 0.5 * (0.24 * y - heel), 0.5 * (top + face)), x, 0.5 * (0.24 * y + heel), 0.5 * (top - face), 0.025)
+        beak = capsule(p, (0, 0.2 * y, top - 0.14 * s.tall), (0, horn - 0.035, top - 0.06 * s.tall), 0.13, 0.035)
+        body = smooth_union(smooth_union(foot, middle, 0.08), smooth_union(head, beak, 0.03), 0.08)
+        return torch.maximum(body, torch.maximum(-p.z, p.z - top))
+
+    def block(p: P):
+        return cylinder(p.move(z=-0.5 * deep), stump, 0.5 * deep + 0.01, 0.03)
+
+    def either(bare: Size, standing: Size):
+        return torch.where(s.second, torch.maximum(bare, standing), bare)
+
+    parts = [Part(iron), Part(block, "second", s.second)]
+    side, low = either(1.35 * x, stump), torch.where(s.second, -deep - 0.01, 0.0)
+    return Model(parts, (-side, -either(heel, stump), low), (side, horn, top))
+
+
 KINDS = [
     Kind("sword", "tools", sword, Second("handle", "brown"), ("metal", "gold", "wood", "stone", "plastic"), ("gray", "white"),
          ("blade", "longsword"), ("stripes", "grain")),
@@ -132,4 +166,6 @@ KINDS = [
          ("claw hammer",), ("stripes", "spots")),
     Kind("shield", "tools", shield, Second("cross", "white", optional=True), ("wood", "metal", "leather", "gold", "plastic"),
          ("red", "blue"), ("buckler",), ("stripes", "checks", "grain")),
+    Kind("anvil", "tools", sized(anvil, 0.6), Second("stump", "brown", optional=True), ("metal", "stone", "wood", "gold"),
+         ("gray", "black"), ("forge anvil",), ("stripes", "spots")),
 ]  # fmt: skip

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Toys and figures: snowman, duck, robot, teddy, dice."""
-from collections.abc import Callable
-
 import torch
 
-from core.library.kind import Kind, Model, Part, Second, Style
+from core.library.kind import Kind, Model, Part, Second, Style, sized
 from core.library.shapes import P, box, capsule, cylinder, ellipsoid, intersect, length, smooth_union, sphere, subtract, torus, union
 
 
@@ -210,26 +208,15 @@ def dice(s: Style) -> Model:
     return Model([Part(cube), Part(pips, "second")], (-x, -y, -z), (x, y, z))
 
 
-def _sized(model: Callable[[Style], Model], f: float) -> Callable[[Style], Model]:
-    """The model made f times as large: small things are modelled about one metre high."""
-
-    def resized(s: Style) -> Model:
-        m = model(s)
-        parts = [Part(lambda p, d=part.distance: d(p.scale(f, f, f)) * f, part.paint, part.present) for part in m.parts]
-        return Model(parts, tuple(c * f for c in m.low), tuple(c * f for c in m.high))
-
-    return resized
-
-
 KINDS = [
     Kind("snowman", "toys", snowman, Second("scarf", "red"), ("natural", "clay", "wood", "gold"), ("white", "cream"),
          ("snow figure",), ("stripes", "spots")),
-    Kind("duck", "toys", _sized(duck, 0.15), Second("beak", "orange"), ("plastic", "ceramic", "wood", "gold"), ("yellow", "white"),
+    Kind("duck", "toys", sized(duck, 0.15), Second("beak", "orange"), ("plastic", "ceramic", "wood", "gold"), ("yellow", "white"),
          ("rubber duck", "bath duck"), ("spots", "stripes", "checks")),
-    Kind("robot", "toys", _sized(robot, 0.5), Second("antenna", "red"), ("metal", "plastic", "wood", "gold"), ("gray", "teal"),
+    Kind("robot", "toys", sized(robot, 0.5), Second("antenna", "red"), ("metal", "plastic", "wood", "gold"), ("gray", "teal"),
          ("android", "toy robot"), ("stripes", "checks", "spots")),
-    Kind("teddy", "toys", _sized(teddy, 0.45), Second("bow", "red", optional=True), ("fabric", "plastic", "wood", "gold"),
+    Kind("teddy", "toys", sized(teddy, 0.45), Second("bow", "red", optional=True), ("fabric", "plastic", "wood", "gold"),
          ("brown", "cream"), ("teddy bear", "plush bear"), ("spots", "stripes", "checks")),
-    Kind("dice", "toys", _sized(dice, 0.1), Second("pips", "black"), ("plastic", "wood", "marble", "gold"), ("white", "red"),
+    Kind("dice", "toys", sized(dice, 0.1), Second("pips", "black"), ("plastic", "wood", "marble", "gold"), ("white", "red"),
          ("die", "game dice"), ("checks", "grain"), ("tall", "short", "wide", "narrow")),
 ]  # fmt: skip

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kinds that move people: car, rocket, boat, truck."""
+"""Kinds that move people: car, rocket, boat, truck, airplane, train, bus."""
 import torch
-from torch import Tensor
 
-from core.library.kind import Kind, Model, Part, Second, Style
+from core.library.kind import Kind, Model, Part, Second, Style, sized
 from core.library.shapes import (
     P,
     Size,
@@ -16,27 +15,14 @@ from core.library.shapes import (
     intersect,
     length,
     polygon,
+    row,
+    smooth_intersect,
     smooth_subtract,
     smooth_union,
     subtract,
     torus,
     union,
 )
-
-
-def _along_x(p: P) -> P:
-    """The points as seen from a round part whose axis lies along x."""
-    return P(p.z, p.y, p.x)
-
-
-def _along_y(p: P) -> P:
-    """The points as seen from a round part whose axis lies along y."""
-    return P(p.x, p.z, p.y)
-
-
-def smooth_intersect(a: Tensor, b: Tensor, k: float) -> Tensor:
-    """What a and b have in common, with an edge rounded by about k."""
-    return smooth_subtract(a, -b, k)
 
 
 def car(s: Style) -> Model:
@@ -65,11 +51,11 @@ def car(s: Style) -> Model:
 
     def wheels(p: P):
         q = p.mirror("xy").move(axle, w - 0.4 * tread, wheel)
-        return cylinder(_along_y(q), wheel, tread, 0.08)
+        return cylinder(q.along("y"), wheel, tread, 0.08)
 
     def hubs(p: P):
         q = p.mirror("xy").move(axle, hub - 0.15, wheel)
-        return cylinder(_along_y(q), wheel * 0.5, 0.15, 0.04)
+        return cylinder(q.along("y"), wheel * 0.5, 0.15, 0.04)
 
     def lamps(p: P):
         return ellipsoid(p.mirror("y").move(half - 0.02, 0.58 * w, low + 0.6 * (waist - low)), 0.1, 0.17, 0.15)
@@ -112,7 +98,7 @@ def rocket(s: Style) -> Model:
         return cone(p.move(z=0.3), r * 0.72, r * 0.5, 0.17, 0.03)
 
     def frame(p: P):
-        return torus(_along_x(p.move(x=r * 0.97, z=port)), 0.24 * s.wide, 0.09)
+        return torus(p.move(x=r * 0.97, z=port).along("x"), 0.24 * s.wide, 0.09)
 
     def pane(p: P):
         return ellipsoid(p.move(x=r * 0.9, z=port), 0.14, 0.22 * s.wide, 0.22 * s.wide)
@@ -195,11 +181,11 @@ def truck(s: Style) -> Model:
 
     def wheels(p: P):
         q = p.mirror("xy").move(0.58 * half, w - 0.5 * tread, wheel)
-        return cylinder(_along_y(q), wheel, tread, 0.08)
+        return cylinder(q.along("y"), wheel, tread, 0.08)
 
     def hubs(p: P):
         q = p.mirror("xy").move(0.58 * half, hub - 0.15, wheel)
-        return cylinder(_along_y(q), wheel * 0.5, 0.15, 0.04)
+        return cylinder(q.along("y"), wheel * 0.5, 0.15, 0.04)
 
     def lamps(p: P):
         return ellipsoid(p.mirror("y").move(half - 0.02, 0.6 * w, low + 0.55 * (bonnet - low)), 0.12, 0.18, 0.18)
@@ -214,6 +200,111 @@ def truck(s: Style) -> Model:
     return Model(parts, (-half, -y, 0.0), (half + 0.14, y, torch.maximum(top, rail)))
 
 
+def airplane(s: Style) -> Model:
+    r, c, span = 0.3 * s.vary(0, 0.92, 1.08), 0.3 + 0.3 * s.tall, 1.45 * s.wide * s.vary(1, 0.93, 1.07)
+    t, tail = 0.055 * s.thick, 0.5 * s.wide
+    fin = c + 0.55 * s.tall * s.vary(2, 0.9, 1.1)
+    blade, prop = 0.42, 1.2
+
+    def hull(p: P):
+        q = p.move(z=c).scale(z=s.tall)
+        return smooth_union(capsule(q, (0.85, 0, 0), (-0.3, 0, 0), r), capsule(q, (-0.3, 0, 0), (-1.35, 0, 0.1), r, 0.1), 0.05)
+
+    def wings(p: P):
+        y, k = p.y.abs(), 0.04
+        main = polygon(p.x, y, [(0.45, -0.2), (0.3, span - k), (0.0, span - k), (-0.2, -0.2)]) - k
+        back = polygon(p.x, y, [(-0.95, -0.1), (-1.15, tail - k), (-1.38, tail - k), (-1.38, -0.1)]) - k
+        rudder = polygon(p.x, p.z, [(-0.9, c), (-1.22, fin - k), (-1.4, fin - k), (-1.36, c)]) - k
+        flat = union(extrude(main, p.z - c + 0.1 * s.tall, t, 0.03), extrude(back, p.z - c - 0.1 * s.tall, 0.8 * t, 0.03))
+        return union(flat, extrude(rudder, p.y, 0.8 * t, 0.03))
+
+    def glass(p: P):
+        return ellipsoid(p.move(0.3, 0, c + 0.25 * s.tall), 0.34, 0.19, 0.17 * s.tall)
+
+    def iron(p: P):
+        front = capsule(p, (0.85, 0, c), (0.85, 0, 0.12), 0.06)
+        legs = union(front, capsule(p.mirror("y"), (0.3, 0.15, c - 0.1), (0.35, 0.38, 0.15), 0.06))
+        screw = union(ellipsoid(p.move(prop, 0, c), 0.045, 0.07, blade), capsule(p, (1.0, 0, c), (prop, 0, c), 0.1))
+        return union(legs, screw)
+
+    def wheels(p: P):
+        return union(cylinder(p.mirror("y").move(0.35, 0.38, 0.15).along("y"), 0.15, 0.07, 0.03),
+                     cylinder(p.move(0.85, 0, 0.12).along("y"), 0.12, 0.06, 0.03))  # fmt: skip
+
+    parts = [Part(hull), Part(wings, "second"), Part(glass, "glass"), Part(iron, "iron"), Part(wheels, "rubber")]
+    top = torch.maximum(fin, torch.maximum(c + blade, c + 0.42 * s.tall))
+    return Model(parts, (-1.45, -span, 0.0), (prop + 0.1, span, top))
+
+
+def train(s: Style) -> Model:
+    w, low = 0.46 * s.wide, 0.42
+    r = 0.36 * s.vary(0, 0.92, 1.06)
+    mid, roof = low + 0.36 * s.tall, low + 1.15 * s.tall * s.vary(1, 0.95, 1.05)
+    pipe, wheel, t = mid + 0.76 * s.tall, 0.26, 0.07 * s.thick
+    out, x0 = 0.78 * w, (0.78 * w).clamp(max=0.4)
+
+    def boiler(p: P):
+        q = p.move(0.4, 0, mid).scale(y=s.wide, z=s.tall)
+        drum = cylinder(q.along("x"), r, 0.72, 0.04)
+        dome = ellipsoid(p.move(0.35, 0, mid + r * s.tall), 0.15, 0.15 * s.wide, 0.17 * s.tall)
+        cab = box(p.move(-0.68, 0, (low + roof) / 2), 0.42, w, (roof - low) / 2, 0.03)
+        return union(drum, dome, cab)
+
+    def black(p: P):
+        frame = box(p.move(0, 0, 0.36), 1.1, out, 0.1, 0.02)
+        funnel = cone(p.move(0.88, 0, (mid + pipe) / 2), 0.1, 0.17, (pipe - mid) / 2, 0.02)
+        plough = extrude(polygon(p.x, p.z, [(1.02, 0.1), (1.32, 0.1), (1.02, 0.42)]) - 0.03, p.y, out, 0.03)
+        rod = capsule(p.mirror("y"), (-0.62, w + t, wheel), (0.62, w + t, wheel), 0.035)
+        return union(frame, funnel, plough, rod)
+
+    def top(p: P):
+        return box(p.move(-0.68, 0, roof + 0.03), 0.52, w + 0.07, 0.05, 0.04)
+
+    def glass(p: P):
+        side = box(p.mirror("y").move(-0.68, w, roof - 0.3 * s.tall), 0.22, 0.025, 0.16 * s.tall, 0.02)
+        return union(side, box(p.mirror("y").move(-0.26, 0.7 * w, roof - 0.22 * s.tall), 0.025, 0.2 * w, 0.11 * s.tall, 0.02))
+
+    def wheels(p: P):
+        return cylinder(P(row(p.x, 0.62, -1.0, 1.0), p.y.abs() - w + 0.04, p.z - wheel).along("y"), wheel, t + 0.04, 0.03)
+
+    def lamp(p: P):
+        return cylinder(p.move(1.14, 0, mid + 0.1 * s.tall).along("x"), 0.12 * x0 / 0.36, 0.06, 0.02)
+
+    parts = [Part(boiler), Part(wheels, "second"), Part(black, "iron"), Part(top, "roof"), Part(glass, "glass"), Part(lamp, "yellow")]
+    y = torch.maximum(w + 0.07, w + t + 0.035)
+    return Model(parts, (-1.2, -y, 0.0), (1.35, y, torch.maximum(roof + 0.08, pipe)))
+
+
+def bus(s: Style) -> Model:
+    half, w = 1.5 * s.vary(0, 0.88, 1.12), 0.5 * s.wide
+    low, top = 0.2, 1.25 * s.tall * s.vary(1, 0.95, 1.05)
+    wheel, t = 0.25 * s.vary(2, 0.9, 1.1), 0.1
+    mid, pane = low + 0.63 * (top - low), 0.19 * (top - low)
+
+    def body(p: P):
+        return box(p.move(z=(low + top) / 2), half, w, (top - low) / 2, 0.13)
+
+    def glass(p: P):
+        side = box(P(row(p.x + 0.12 * half, 0.36 * half, -2.0, 2.0), p.y.abs() - w, p.z - mid), 0.145 * half, 0.02, pane, 0.02)
+        return union(side, box(p.move(half, 0, mid - 0.04), 0.02, 0.78 * w, 1.15 * pane, 0.02))
+
+    def wheels(p: P):
+        return cylinder(p.mirror("xy").move(0.62 * half, w - 0.06, wheel).along("y"), wheel, t, 0.04)
+
+    def hubs(p: P):
+        return cylinder(p.mirror("xy").move(0.62 * half, w - 0.03, wheel).along("y"), 0.45 * wheel, t, 0.02)
+
+    def lamps(p: P):
+        return ellipsoid(p.mirror("y").move(half - 0.01, 0.66 * w, low + 0.18 * (top - low)), 0.05, 0.09, 0.08)
+
+    def bumpers(p: P):
+        return box(p.mirror("x").move(half - 0.01, 0, low + 0.05), 0.05, 0.92 * w, 0.06, 0.04)
+
+    parts = [Part(body), Part(glass, "glass"), Part(wheels, "second"), Part(hubs, "steel"), Part(lamps, "yellow"), Part(bumpers, "steel")]
+    y = torch.maximum(w + 0.02, w - 0.03 + t)
+    return Model(parts, (-half - 0.04, -y, 0.0), (half + 0.04, y, top))
+
+
 KINDS = [
     Kind("car", "vehicles", car, Second("wheels", "black"), ("natural", "metal", "wood", "plastic", "gold"), ("red", "blue"),
          ("automobile", "sedan"), ("stripes", "checks", "spots")),
@@ -223,4 +314,10 @@ KINDS = [
          ("lorry", "dump truck"), ("stripes", "checks", "spots")),
     Kind("boat", "vehicles", boat, Second("sail", "white"), ("wood", "natural", "plastic", "metal"), ("brown", "blue"),
          ("sailboat", "sailing boat", "dinghy"), ("stripes", "checks", "grain")),
+    Kind("airplane", "vehicles", sized(airplane, 2.5), Second("wings", "white"), ("natural", "metal", "wood", "plastic", "gold"),
+         ("red", "blue"), ("aeroplane", "plane"), ("stripes", "checks", "spots")),
+    Kind("train", "vehicles", sized(train, 2.2), Second("wheels", "red"), ("natural", "metal", "wood", "plastic", "gold"),
+         ("green", "blue"), ("locomotive", "steam engine"), ("stripes", "checks", "spots")),
+    Kind("bus", "vehicles", sized(bus, 2.6), Second("wheels", "black"), ("natural", "metal", "wood", "plastic", "gold"), ("yellow", "red"),
+         ("coach", "school bus"), ("stripes", "checks", "spots"), ("tall", "short", "wide", "narrow")),
 ]  # fmt: skip
