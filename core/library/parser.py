@@ -72,7 +72,7 @@ class NoKind(BadRequest):
 class _Item:
     """Something recognised in a prompt."""
 
-    what: str  # color, material, adjective (of a pattern), pattern (its noun), proportion, size, count, shade, finish, kind, part, with or and
+    what: str  # adjective (of a pattern), pattern (its noun), part, kind, with, and; or an attribute of Description
     value: str
     text: str
     tied: bool = False  # a hyphen ties it to the word before

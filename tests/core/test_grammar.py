@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The language of the starter library: every wording is understood, whatever is not understood is named, and the split is honest."""
+"""The language of the starter library: every wording is understood, whatever is not understood is named, and the splits are honest."""
 
 import json
 import random
@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import BadRequest, EngineError
-from core.library import Description, NoKind, PromptLibrary, UnknownWords, grammar, parse, sample_description, split_of, word
+from core.library import Description, NoKind, PromptLibrary, UnknownWords, grammar, parse, sample_description, sample_prompt, split_of, word
 from core.library.cli import main
 from core.library.kinds import KINDS
 from core.library.prompts import FRAME, read_cloud, write_cloud
+from core.library.splits import HELD_OUT_KINDS, HELD_OUT_PAIRS, SPLITS, held_out_synonyms
 from core.style import style_of
 
 ATTRIBUTES = (grammar.COLOR_WORDS, grammar.MATERIAL_ADJECTIVES, grammar.MATERIAL_NOUNS, grammar.PATTERN_ADJECTIVES, grammar.PATTERN_NOUNS,
-              grammar.PROPORTION_WORDS, grammar.SIZE_WORDS)  # fmt: skip
+              grammar.PROPORTION_WORDS, grammar.SIZE_WORDS, grammar.COUNT_WORDS, grammar.SHADE_WORDS, grammar.FINISH_WORDS)  # fmt: skip
 ATTRIBUTE_WORDS = {w for table in ATTRIBUTES for phrases in table.values() for phrase in phrases for w in phrase.split()}
 RED_SPOTTED = Description("mushroom", color="red", pattern="spots", pattern_color="white")
 
@@ -34,6 +35,9 @@ def test_canonical_wordings_are_natural():
         "a wooden barrel": Description("barrel", material="wood"),
         "an orange barrel": Description("barrel", color="orange"),
         "a red striped mug with a blue handle": Description("mug", color="red", pattern="stripes", second=True, second_color="blue"),
+        "a stool with three blue legs": Description("stool", second=True, second_color="blue", count="three"),
+        "a glossy dark red mushroom": Description("mushroom", color="red", shade="dark", finish="glossy"),
+        "a dark wooden barrel": Description("barrel", material="wood", shade="dark"),
         "a large tall red wooden barrel with white stripes and hoops": Description(
             "barrel", "red", "wood", "stripes", "white", "tall", True, None, "large"
         ),
@@ -71,6 +75,8 @@ def test_wordings_vary_and_many_are_short():
         ("a red and white mushroom", Description("mushroom", color="red", second=True, second_color="white")),
         ("keg of gray wood & green hoops", Description("barrel", color="gray", material="wood", second=True, second_color="green")),
         ("a small house made of red bricks", Description("house", color="red", pattern="bricks", size="small")),
+        ("a birthday cake with 8 candles", Description("cake", second=True, count="eight")),
+        ("a shiny light blue and white striped mug", Description("mug", "blue", None, "stripes", "white", shade="pale", finish="glossy")),
     ],
 )
 def test_which_colour_belongs_to_what(prompt, meaning):
@@ -81,7 +87,7 @@ def test_which_colour_belongs_to_what(prompt, meaning):
     ("prompt", "words", "says"),
     [
         ("a crimson mushroom", ["crimson"], "“crimson” (perhaps “red”?)"),
-        ("a shiny mushrom", ["shiny", "mushrom"], "“mushrom” (perhaps “mushroom”?)"),
+        ("a fuzzy mushrom", ["fuzzy", "mushrom"], "“mushrom” (perhaps “mushroom”?)"),
         ("a barrel with a handle", ["handle"], "“handle” (perhaps “hoops”?)"),
         ("a red barrel 🍄\0", ["🍄", "\ufffd"], "“🍄”"),
     ],
@@ -102,6 +108,11 @@ def test_unknown_words_are_named(prompt, words, says):
         ("a wooden stone barrel", "wood and stone"),
         ("a barrel with wooden hoops", "wooden"),
         ("a red green blue yellow barrel", "more colours"),
+        ("a stool with nine legs", "nine"),
+        ("a stool with ten legs", "3, 4, 5"),
+        ("a barrel with three hoops", "Leave the number out"),
+        ("two red barrel", "how many of a part"),
+        ("a red and dark white striped barrel", "own colour"),
     ],
 )
 def test_contradictions_are_explained(prompt, says):
@@ -139,12 +150,31 @@ def test_the_split_holds_out_combinations_but_no_words():
     assert 0.04 < len(unseen) / len(descriptions) < 0.13
     seen_words = {w for d in descriptions if split_of(d) == "train" for w in word(d).split()}
     assert {w for d in unseen for w in word(d).split()} <= seen_words
-    key = [(d.kind, d.proportion, d.second, d.material, d.pattern, d.color) for d in descriptions]
     splits: dict = {}
-    for k, d in zip(key, descriptions, strict=True):
-        assert splits.setdefault(k, split_of(d)) == split_of(d)
-        assert sum(v not in (None, False) for v in k[1:]) > 1 or split_of(d) == "train"
+    for d in descriptions:
+        key = (d.kind, d.proportion, d.second, d.material, d.pattern, d.color)
+        assert splits.setdefault(key, split_of(d) == "unseen") == (split_of(d) == "unseen")
+        assert sum(v not in (None, False) for v in key[1:]) > 1 or split_of(d) != "unseen"
     assert split_of(Description("mushroom", color="red")) == "train"
+
+
+def test_every_split_is_what_it_says():
+    """Each draw is judged the same again from its text alone, and a value that a pair holds out is common on its own."""
+    rng, said = random.Random(0), Counter()
+    for split in SPLITS:
+        for _ in range(60 if split != "train" else 1500):
+            description, text = sample_prompt(rng, split=split)
+            assert split_of(parse(text), text) == split, text
+            if split == "train":
+                said.update(f"{name}={value}" for name, value in vars(description).items())
+                assert description.kind not in HELD_OUT_KINDS and not set(held_out_synonyms(description.kind)) & {text}
+    assert all(said[f"{name}={value}"] > 15 for pair in HELD_OUT_PAIRS for name, value in pair), said
+    assert split_of(Description("barrel"), "a barrel") == "train"
+    assert split_of(Description("barrel", color="blue", material="wood")) == "pairs"
+    assert split_of(Description("barrel"), "An image of: barrel!") == "paraphrases"
+    assert split_of(Description("pear")) == "kinds"
+    with pytest.raises(BadRequest, match="no prompts of the split 'train' about pear"):
+        sample_prompt(rng, ["pear"])
 
 
 def test_the_split_never_changes():
@@ -156,6 +186,7 @@ def test_the_split_never_changes():
 def test_starter_prompts_are_distinct_and_repeatable():
     library = PromptLibrary.starter(500, split="unseen", seed=3)
     prompts = list(library)
+    assert {p.split for p in PromptLibrary.starter(400, split=None)} == set(SPLITS)
     assert prompts == list(library) and len({p.text for p in prompts}) == 500
     assert all(p.split == "unseen" and parse(p.text) == p.description for p in prompts)
     assert list(PromptLibrary.starter(20, seed=4)) != list(PromptLibrary.starter(20, seed=5))
@@ -203,6 +234,8 @@ def test_shapes_travel_with_their_library(tmp_path):
         ('{"prompt": "a", "shape": "shapes/none.safetensors"}', "does not exist"),
         ('{"prompt": "a", "description": {"kind": "dragonfly"}}', "unknown kind 'dragonfly'"),
         ('{"prompt": "a", "description": {"kind": "barrel", "color": "crimson"}}', "unknown color 'crimson'"),
+        ('{"prompt": "a", "description": {"kind": "stool", "count": "three"}}', "count without second"),
+        ('{"prompt": "a", "description": {"kind": "stool", "second": true, "count": "ten"}}', "has no count 'ten'"),
         ("\udcff", "line 2"),
     ],
 )

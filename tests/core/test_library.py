@@ -9,8 +9,8 @@ import torch
 from scipy import ndimage
 
 from core.library.kinds import KINDS
-from core.library.objects import PROPORTIONS, SIZES, STYLE_SIZE, Description, ExactObjects
-from core.library.palette import COLORS, FIXED, MATERIALS, PATTERNS
+from core.library.objects import COUNTS, PROPORTIONS, SIZES, STYLE_SIZE, Description, ExactObjects
+from core.library.palette import COLORS, FINISHES, FIXED, MATERIALS, PATTERNS
 
 ALL = sorted(KINDS)
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU"))]
@@ -46,7 +46,8 @@ def test_vocabulary_of_every_kind():
         assert set(kind.materials) <= set(MATERIALS) and set(kind.colors) <= set(COLORS), name
         assert set(kind.patterns) <= set(PATTERNS) and set(kind.proportions) <= set(PROPORTIONS), name
         assert kind.second.color in COLORS, name
-    assert len(KINDS) >= 30
+        assert set(kind.second.counts) <= set(COUNTS.values()), name
+    assert len(KINDS) >= 62
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -131,6 +132,28 @@ def test_proportions_and_style_change_the_shape(kind):
     for i, word in enumerate((*words, "style up", "style down"), 1):
         taller = (objects.height_m[i] / objects.height_m[0] - 1).abs()
         assert overlap(inside[0], inside[i]) < 0.985 or taller > 0.1, f"{word} has no visible effect"
+
+
+@pytest.mark.parametrize("kind", [k for k in ALL if KINDS[k].second.counts])
+def test_a_number_of_parts_is_built_and_fits_the_box(kind):
+    words = [word for word, number in COUNTS.items() if number in KINDS[kind].second.counts]
+    objects = ExactObjects([Description(kind, second=True, count=w) for w in words], torch.zeros(len(words), STYLE_SIZE))
+    points, _ = surface(objects, 1024)
+    reach = torch.stack([points.amin(1).neg(), points.amax(1)])
+    assert (reach - objects.half_size).amax() < 0.006 and (objects.half_size - reach).amax() < 0.03, "its box does not fit"
+    coarse = grid().reshape(RESOLUTION, RESOLUTION, RESOLUTION, 3)[::2, ::2, ::2].reshape(-1, 3)
+    with torch.no_grad():
+        inside = objects.raw(coarse.expand(len(words), -1, -1)) < 0
+    assert all(overlap(inside[0], other) < 0.99 for other in inside[1:])
+
+
+def test_shades_and_finishes_change_the_main_paint_alone():
+    said = [{}, {"shade": "dark"}, {"shade": "pale"}, *({"finish": f} for f in FINISHES)]
+    paints = ExactObjects([Description("barrel", "red", "wood", **words) for words in said], torch.zeros(5, STYLE_SIZE)).paints
+    plain, dark, pale = paints[:3, 0, :3]
+    assert (dark < plain).all() and (pale > plain).all()
+    torch.testing.assert_close(paints[3:, 0, 3], torch.tensor(list(FINISHES.values())))
+    assert (paints[:, 2] == paints[0, 2]).all() and (paints[3:, 0, :3] == plain).all()
 
 
 @pytest.mark.parametrize("device", DEVICES)

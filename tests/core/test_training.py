@@ -14,15 +14,17 @@ import torch
 from safetensors.torch import load_file
 
 from core.errors import BadRequest
+from core.library.kinds import KINDS
 from core.library.objects import Description, ExactObjects
 from core.library.parser import parse
-from core.library.splits import split_of
+from core.library.splits import HELD_OUT_KINDS, split_of
 from core.networks.storage import load_generator
 from core.text import TextEncoder
 from core.training import bank, loop
 from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses, vocabularies
 from core.training.bank import Sampling
+from core.training.cli import main
 from core.training.reconstruction import sdf_loss, shares_loss
 from tests.conftest import ROOT
 
@@ -71,7 +73,7 @@ def test_training_learns(tmp_path) -> None:
     assert (fields.height_m / block.height_m).log().abs().mean() < 0.7
 
 
-def test_training_never_sees_the_unseen_split(monkeypatch) -> None:
+def test_training_never_sees_a_held_out_split() -> None:
     prompts = []
 
     class Recorder(TextEncoder):
@@ -82,8 +84,11 @@ def test_training_never_sees_the_unseen_split(monkeypatch) -> None:
     encoder = Recorder()
     for number in range(8):
         bank.make_block(number, ["mushroom", "barrel"], encoder, QUICK, 5, torch.device("cpu"))
-    assert len(prompts) == 8 * bank.BLOCK
-    assert {split_of(parse(prompt)) for prompt in prompts} == {"train"}
+    PromptPool([k for k in KINDS if k not in HELD_OUT_KINDS], encoder, 5, torch.device("cpu"), 300)
+    assert len(prompts) == 8 * bank.BLOCK + 300
+    assert {split_of(parse(prompt), prompt) for prompt in prompts} == {"train"}
+    with pytest.raises(BadRequest, match="Unknown kinds: pear"):
+        main(["starter", "--kinds", "mushroom,pear", "--out", "unused"])
 
 
 def test_a_block_depends_on_its_number_alone() -> None:
@@ -97,6 +102,7 @@ def test_attributes_of_prompts_are_labelled_right() -> None:
     kinds = ("mushroom", "barrel")
     pool = PromptPool(kinds, TextEncoder(), 3, torch.device("cpu"), 24)
     values = vocabularies(kinds)
+    assert set(values) == {f.name for f in fields(Description)}
     prompts = pool.batch(5, 16)
     assert prompts.tokens.shape[:2] == prompts.mask.shape and prompts.labels.shape == (16, len(values))
     for own, length, z, paints in zip(prompts.labels.tolist(), prompts.mask.sum(1).tolist(), prompts.z, prompts.paints, strict=True):

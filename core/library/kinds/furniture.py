@@ -4,7 +4,22 @@ import torch
 from torch import Tensor
 
 from core.library.kind import Kind, Model, Part, Second, Style
-from core.library.shapes import P, Size, box, capsule, cone, cylinder, ellipsoid, extrude, rectangle, smooth_union, sphere, torus, union
+from core.library.shapes import (
+    P,
+    Size,
+    box,
+    capsule,
+    cone,
+    cylinder,
+    ellipsoid,
+    extrude,
+    rectangle,
+    ring_reach,
+    smooth_union,
+    sphere,
+    torus,
+    union,
+)
 
 
 def _legs(p: P, foot: tuple[Size, Size], top: tuple[Size, Size, Size], r: Size, r_top: Size) -> Tensor:
@@ -66,11 +81,13 @@ def stool(s: Style) -> Model:
 
     def legs(p: P) -> Tensor:
         top = 0.56 * r
-        legs = capsule(p.around(4, torch.pi / 4), (spread, 0, foot), (top, 0, high - 1.4 * puff), foot, 0.032 * s.thick)
+        legs = capsule(p.around(s.count, torch.pi / s.count), (spread, 0, foot), (top, 0, high - 1.4 * puff), foot, 0.032 * s.thick)
         return smooth_union(legs, torus(p.move(z=ring * high), spread + (top - spread) * ring, 0.019 * s.thick), 0.015)
 
-    edge = torch.maximum(r, torch.maximum(spread * 0.5**0.5 + foot, spread + (0.56 * r - spread) * ring + 0.019 * s.thick))
-    return Model([Part(seat), Part(legs, "second")], (-edge, -edge, 0.0), (edge, edge, high))
+    edge = torch.maximum(r, spread + (0.56 * r - spread) * ring + 0.019 * s.thick)
+    turns = (torch.pi, torch.pi / 2, 0.0)  # to the back, the sides, the front
+    back, side, front = (torch.maximum(edge, ring_reach(s.count, spread, 0.0, turn, torch.pi / s.count) + foot) for turn in turns)
+    return Model([Part(seat), Part(legs, "second")], (-back, -side, 0.0), (front, side, high))
 
 
 def sofa(s: Style) -> Model:
@@ -214,8 +231,8 @@ KINDS = [
          ("dining chair",), ("stripes", "grain", "spots")),
     Kind("table", "furniture", table, Second("legs", "cream"), ("wood", "marble", "stone", "metal", "plastic"), ("brown", "orange"),
          ("dining table", "desk"), ("grain", "stripes", "checks")),
-    Kind("stool", "furniture", stool, Second("legs", "brown"), ("leather", "wood", "fabric", "metal", "plastic"), ("red", "teal"),
-         ("bar stool", "footstool"), ("stripes", "spots", "checks")),
+    Kind("stool", "furniture", stool, Second("legs", "brown", counts=(4, 3, 5)), ("leather", "wood", "fabric", "metal", "plastic"),
+         ("red", "teal"), ("bar stool", "footstool"), ("stripes", "spots", "checks")),
     Kind("sofa", "furniture", sofa, Second("cushions", "cream"), ("fabric", "leather", "plastic", "gold"), ("teal", "red"),
          ("couch", "settee"), ("stripes", "spots", "checks")),
     Kind("bookshelf", "furniture", bookshelf, Second("books", "red"), ("wood", "metal", "plastic", "stone"), ("brown", "teal"),

@@ -15,6 +15,7 @@ from core.library.shapes import (
     intersect,
     length,
     polygon,
+    ring_reach,
     row,
     smooth_intersect,
     smooth_subtract,
@@ -88,7 +89,7 @@ def rocket(s: Style) -> Model:
         return intersect(ogive(p, 0.03), nose_at - p.z)
 
     def fins(p: P):
-        q = p.around(4)
+        q = p.around(s.count)
         root, k = r * 0.6, 0.06
         points = [(root, base + 0.38 * height), (r * 0.95, base + 0.34 * height), (reach - k, 0.42 * base + 0.1 * height), (reach - k, k),
                   (reach - 0.22, k), (r * 0.9, base * 0.9), (root, base + 0.05)]  # fmt: skip
@@ -104,7 +105,8 @@ def rocket(s: Style) -> Model:
         return ellipsoid(p.move(x=r * 0.9, z=port), 0.14, 0.22 * s.wide, 0.22 * s.wide)
 
     parts = [Part(body), Part(nose, "second"), Part(fins, "second"), Part(nozzle, "iron"), Part(frame, "steel"), Part(pane, "glass")]
-    return Model(parts, (-reach, -reach, 0.0), (reach, reach, base + height))
+    back, side, front = (torch.maximum(r, ring_reach(s.count, reach, t, turn)) for turn in (torch.pi, torch.pi / 2, 0.0))
+    return Model(parts, (-back, -side, 0.0), (front, side, base + height))
 
 
 def boat(s: Style) -> Model:
@@ -308,8 +310,8 @@ def bus(s: Style) -> Model:
 KINDS = [
     Kind("car", "vehicles", car, Second("wheels", "black"), ("natural", "metal", "wood", "plastic", "gold"), ("red", "blue"),
          ("automobile", "sedan"), ("stripes", "checks", "spots")),
-    Kind("rocket", "vehicles", rocket, Second("fins", "red"), ("natural", "metal", "plastic", "wood", "gold"), ("white", "gray"),
-         ("spaceship", "space rocket"), ("stripes", "checks", "spots")),
+    Kind("rocket", "vehicles", rocket, Second("fins", "red", counts=(4, 3, 5, 6)),
+         ("natural", "metal", "plastic", "wood", "gold"), ("white", "gray"), ("spaceship", "space rocket"), ("stripes", "checks", "spots")),
     Kind("truck", "vehicles", truck, Second("bed", "gray"), ("natural", "metal", "plastic", "wood", "gold"), ("yellow", "red"),
          ("lorry", "dump truck"), ("stripes", "checks", "spots")),
     Kind("boat", "vehicles", boat, Second("sail", "white"), ("wood", "natural", "plastic", "metal"), ("brown", "blue"),
