@@ -3,7 +3,7 @@
 import torch
 
 from core.library.kind import Kind, Model, Part, Second, Style, sized
-from core.library.shapes import P, capsule, ellipsoid, extrude, groove, length, polygon, smooth_union, sphere, torus, union
+from core.library.shapes import P, capsule, ellipsoid, extrude, length, polygon, smooth_union, sphere, torus, union
 
 
 def fish(s: Style) -> Model:
@@ -47,8 +47,8 @@ def snail(s: Style) -> Model:
 
     def shell(p: P):
         q = p.move(at, 0, 0.1 + 0.95 * r)
-        swirl = length(q.x, q.z) * (3.2 / r) - torch.atan2(q.z, q.x) / (2 * torch.pi)
-        return ellipsoid(q, r, flat, r) + 0.022 * groove(swirl)
+        swirl = length(q.x, q.z) * (2.4 / r) - torch.atan2(q.z, q.x) / (2 * torch.pi)
+        return ellipsoid(q, r, flat, r) + 0.012 * (1 + torch.cos(2 * torch.pi * swirl))
 
     def eyes(p: P):
         return sphere(p.scale(y=s.wide).mirror("y").move(0.62, 0.13, up), eye)

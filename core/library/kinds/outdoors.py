@@ -169,8 +169,8 @@ def wagon_wheel(s: Style) -> Model:
 
 
 def ladder(s: Style) -> Model:
-    half, h = 0.27 * s.wide * s.vary(0, 0.9, 1.1), 1.9 * s.tall
-    t, rung = 0.05 * s.thick, 0.04 * s.thick
+    half, h = 0.27 * s.wide * s.vary(0, 0.9, 1.1), 1.7 * s.tall
+    t, rung = 0.062 * (0.4 + 0.6 * s.thick), 0.048 * (0.4 + 0.6 * s.thick)
     taper = s.vary(1, 0.75, 0.95)  # closer together at the top
     low, high = 0.2 * s.tall * s.vary(2, 0.85, 1.15), h - 0.2 * s.tall
     pitch = (high - low) / (s.count - 1)

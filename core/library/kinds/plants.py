@@ -125,14 +125,18 @@ def pine(s: Style) -> Model:
 
 
 def palm(s: Style) -> Model:
-    h, long = 1.7 * s.tall * s.vary(0, 0.93, 1.07), 0.98 * s.wide * s.vary(1, 0.93, 1.07)  # height of the crown, length of a leaf
-    wide, t, stem = 0.15 * (0.4 + 0.6 * s.thick), 0.06 * s.thick, 0.12 * s.thick
-    droop, bud, nut = s.vary(2, 0.5, 0.8) / long, 0.17, 0.12
+    h, bend = 1.7 * s.tall * s.vary(0, 0.93, 1.07), 0.62 * s.wide * s.vary(1, 0.93, 1.07)  # of the crown; of a leaf's arc
+    wide, t, stem = 0.16 * (0.4 + 0.6 * s.thick), 0.05 * s.thick, 0.12 * s.thick
+    rise, turn = 0.5, s.vary(2, 1.6, 2.0)  # the leaf's slope at its foot and how far it bends down, in radians
+    middle_x, middle_z = bend * math.sin(rise), -bend * math.cos(rise)
+    half, bud, nut = bend * turn / 2, 0.17, 0.12
 
     def leaves(p: P):
         q = p.move(z=h).around(8)
-        bent = P(q.x - 0.5 * long, q.y, q.z - 0.4 * q.x + droop * q.x * q.x)
-        return union(ellipsoid(bent, 0.5 * long, wide, t), sphere(p.move(z=h), bud))
+        x, z = q.x - middle_x, q.z - middle_z
+        along, side = bend * (torch.atan2(x, z) + rise) - half, (half**2 + wide**2) / (2 * wide)  # outline: two arcs of radius `side`
+        outline = length(along, q.y.abs() + side - wide) - side
+        return union(extrude(outline, length(x, z) - bend, t, 0.02), sphere(p.move(z=h), bud))
 
     def trunk(p: P):
         knee = (0, -0.1, 0.55 * h)
@@ -142,8 +146,9 @@ def palm(s: Style) -> Model:
     def coconuts(p: P):
         return sphere(p.around(s.count).move(x=0.2, z=h - 0.17), nut)
 
+    reach = middle_x + (bend + t - 0.01) * torch.sin(turn - rise)
     parts = [Part(leaves), Part(trunk, "bark"), Part(coconuts, "second", s.second)]
-    return Model(parts, (-long, -long, 0.0), (long, long, h + bud))
+    return Model(parts, (-reach, -reach, 0.0), (reach, reach, h + bud))
 
 
 def cactus(s: Style) -> Model:

@@ -203,7 +203,7 @@ def truck(s: Style) -> Model:
 
 
 def airplane(s: Style) -> Model:
-    r, c, span = 0.3 * s.vary(0, 0.92, 1.08), 0.3 + 0.3 * s.tall, 1.45 * s.wide * s.vary(1, 0.93, 1.07)
+    r, c, span = 0.3 * (0.5 + 0.5 * s.thick) * s.vary(0, 0.92, 1.08), 0.3 + 0.3 * s.tall, 1.45 * s.wide * s.vary(1, 0.93, 1.07)
     t, tail = 0.055 * s.thick, 0.5 * s.wide
     fin = c + 0.55 * s.tall * s.vary(2, 0.9, 1.1)
     blade, prop = 0.42, 1.2
