@@ -5,6 +5,7 @@ import contextlib
 import copy
 import json
 import math
+import shlex
 import signal
 import threading
 import time
@@ -236,7 +237,7 @@ def _checkpoint(
     replace_file(folder / "state.safetensors", lambda path: save_file(state, path))
     replace_file(folder / "progress.json", lambda path: Path(path).write_text(json.dumps(asdict(progress)) + "\n"))
     run = {
-        "command": f"python -m core train starter --preset {settings.preset} --kinds {','.join(settings.kinds)}",
+        "command": f"python -m core train starter --preset {settings.preset} --kinds {shlex.quote(','.join(settings.kinds))}",
         "steps": progress.step,
         "hours": round(progress.seconds / 3600, 3),
         "batch": settings.batch,
