@@ -21,8 +21,8 @@ class LossWeights:
     color: float = 2.0
     finish: float = 0.5
     height: float = 0.1
-    words: float = 0.5
-    paints: float = 2.0
+    words: float = 1.0
+    paints: float = 4.0
     shares: float = 0.2
     band: float = 0.1  # distances are learnt up to here, beyond it only that they are larger
 
