@@ -50,8 +50,8 @@ class PromptPool:
             if split_of(description) == "train":
                 descriptions.append(description)
         self.seed = seed
-        prompts, chunks = [word(d, rng) for d in descriptions], range(0, count, 512)
-        encoded = [[t[m].half() for t, m in zip(*encoder(prompts[i : i + 512]), strict=True)] for i in chunks]
+        self.prompts, chunks = [word(d, rng) for d in descriptions], range(0, count, 512)
+        encoded = [[t[m].half() for t, m in zip(*encoder(self.prompts[i : i + 512]), strict=True)] for i in chunks]
         self.tokens = [row for part in encoded for row in part]  # [L, W] each
         labels = [[values[name].index(getattr(d, name)) for name in values] for d in descriptions]
         self.labels = torch.tensor(labels, device=device)  # [count, attributes]

@@ -19,8 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from core import familiarity
 from core.errors import BadRequest
 from core.files import replace_file
+from core.library.prompts import StarterPrompts
 from core.machine import machine_name, pick_device
 from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
@@ -91,6 +93,9 @@ def train(settings: TrainingSettings) -> Path:
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     seed = settings.seed * 1009 + accelerator.process_index
     pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.prompt_pool)
+    if accelerator.is_main_process and not (settings.out / familiarity.FILE).exists():
+        held_out = [p.text for p in StarterPrompts(max(32, min(512, settings.prompt_pool // 8)), "unseen", settings.seed, settings.kinds)]
+        familiarity.KnownPrompts.learn(pool.prompts, held_out, encoder).save(settings.out)
     if progress.step == 0:
         _learn_to_read(accelerator, generator, heads, pool, settings)
         average.load_state_dict(generator.state_dict())
