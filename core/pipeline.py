@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, out_of_memory
+from core.familiarity import KnownPrompts
 from core.machine import pick_device
 from core.mesh import TexturedMesh, encode_image
 from core.networks.generator import Fields, Generator
@@ -28,8 +29,8 @@ Progress = Callable[[str, int, int], None]  # stage, objects done, objects in al
 class Latte3DPipeline:
     """A trained generator with its text encoder, ready to make meshes."""
 
-    def __init__(self, generator: Generator, card: ModelCard, text: TextEncoder):
-        self.generator, self.card, self.text = generator, card, text
+    def __init__(self, generator: Generator, card: ModelCard, text: TextEncoder, known: KnownPrompts | None = None):
+        self.generator, self.card, self.text, self.known = generator, card, text, known
         self.device: torch.device = generator.dummy.device
         self.model_id, self.kinds = card.id, list(card.kinds)
 
@@ -45,7 +46,7 @@ class Latte3DPipeline:
         if text.width != generator.config.text_width:
             cause = f"{text.name} writes {text.width} numbers a token, the model reads {generator.config.text_width}."
             raise MissingWeights(f"The model in {folder} does not fit its text encoder.", cause, "Choose another model folder.")
-        return cls(generator, card, text)
+        return cls(generator, card, text, KnownPrompts.load(folder, target))
 
     def warm_up(self, cancelled: Callable[[], bool] | None = None) -> None:
         """Make a small object and throw it away: what the libraries below do only once then does not fall to the first prompt."""
@@ -85,20 +86,37 @@ class Latte3DPipeline:
         watch = _Watch(len(prompts), progress, cancelled)
         with _plain_errors():
             with watch.stage("text"):
-                tokens, mask = self.text(prompts)
+                tokens, mask, familiarity = self._read(prompts)
             with watch.stage("networks"):
                 z = style_of(seeds).to(self.device)
                 fields = self.generator(tokens, mask, z, None if clouds is None else clouds.to(self.device))
                 self._wait()
             return [
-                self._textured_mesh(fields[i], prompt, seed, resolution, texture_size, triangles, watch.of(i))
+                self._textured_mesh(fields[i], prompt, seed, resolution, texture_size, triangles, familiarity[i], watch.of(i))
                 for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
             ]
 
+    def _read(self, prompts: list[str]) -> tuple[Tensor, Tensor, list[dict]]:
+        """Tokens, mask, and for each prompt what there is to say about how well the model knows its words."""
+        if self.known is None:
+            return *self.text(prompts), [{} for _ in prompts]
+        texts, exchanged = zip(*(self.known.reworded(prompt, self.text) for prompt in prompts), strict=True)
+        tokens, mask = self.text(list(texts))
+        familiar = [self.known.familiarity(*row) for row in zip(tokens, mask, exchanged, strict=True)]
+        return tokens, mask, [{"familiarity": one.to_dict()} for one in familiar]
+
     def _textured_mesh(
-        self, fields: Fields, prompt: str, seed: int, resolution: int, texture_size: int, triangles: int | None, watch: "_Watch"
+        self,
+        fields: Fields,
+        prompt: str,
+        seed: int,
+        resolution: int,
+        texture_size: int,
+        triangles: int | None,
+        notes: dict,
+        watch: "_Watch",
     ) -> TexturedMesh:
-        notes, distance, appearance = {}, self.generator.sdf.of(fields), self.generator.texture.of(fields)
+        distance, appearance = self.generator.sdf.of(fields), self.generator.texture.of(fields)
 
         def sdf(points: Tensor) -> Tensor:
             with watch.part_of("extract", "decode"):
@@ -110,7 +128,7 @@ class Latte3DPipeline:
             vertices, faces = extract_surface(sdf, resolution=resolution, device=self.device, cancelled=watch.cancelled)
             if triangles is not None and triangles < len(faces):
                 vertices, faces, note = decimate(vertices, faces, triangles)
-                notes |= {"triangles": note} if note else {}
+                notes = notes | ({"triangles": note} if note else {})
         with watch.stage("atlas"):
             atlas = unwrap(vertices, faces, size=texture_size)
         with watch.stage("bake"):

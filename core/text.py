@@ -59,6 +59,10 @@ class TextEncoder:
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         return tokens, torch.arange(tokens.shape[1], device=self.device) < lengths[:, None]
 
+    def is_word(self, word: str) -> bool:
+        """Whether the text model knows a word as a whole; it spells others in pieces."""
+        return len(self._model.tokenize([word])[0]) - len(self._model.tokenize([""])[0]) == 1
+
     def forget(self) -> None:
         """Empty the cache."""
         self._cache.clear()

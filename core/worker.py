@@ -225,6 +225,7 @@ def mesh_answer(request_id: int | str, meshes: list, glb: bool) -> tuple[dict, d
                 "model": mesh.model,
                 "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},
                 "triangles": len(mesh.triangles),
+                "notes": mesh.notes,
             }
         )
         arrays[f"{index}.vertices"] = np.asarray(mesh.vertices, np.float32)

@@ -21,6 +21,7 @@ import bpy
 
 from . import machine, meshes, placement, render
 from .engine import Engine, EngineFault, Fault, Job, Launch, check_prompt
+from .familiarity import remarks
 
 
 def slug(prompt: str) -> str:
@@ -127,6 +128,8 @@ def generate(options: argparse.Namespace, say) -> dict:
     objects = []
     for name, item in zip(names, job.objects, strict=True):
         summary, made = save_object(item, settings, out / name)
+        for remark, _ in remarks(item):
+            say(remark)
         stages = "  ".join(f"{stage} {ms:.0f}" for stage, ms in summary["timings_ms"].items())
         total = sum(summary["timings_ms"].values())
         say(f"{item['prompt']!r}, seed {item['seed']}: {summary['triangles']:,} triangles, {total:.0f} ms ({stages})")

@@ -44,7 +44,7 @@ class Session:
     results: dict[int, Job] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
     to_place: list[int] = field(default_factory=list)
-    last: dict = field(default_factory=dict)  # total_ms, timings_ms, triangles of the last object
+    last: dict = field(default_factory=dict)  # total_ms, timings_ms, triangles, remarks of the last object
     hold: str = ""  # why a finished object is not placed yet
     shown: bool = False  # the panel has been drawn
     stale: bool = True  # where the engine lies has to be looked up again

@@ -13,6 +13,7 @@ from mathutils import Vector
 from . import engine as client
 from . import jobs, machine, meshes, placement
 from .engine import EngineFault, Fault
+from .familiarity import remarks
 
 
 class LATTE3D_OT_generate(bpy.types.Operator):
@@ -136,6 +137,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
                 "total_ms": jobs.total_ms(job.id),
                 "timings_ms": {**stages, "insert": insert_ms},
                 "triangles": sum(len(item["arrays"]["triangles"]) for item in job.objects),
+                "remarks": list(dict.fromkeys(remark for item in job.objects for remark in remarks(item))),
             }
         return {"FINISHED"}
 

@@ -145,9 +145,11 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         row.operator("latte3d.generate", icon="SHADERFX")
 
 
-def draw_last(layout: bpy.types.UILayout) -> None:
-    """What the last object took, stage by stage in a fold."""
+def draw_last(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """How well the model knew the last prompt, and what the object took, stage by stage in a fold."""
     last = jobs.SESSION.last
+    for text, icon in last["remarks"]:
+        wrapped(layout.box(), context, text, icon, inset=10)
     header, body = layout.panel("latte3d_timings", default_closed=True)
     header.label(text=f"{last['total_ms'] / 1000:.2f} s · {last['triangles']:,} triangles")
     if body:
@@ -179,7 +181,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
             if fault:
                 draw_fault(layout, context, fault)
         if session.last:
-            draw_last(layout)
+            draw_last(layout, context)
         layout.separator(factor=0.5)
         draw_engine(layout, context)
         if session.engine.kinds:

@@ -272,7 +272,7 @@ class Waves(nn.Module):
 
     def stretched(self, condition: Tensor) -> Tensor:
         """condition: [B, D] -> cycles in a unit along each axis [B, K, 3]"""
-        return self.vectors * torch.exp(0.1 * self.stretch(condition))[..., None]
+        return self.vectors * torch.exp(0.5 * self.stretch(condition))[..., None]
 
     def forward(self, points: Tensor, vectors: Tensor) -> Tensor:
         """points: [.., N, 3], vectors: [.., K, 3] -> [.., N, 2K]"""

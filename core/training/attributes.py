@@ -44,14 +44,14 @@ class PromptPool:
 
     def __init__(self, kinds: Sequence[str], encoder: TextEncoder, seed: int, device: torch.device, count: int):
         rng, values = random.Random(f"{seed}/prompts"), vocabularies(kinds)
-        descriptions, prompts = zip(*(sample_prompt(rng, kinds) for _ in range(count)), strict=True)
+        descriptions, self.prompts = map(list, zip(*(sample_prompt(rng, kinds) for _ in range(count)), strict=True))
         self.seed, chunks = seed, range(0, count, 512)
-        encoded = [[t[m].half() for t, m in zip(*encoder(list(prompts[i : i + 512])), strict=True)] for i in chunks]
+        encoded = [[t[m].half() for t, m in zip(*encoder(self.prompts[i : i + 512]), strict=True)] for i in chunks]
         self.tokens = [row for part in encoded for row in part]  # [L, W] each
         labels = [[values[name].index(getattr(d, name)) for name in values] for d in descriptions]
         self.labels = torch.tensor(labels, device=device)  # [count, attributes]
         self.z = torch.randn(count, STYLE_SIZE, generator=torch.Generator().manual_seed(seed)).to(device)
-        self.paints = torch.cat([ExactObjects(list(descriptions[i : i + 512]), self.z[i : i + 512]).paints for i in chunks])
+        self.paints = torch.cat([ExactObjects(descriptions[i : i + 512], self.z[i : i + 512]).paints for i in chunks])
 
     def batch(self, step: int, size: int) -> PromptBatch:
         rng = torch.Generator().manual_seed(self.seed * 999_983 + step)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from core.library.grammar import sample_prompt
+from core.library.kinds import KINDS
 from core.library.objects import SPAN, STYLE_SIZE, ExactObjects
 from core.text import TextEncoder
 
@@ -24,7 +25,8 @@ BLOCK = 16  # objects of one kind made together
 class Batch:
     """What one step learns from. Points are in the model's frame.
 
-    tokens [B, L, W], mask [B, L], z [B, 8], cloud [B, P, 6]: the input; points [B, N, 3] with sdf [B, N];
+    tokens [B, L, W], mask [B, L], z [B, 8], cloud [B, P, 6]: the input; points [B, N, 3] with sdf [B, N], the first 2 × `pairs` of them
+    near the surface, number i a short step from number i + pairs;
     surface [B, M, 3]: points at the surface, a little off it, with look [B, M, 5] (sRGB colour, roughness, metallic)
     and shares [B, M, 4] of the paints that prompts name and of the rest in it; height_m [B].
     """
@@ -39,6 +41,7 @@ class Batch:
     look: Tensor
     shares: Tensor
     height_m: Tensor
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,10 @@ class Sampling:
 
     kept_points: int = 8192
     kept_surface: int = 4096
-    step_points: int = 2560
+    step_points: int = 3072  # two fifths of them in pairs
     step_surface: int = 1024
     cloud_points: int = 2048
+    patterned: float = 0.4  # share of objects that must have a pattern, where their kind has some: patterns are the slowest to be learnt
     reuse: int = 4  # steps that read an object before another takes its place, on average
 
 
@@ -81,42 +85,60 @@ def make_block(number: int, kinds: Sequence[str], encoder: TextEncoder, sampling
     rng = random.Random(f"{seed}/{number}")
     generator = torch.Generator(device=device).manual_seed(rng.getrandbits(62))
     kind = kinds[number % len(kinds)]
-    descriptions, prompts = zip(*(sample_prompt(rng, [kind]) for _ in range(BLOCK)), strict=True)
+    drawn = []
+    plain_from = round(sampling.patterned * BLOCK) if KINDS[kind].patterns else 0
+    while len(drawn) < BLOCK:
+        description, prompt = sample_prompt(rng, [kind])
+        if description.pattern or len(drawn) >= plain_from:
+            drawn.append((description, prompt))
+    descriptions, prompts = map(list, zip(*drawn, strict=True))
     z = torch.randn(BLOCK, STYLE_SIZE, generator=generator, device=device)
-    z[:2] = 0  # the typical object of a description, which seed 0 shows, is seen more often
-    objects = ExactObjects(list(descriptions), z)
+    z[::8] = 0  # the typical object of a description, which seed 0 shows, is seen more often
+    objects = ExactObjects(descriptions, z)
     on, normal = objects.sample_surface(sampling.kept_surface, generator)
     points = _around(objects, on, sampling.kept_points, generator)
     off = 0.012 * torch.randn(*on.shape[:2], 1, generator=generator, device=device)
-    tokens, mask = encoder(list(prompts))
+    tokens, mask = encoder(prompts)
     cloud = torch.cat((on, normal), -1)[:, : sampling.cloud_points]
     look, shares = objects.appearance_and_shares(on)
-    return Batch(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, look, shares, objects.height_m)
+    return Batch(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, look, shares, objects.height_m,
+                 _pairs(sampling.kept_points))  # fmt: skip
+
+
+def _pairs(count: int) -> int:
+    """How many of `count` points have a partner."""
+    return 3 * count // 16
 
 
 def _around(objects: ExactObjects, on: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Points for the SDF: 5/8 near the surface at two distances, 2/8 in the object's box, 1/8 anywhere in the frame. [B, count, 3]"""
+    """Points for the SDF: 3/8 close to the surface, in pairs a plane's cell apart, 2/8 near it, 2/8 in the object's box, 1/8 anywhere in
+    the frame. [B, count, 3]"""
     batch, device = len(on), on.device
 
     def uniform(n: int) -> Tensor:
         return torch.rand(batch, n, 3, generator=generator, device=device) * 2 - 1
 
-    close, near, box = 3 * count // 8, 2 * count // 8, 2 * count // 8
-    pick = torch.randint(on.shape[1], (close + near,), generator=generator, device=device)
-    spread = torch.cat((torch.full((close, 1), 0.012), torch.full((near, 1), 0.05))).to(device)
-    around = on[:, pick] + spread * torch.randn(batch, close + near, 3, generator=generator, device=device)
+    def off(points: Tensor, spread: float) -> Tensor:
+        return points + spread * torch.randn(points.shape, generator=generator, device=device)
+
+    pairs, near, box = _pairs(count), 2 * count // 8, 2 * count // 8
+    pick = torch.randint(on.shape[1], (pairs + near,), generator=generator, device=device)
+    close = off(on[:, pick[:pairs]], 0.012)
     inside = uniform(box) * objects.half_size[:, None] * 1.1
-    return torch.cat((around, inside, uniform(count - close - near - box) * (SPAN / 2 + 0.04)), 1)
+    anywhere = uniform(count - 2 * pairs - near - box) * (SPAN / 2 + 0.04)
+    return torch.cat((close, off(close, 0.01), off(on[:, pick[pairs:]], 0.05), inside, anywhere), 1)
 
 
 def _row(block: Batch, i: int, sampling: Sampling, rng: torch.Generator) -> Batch:
     """One object of a block with as many of its points as a step reads; [..] without the batch axis."""
-    device = block.points.device
-    p = torch.randint(block.points.shape[1], (sampling.step_points,), generator=rng).to(device)
+    device, pairs = block.points.device, sampling.step_points // 5
+    first = torch.randint(block.pairs, (pairs,), generator=rng)
+    others = torch.randint(block.points.shape[1], (sampling.step_points - 2 * pairs,), generator=rng)
+    p = torch.cat((first, first + block.pairs, others)).to(device)
     s = torch.randint(block.surface.shape[1], (sampling.step_surface,), generator=rng).to(device)
     length = int(block.mask[i].sum())
     return Batch(block.tokens[i, :length], block.mask[i, :length], block.z[i], block.cloud[i], block.points[i, p], block.sdf[i, p],
-                 block.surface[i, s], block.look[i, s], block.shares[i, s], block.height_m[i])  # fmt: skip
+                 block.surface[i, s], block.look[i, s], block.shares[i, s], block.height_m[i], pairs)  # fmt: skip
 
 
 def _collate(rows: list[Batch]) -> Batch:
@@ -124,4 +146,4 @@ def _collate(rows: list[Batch]) -> Batch:
     tokens, mask = pad([r.tokens for r in rows], batch_first=True), pad([r.mask for r in rows], batch_first=True)
     names = ("z", "cloud", "points", "sdf", "surface", "look", "shares", "height_m")
     stacked = {n: torch.stack([getattr(r, n) for r in rows]) for n in names}
-    return Batch(tokens, mask, **stacked)
+    return Batch(tokens, mask, **stacked, pairs=rows[0].pairs)

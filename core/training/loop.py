@@ -20,8 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from core import familiarity
 from core.errors import BadRequest
 from core.files import replace_file
+from core.library.prompts import StarterPrompts
 from core.machine import machine_name, pick_device
 from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
@@ -47,6 +49,7 @@ class TrainingSettings:
     prompt_pool: int = 16384  # that they are drawn from
     reading_steps: int = 0  # before the first object, on 256 prompts each
     learning_rate: float = 5e-4
+    reader_rate: float = 0.2  # of the learning rate, for the condition once it has learnt to read: sixteen objects are noisy teachers
     final_rate: float = 0.03  # of the learning rate, at the end of its cosine
     warmup: int = 50
     weight_decay: float = 0.01
@@ -82,14 +85,18 @@ def train(settings: TrainingSettings) -> Path:
     if settings.start_from:
         _take_weights(generator, settings)
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress()
-    optimizer = torch.optim.AdamW(
-        [*generator.parameters(), *heads.parameters()], settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay
-    )
+    reader = set(generator.condition.parameters())
+    others = [p for p in (*generator.parameters(), *heads.parameters()) if p not in reader]
+    groups = [{"params": list(generator.condition.parameters()), "of_rate": settings.reader_rate}, {"params": others, "of_rate": 1.0}]
+    optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
     if (settings.out / "checkpoint" / "progress.json").exists():
         progress = _resume(settings.out / "checkpoint", generator, average, heads, optimizer)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     seed = settings.seed * 1009 + accelerator.process_index
     pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.prompt_pool)
+    if accelerator.is_main_process and not (settings.out / familiarity.FILE).exists():
+        held_out = [p.text for p in StarterPrompts(max(32, min(512, settings.prompt_pool // 8)), "unseen", settings.seed, settings.kinds)]
+        familiarity.KnownPrompts.learn(pool.prompts, held_out, encoder).save(settings.out)
     if progress.step == 0:
         _learn_to_read(accelerator, generator, heads, pool, settings)
         average.load_state_dict(generator.state_dict())
@@ -103,7 +110,7 @@ def train(settings: TrainingSettings) -> Path:
         while not _over(accelerator, settings, progress, stop):
             begun, share = time.monotonic(), progress.share(settings)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(settings, progress.step, share)
+                group["lr"] = learning_rate(settings, progress.step, share) * group["of_rate"]
             losses = _step(accelerator, module, optimizer, (bank, pool), progress.step, share, settings)
             progress.step += 1
             _follow(average, generator, min(settings.ema, (1 + progress.step) / (10 + progress.step)))

@@ -14,15 +14,17 @@ from core.training.bank import Batch
 
 @dataclass(frozen=True)
 class LossWeights:
-    """sdf: per unit of the frame; color, finish (roughness, metallic): per unit of their value; height: per unit of log metres;
-    words: per nat of a prompt's attributes; paints: per unit of their value; shares: per nat of which paint is where."""
+    """sdf: per unit of the frame; slope: per unit of the distance's gradient; color, finish (roughness, metallic): per unit of their value;
+    height: per unit of log metres; words: per nat of a prompt's attributes; paints: per unit of their value; shares: per nat of which
+    paint is where."""
 
     sdf: float = 20.0
+    slope: float = 2.0
     color: float = 2.0
     finish: float = 0.5
     height: float = 0.1
-    words: float = 0.5
-    paints: float = 2.0
+    words: float = 1.0
+    paints: float = 4.0
     shares: float = 0.2
     band: float = 0.1  # distances are learnt up to here, beyond it only that they are larger
 
@@ -43,6 +45,7 @@ class Reconstruction(nn.Module):
         look = shares @ g.texture.paints(fields.condition)
         losses = {
             "sdf": sdf_loss(sdf, batch.sdf, w.band),
+            "slope": slope_loss(sdf - batch.sdf, batch.sdf, batch.points, batch.pairs),
             "color": (look[..., :3] - batch.look[..., :3]).abs().mean(),
             "finish": (look[..., 3:] - batch.look[..., 3:]).abs().mean(),
             "height": F.smooth_l1_loss(fields.height_m.float().log(), batch.height_m.log(), beta=0.1),
@@ -72,6 +75,15 @@ def sdf_loss(predicted: Tensor, exact: Tensor, band: float) -> Tensor:
     weight = 1 + 2 * torch.exp(-exact.abs() / 0.02)
     error = (predicted - target).abs() * weight
     return torch.where(same_side, torch.zeros_like(error), error).mean()
+
+
+def slope_loss(error: Tensor, exact: Tensor, points: Tensor, pairs: int, band: float = 0.03) -> Tensor:
+    """How much the distance's error changes over the short steps between paired points near the surface, per unit of the way: what the
+    eye sees as ripples is small in distance and large here (Czarnecki et al. 2017, Sobolev training, by differences)."""
+    step = (points[:, :pairs] - points[:, pairs : 2 * pairs]).norm(dim=-1).clamp(min=0.005)
+    near = torch.maximum(exact[:, :pairs].abs(), exact[:, pairs : 2 * pairs].abs()) < band
+    change = (error[:, :pairs] - error[:, pairs : 2 * pairs]).abs() / step
+    return (change * near).sum() / near.sum().clamp(min=1)
 
 
 def occupancy_iou(predicted: Tensor, exact: Tensor) -> Tensor:

@@ -41,6 +41,12 @@ def test_a_mesh_is_sound_and_tells_where_it_comes_from(pipeline) -> None:
     assert mesh.to_glb()[:4] == b"glTF"
 
 
+def test_a_mesh_says_how_well_its_prompt_was_known(pipeline) -> None:
+    usual, strange = make(pipeline, ["a red mushrom", "a portrait of an old man"])
+    assert usual.notes["familiarity"]["read_as"] == {"mushrom": "mushroom"} and usual.notes["familiarity"]["familiar"]
+    assert not strange.notes["familiarity"]["familiar"] and len(strange.notes["familiarity"]["nearest"]) == 3
+
+
 def test_the_same_request_gives_the_same_bits(pipeline) -> None:
     a, b = (make(pipeline, ["a red mushroom", "a rock"], seeds=[1, 2]) for _ in range(2))
     for one, other in zip(a, b, strict=True):

@@ -25,7 +25,7 @@ from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses, vocabularies
 from core.training.bank import Sampling
 from core.training.cli import main
-from core.training.reconstruction import sdf_loss, shares_loss
+from core.training.reconstruction import sdf_loss, shares_loss, slope_loss
 from tests.conftest import ROOT
 
 QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256, cloud_points=512)
@@ -134,6 +134,16 @@ def test_distances_beyond_the_band_on_the_right_side_cost_nothing() -> None:
     assert sdf_loss(torch.tensor([[0.2, -0.9, 0.11, 0.02]]), exact, 0.1) == 0
     assert sdf_loss(torch.tensor([[-0.2, -0.9, 0.11, 0.02]]), exact, 0.1) > 0
     assert sdf_loss(torch.tensor([[0.05, -0.9, 0.11, 0.02]]), exact, 0.1) > 0
+
+
+def test_ripples_cost_more_than_an_offset() -> None:
+    """Errors of one size: a constant one leaves the slopes right, one that changes from point to point does not."""
+    points = torch.rand(1, 200, 3) * 0.1
+    points[:, 100:] = points[:, :100] + 0.01
+    exact, offset = torch.zeros(1, 200), torch.full((1, 200), 0.003)
+    rippled = offset * torch.sin(300 * points[..., 0])
+    assert slope_loss(offset, exact, points, 100) < 1e-5 < 0.05 < slope_loss(rippled, exact, points, 100)
+    assert slope_loss(rippled, exact + 0.1, points, 100) == 0, "far from the surface nobody sees it"
 
 
 def test_real_clouds_give_way_to_the_sphere_down_to_the_floor() -> None:

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a model knows: free wording becomes known words, foreign things are told from usual ones, and the memory survives the disk."""
+
+import pytest
+import torch
+
+from core import familiarity
+from core.errors import MissingWeights
+from core.familiarity import KnownPrompts
+from core.library.prompts import StarterPrompts
+from core.text import TextEncoder
+
+KINDS = ["mushroom", "car", "tower"]
+
+
+@pytest.fixture(scope="module")
+def text() -> TextEncoder:
+    return TextEncoder()
+
+
+@pytest.fixture(scope="module")
+def known(text) -> KnownPrompts:
+    prompts, held_out = ([p.text for p in StarterPrompts(count, split, 0, KINDS)] for count, split in ((600, "train"), (100, "unseen")))
+    return KnownPrompts.learn(prompts, held_out, text)
+
+
+def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity.Familiarity:
+    tokens, mask = text([prompt])
+    return known.familiarity(tokens[0], mask[0], {})
+
+
+@pytest.mark.parametrize(
+    ("prompt", "read"),
+    [
+        ("a red mushroom with white spots", "a red mushroom with white spots"),
+        ("a mushrom with wite spots", "a mushroom with white spots"),
+        ("A Crimson vehicle", "A red car"),
+        ("a castel tower", "a castle tower"),
+        ("a turquise car", "a teal car"),
+        ("a horse", "a horse"),
+        ("a 🍄 of 日本", "a 🍄 of 日本"),
+    ],
+)
+def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
+    assert known.reworded(prompt, text)[0] == read
+
+
+def test_foreign_things_are_told_from_usual_ones(known, text) -> None:
+    held_out = [p.text for p in StarterPrompts(60, "unseen", 7, KINDS)]
+    assert sum(familiar(known, prompt, text).familiar for prompt in held_out) >= 56
+    for prompt in ("a laptop computer", "a portrait of an old man", "a cup of coffee", "asdf qwer"):
+        found = familiar(known, prompt, text)
+        assert not found.familiar and len(found.nearest) == 3
+    assert familiar(known, known.prompts[5], text).similarity == pytest.approx(1, abs=1e-4)
+
+
+def test_the_memory_survives_the_disk(known, text, tmp_path) -> None:
+    assert KnownPrompts.load(tmp_path, torch.device("cpu")) is None
+    known.save(tmp_path)
+    loaded = KnownPrompts.load(tmp_path, torch.device("cpu"))
+    before, after = (familiar(k, "a wide car", text) for k in (known, loaded))
+    assert after.nearest == before.nearest and after.similarity == pytest.approx(before.similarity, abs=1e-3)
+    (tmp_path / familiarity.FILE).write_bytes(b"cut")
+    with pytest.raises(MissingWeights, match="damaged"):
+        KnownPrompts.load(tmp_path, torch.device("cpu"))
