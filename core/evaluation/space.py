@@ -25,6 +25,7 @@ from core.text import TextEncoder
 STORED = Path(__file__).with_name("space.safetensors")
 WIDTHS = (32, 64, 96, 160, 224)  # each level halves the picture
 SPACE = 128  # numbers an embedding
+SEEN = 64  # pixels a side of the pictures that it reads
 
 
 class Space(nn.Module):
@@ -53,8 +54,9 @@ class Space(nn.Module):
 
     @torch.no_grad()
     def views(self, pixels: np.ndarray) -> Tensor:
-        """One embedding [SPACE] of an object seen from several sides: [views, S, S, 3] u8."""
-        return F.normalize(self.pictures(torch.from_numpy(pixels)).mean(0), dim=0)
+        """One embedding [SPACE] of an object seen from several sides: [views, S, S, 3] u8, S a multiple of SEEN."""
+        every = pixels.shape[1] // SEEN  # left out, not averaged: it learnt from pictures with one ray a pixel
+        return F.normalize(self.pictures(torch.from_numpy(pixels[:, ::every, ::every])).mean(0), dim=0)
 
     @classmethod
     def load(cls, path: Path = STORED) -> "Space":

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import BadRequest
-from core.evaluation.renders import exact_pictures
-from core.evaluation.space import STORED, Space, contrastive_loss, meaning, text_means
+from core.evaluation.renders import AZIMUTHS, exact_pictures
+from core.evaluation.space import SEEN, STORED, Space, contrastive_loss, meaning, text_means
 from core.files import replace_file
 from core.library.grammar import sample_description, split_of, word
 from core.library.kinds import KINDS
@@ -25,7 +25,7 @@ from core.style import STYLE_SIZE
 from core.text import TextEncoder
 
 BLOCK = 16  # objects of one kind, pictured together
-CAPACITY = 240  # blocks kept: 190 MB
+CAPACITY = 240  # blocks kept: 47 MB
 PER_BLOCK = 8  # rows of one block in a batch: its hard negatives, objects of the same kind
 REUSE = 8  # steps that see a picture before it leaves, on average
 REPORT = 20  # steps
@@ -119,7 +119,7 @@ def make_block(number: int, encoder: TextEncoder, seed: int) -> Block:
         if split_of(description) == "train":
             descriptions.append(description)
     z = torch.randn(BLOCK, STYLE_SIZE, generator=torch.Generator().manual_seed(rng.getrandbits(62)))
-    pictures = exact_pictures(ExactObjects(descriptions, z), view=rng.randrange(4))
+    pictures = exact_pictures(ExactObjects(descriptions, z), rng.randrange(len(AZIMUTHS)), SEEN)
     means = text_means(encoder, [word(d, rng) for d in descriptions])
     return Block(torch.from_numpy(pictures), means, [meaning(d) for d in descriptions])
 

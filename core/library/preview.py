@@ -14,7 +14,8 @@ from core.library.objects import ExactObjects
 GROUND = (0.90, 0.90, 0.92)  # sRGB
 NEAR, FAR = 1.4, 4.0  # along a ray
 SLOWLY = 0.8  # of the distance a step: that of scaled and bent parts is too long here and there
-HIT, CLOSE = 2e-3, 2e-4  # distances that count as a hit, and at which a ray need not go on; a pixel at 128² is 0.01 wide
+AT_LEAST = 2e-3  # a step from outside: rays that graze the surface would never get past it; a pixel at 128² is five times as wide
+HIT, CLOSE = 5e-4, 2e-4  # distances that count as a hit, and at which a ray need not go on
 
 
 def camera_rays(
@@ -65,7 +66,8 @@ def trace(objects: ExactObjects, origin: Tensor, direction: Tensor, steps: int) 
     going = torch.arange(direction.shape[1], device=direction.device)
     for _ in range(steps):
         d = objects.raw(origin[:, going] + direction[:, going] * t[:, going, None])
-        t[:, going] += SLOWLY * d.clamp(-0.1, 0.2)
+        step = SLOWLY * d.clamp(-0.1, 0.2)
+        t[:, going] += torch.where(d > HIT, step.clamp(min=AT_LEAST), step)
         going = going[((d.abs() > CLOSE) & (t[:, going] < FAR)).any(0)]
         if not len(going):
             break
