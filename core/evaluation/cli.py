@@ -58,8 +58,14 @@ def main(argv: list[str]) -> int:
         facts = {"model": make.model_id, "machine": machine_name(), "minutes": f"{(time.monotonic() - begun) / 60:.1f}",
                  "command": f"python -m core evaluate {shlex.join(argv)}"}  # fmt: skip
         write_report(a.report, Report(result, rows, strips, facts))
-    print(json.dumps(result) if a.json else "\n".join(f"{k:24} {v}" for k, v in result.items()))
+    print(json.dumps(result) if a.json else "\n".join(f"{k:32} {v}" for k, v in flat(result).items()))
     return 0
+
+
+def flat(result: dict) -> dict:
+    """Tables within a table as "outer.inner", for the eye."""
+    nested = {f"{k}.{name}": own for k, v in result.items() if isinstance(v, dict) for name, own in v.items()}
+    return {k: v for k, v in result.items() if not isinstance(v, dict)} | nested
 
 
 def measure_all(make: Maker, prompts: list[Prompt], space: Space | None, standard: StandardMeasures, a: argparse.Namespace) -> tuple:

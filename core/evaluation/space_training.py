@@ -2,6 +2,7 @@
 """`python -m core evaluate-space`: train the space of R-precision on renders of exact objects; the same command resumes it."""
 
 import argparse
+import json
 import random
 import sys
 import time
@@ -49,8 +50,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint-minutes", type=float, default=2.0)
     a = parser.parse_args(argv)
-    if a.batch % PER_BLOCK or a.batch <= 0 or a.steps <= 0:
-        raise BadRequest(f"--steps must be more than 0, and --batch a multiple of {PER_BLOCK}.")
+    if a.steps <= 0 or a.batch not in range(PER_BLOCK, PER_BLOCK * len(KINDS) + 1, PER_BLOCK):
+        raise BadRequest(f"--steps must be more than 0, and --batch a multiple of {PER_BLOCK} up to {PER_BLOCK * len(KINDS)}.")
     train(a.out, a.steps, a.batch, a.rate, a.seed, a.checkpoint_minutes)
     print(f"The space is in {a.out}.")
     return 0
@@ -83,8 +84,8 @@ def train(out: Path, steps: int, batch: int, rate: float, seed: int, checkpoint_
             _save(checkpoint, space, optimizer, step + 1)
             saved = time.monotonic()
     half = {name: value.detach().half().contiguous() for name, value in space.state_dict().items()}
-    about = {"steps": str(steps), "batch": str(batch), "seed": str(seed), "split": "train"}
-    replace_file(out, lambda name: save_file(half, name, about))
+    about = json.dumps({"split": "train", "steps": steps, "batch": batch, "rate": rate, "seed": seed})
+    replace_file(out, lambda name: save_file(half, name, {"training": about}))
 
 
 class Bank:

@@ -26,7 +26,7 @@ def exact(description: Description) -> ExactObjects:
     return ExactObjects([description], Z)
 
 
-def exact_mesh(prompt: str, resolution: int = 96) -> TexturedMesh:
+def exact_mesh(prompt: str, resolution: int = 80) -> TexturedMesh:
     return measure.ExactMaker()([prompt], seeds=0, resolution=resolution, texture_size=1024)[0]
 
 
@@ -59,7 +59,7 @@ def test_the_exact_object_scores_almost_perfectly(mushroom) -> None:
     assert figures["normal_consistency"] > 0.98
     assert figures["base_color_error"] < 0.015 and figures["roughness_error"] < 0.01 and figures["metallic_error"] < 0.01
     assert metrics.kind_found(mushroom, MUSHROOM, Z, rng()) == "mushroom"
-    health = metrics.health(mushroom, target, 96)
+    health = metrics.health(mushroom, target, 80)
     assert health == {"sound": True, "pieces": 1, "pieces_exact": 1, "uv_in_range": True, "uv_overlaps": 0}
 
 
@@ -107,15 +107,15 @@ def test_tall_is_told_from_narrow_and_a_part_from_none() -> None:
     tower = exact_mesh("a tall golden tower", 64)
     assert wrong(probed(tower, parse("a tall golden tower"))) == []
     assert wrong(probed(tower, parse("a narrow golden tower"))) == ["proportion"]
-    assert probed(tower, parse("a tower with a roof"))["second"] == {"named": True, "found": False, "among": 2}
+    assert probed(tower, parse("a tall golden tower with a roof"))["second"] == {"named": True, "found": False, "among": 2}
     assert probed(exact_mesh("a tower with a roof", 64), parse("a tower"))["no_second"] == {"named": False, "found": True, "among": 2}
 
 
 def test_a_hole_or_a_double_texel_is_seen(mushroom) -> None:
     open_mesh = replace(mushroom, triangles=mushroom.triangles[5:], uvs=mushroom.uvs[5:])
-    assert not metrics.health(open_mesh, exact(MUSHROOM), 96)["sound"]
+    assert not metrics.health(open_mesh, exact(MUSHROOM), 80)["sound"]
     folded = np.where(mushroom.uvs > 0.5, 1 - mushroom.uvs, mushroom.uvs)  # the image folded twice: charts lie on one another
-    assert metrics.health(replace(mushroom, uvs=folded), exact(MUSHROOM), 96)["uv_overlaps"] > 1000
+    assert metrics.health(replace(mushroom, uvs=folded), exact(MUSHROOM), 80)["uv_overlaps"] > 1000
 
 
 def test_points_are_spread_by_area(mushroom) -> None:
@@ -141,7 +141,7 @@ def arguments(tmp_path, monkeypatch) -> list[str]:
 
     monkeypatch.setattr(measure.ExactMaker, "__call__", some)
     (tmp_path / "prompts.txt").write_text("a red mushroom\na duck\na wooden barrel\n")
-    options = {"prompts": tmp_path / "prompts.txt", "rows": tmp_path / "rows.jsonl", "resolution": 64, "texture-size": 256}
+    options = {"prompts": tmp_path / "prompts.txt", "rows": tmp_path / "rows.jsonl", "resolution": 40, "texture-size": 256}
     return ["exact", *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
 
 
@@ -197,7 +197,8 @@ def test_the_space_of_r_precision_resumes_exactly(tmp_path, monkeypatch) -> None
         space_training.train(broken, 3, 16, 1e-3, 0, 0.0)
     assert not broken.exists()
     space_training.train(broken, 3, 16, 1e-3, 0, 9.0)
-    assert whole.read_bytes() == broken.read_bytes() and whole.stat().st_size < 2 * 2**20
+    assert whole.read_bytes() == broken.read_bytes()
+    assert whole.stat().st_size < 2 * 2**20
     assert space.Space.load(whole).views(np.zeros((4, 128, 128, 3), np.uint8)).shape == (space.SPACE,)
     with pytest.raises(MissingWeights, match="evaluate-space"):
         space.Space.load(tmp_path / "prompts.txt")
