@@ -2,9 +2,9 @@
 """Attribute probes: is what the prompt calls red, striped, tall or golden so?
 
 For each attribute that a prompt names, exact objects with every value of that attribute, and with none named, all else and the style
-being equal, are held against the mesh; the value whose object fits best is what was found. Values that give the very same object (a
-"brown" barrel and one whose colour is left open) share the place, and the named one takes it. A pattern counts where it lies as the exact
-object's does: the style numbers say where.
+being equal, are held against the mesh; the value whose object fits best is what was found. Values whose objects nobody could tell apart
+(a "brown" barrel and one whose colour is left open; painted wood and painted plaster) share the place, and the named one takes it.
+A pattern counts where it lies as the exact object's does: the style numbers say where.
 """
 
 from dataclasses import replace
@@ -24,9 +24,10 @@ LOOKS: dict[str, tuple[str, ...]] = {
     "pattern_color": tuple(COLORS), "second_color": tuple(COLORS),
 }  # fmt: skip
 LOOK_POINTS = 4_096
-BOX_POINTS = 65_536  # drawn; where the candidates agree, nothing need be asked of the mesh
+BOX_POINTS = 32_768  # drawn; where the candidates agree, nothing need be asked of the mesh
 SURE_POINTS = 8_192  # asked at most
 TIE = 1e-6
+ALIKE = 0.06  # looks that differ less, in every channel at every point: less than from wood's roughness to plain paint's
 
 
 def named(d: Description) -> dict[str, list]:
@@ -42,33 +43,40 @@ def named(d: Description) -> dict[str, list]:
 
 
 def probe(mesh: TexturedMesh, d: Description, z: torch.Tensor, reading: Reading, rng: torch.Generator) -> dict[str, dict]:
-    """For each attribute that can be probed: {"named": …, "found": …, "among": number of candidates}."""
+    """For each attribute that can be probed: {"named": …, "found": …, "chance": of finding the named one by guessing}."""
     out = {}
     for name, values in named(d).items():
-        own = "second" if name == "no_second" else name
+        own = field_of(name)
         exact = ExactObjects([replace(d, **_with(d, own, value)) for value in values], z.expand(len(values), -1))
+        wanted = values.index(getattr(d, own))
+        alike = np.arange(len(values)) == wanted
         if name in LOOKS:
-            cost = look_costs(exact, reading)
+            cost, alike = look_costs(exact, reading, wanted)
         elif name == "size":
             cost = height_costs(mesh, exact)
         else:
             cost = shape_costs(mesh, exact, rng) + (height_costs(mesh, exact) if name == "proportion" else 0)
-        wanted = getattr(d, own)
-        best = wanted if cost[values.index(wanted)] <= cost.min() + TIE else values[int(np.argmin(cost))]
-        out[name] = {"named": wanted, "found": best, "among": len(values)}
+        right = cost[alike].min() <= cost.min() + TIE
+        out[name] = {"named": values[wanted], "found": values[wanted if right else int(np.argmin(cost))], "chance": float(alike.mean())}
     return out
 
 
 def nothing_found(d: Description) -> dict[str, dict]:
     """The answer for a mesh that does not exist."""
-    own = {name: "second" if name == "no_second" else name for name in named(d)}
-    return {name: {"named": getattr(d, own[name]), "found": "", "among": len(values)} for name, values in named(d).items()}
+    return {name: {"named": getattr(d, field_of(name)), "found": "", "chance": 1 / len(values)} for name, values in named(d).items()}
 
 
-def look_costs(exact: ExactObjects, reading: Reading) -> np.ndarray:
-    """Mean |Δ| of colour, roughness and metallic between the mesh's texels and each candidate: [K]. They share one shape."""
-    wanted = exact.appearance(reading.points[:LOOK_POINTS].expand(len(exact.descriptions), -1, -1)).numpy()
-    return np.abs(wanted - reading.look[None, :LOOK_POINTS]).mean((1, 2))
+def field_of(name: str) -> str:
+    """The description's field that a probe asks about."""
+    return "second" if name == "no_second" else name
+
+
+def look_costs(exact: ExactObjects, reading: Reading, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean |Δ| of colour, roughness and metallic between the mesh's texels and each candidate, and which candidates look like the wanted
+    one: [K] each. The candidates share one shape."""
+    looks = exact.appearance(reading.points[:LOOK_POINTS].expand(len(exact.descriptions), -1, -1)).numpy()
+    alike = np.abs(looks - looks[wanted]).max((1, 2)) < ALIKE
+    return np.abs(looks - reading.look[None, :LOOK_POINTS]).mean((1, 2)), alike
 
 
 def shape_costs(mesh: TexturedMesh, exact: ExactObjects, rng: torch.Generator) -> np.ndarray:

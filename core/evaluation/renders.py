@@ -14,7 +14,7 @@ from core.mesh import TexturedMesh, vertex_normals
 from core.surface.texels import covered_texels
 
 AZIMUTHS = (35.0, 125.0, 215.0, 305.0)
-ELEVATION, FOV, DISTANCE = 20.0, 30.0, 2.35
+ELEVATION, FOV, DISTANCE = 20.0, 30.0, 3.0  # far enough for a cube of the largest size
 SIZE = 128
 
 

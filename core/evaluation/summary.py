@@ -58,7 +58,7 @@ def probe_accuracies(rows: list[dict]) -> dict[str, dict]:
     return {
         name: {
             "accuracy": round(float(np.mean(right)), 4), "accuracy_95": interval(right),
-            "chance": round(float(np.mean([1 / a["among"] for a in answers])), 4), "prompts": len(answers),
+            "chance": round(float(np.mean([a["chance"] for a in answers])), 4), "prompts": len(answers),
         }
         for name, answers in sorted(by_name.items())
         for right in [[a["found"] == a["named"] for a in answers]]
