@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m core evaluate-space`: train the space of R-precision on renders of exact objects; the same command resumes it."""
+"""`python -m core evaluate-space`: train the space of R-precision on renders of exact objects; the same command resumes it.
+
+Half a second a step on one core: 3,000 steps take some 25 minutes.
+"""
 
 import argparse
 import json
