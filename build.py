@@ -169,7 +169,8 @@ def blender_tools() -> tuple[Path, Path]:
 
 def stage(folder: Path) -> None:
     """Lay the extension out as the zip has it: the add-on's files at the root, the engine's source in core/."""
-    leave_out = shutil.ignore_patterns("__pycache__", "*.py[co]", ".*", "*.partial", "*.log", "*.blend1")
+    # space*: what R-precision is measured in, with packages that an artist's engine does not have
+    leave_out = shutil.ignore_patterns("__pycache__", "*.py[co]", ".*", "*.partial", "*.log", "*.blend1", "space*.safetensors")
     shutil.copytree(ROOT / "latte3d_blender", folder, ignore=leave_out)
     weights = ROOT / "core" / "weights"
     other_models = {path.name for path in weights.glob("*") if path.name != "starter"}

@@ -10,6 +10,7 @@ COMMANDS = {
     "train": ("core.training.cli", "train a model on the starter library or on your own"),
     "library": ("core.library.cli", "draw and list the exact objects that a prompt stands for"),
     "evaluate": ("core.evaluation.cli", "measure a model on prompts that it has not seen"),
+    "evaluate-space": ("core.evaluation.space_training", "train the space that evaluate measures R-precision in"),
     "benchmark": ("core.evaluation.benchmark", "time every stage on this machine"),
     "worker": ("core.worker", "serve Blender over stdin and stdout"),
     "install": ("core.install", "make the engine's own Python environment"),
@@ -18,7 +19,7 @@ COMMANDS = {
 
 def usage() -> str:
     """The help text: one line per command."""
-    lines = [f"  {name:<10} {summary}" for name, (_, summary) in COMMANDS.items()]
+    lines = [f"  {name:<14} {summary}" for name, (_, summary) in COMMANDS.items()]
     return "usage: python -m core COMMAND …   (COMMAND --help says more)\n\n" + "\n".join(lines)
 
 

@@ -2,29 +2,34 @@
 """`python -m core evaluate MODEL`: measure finished textured meshes against the exact objects of their prompts, with the same style."""
 
 import argparse
+import contextlib
 import json
+import shlex
 import sys
-from collections import defaultdict
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from core.errors import BadRequest, EngineError
-from core.evaluation import metrics
+from core.evaluation.measure import ExactMaker, Maker, measure, strip
+from core.evaluation.report import Report, write_report
+from core.evaluation.space import STORED, Space, r_precision
+from core.evaluation.standard import StandardMeasures
+from core.evaluation.summary import summary
 from core.files import replace_file
-from core.library.objects import ExactObjects
 from core.library.parser import parse
 from core.library.prompts import Prompt, PromptLibrary
 from core.library.splits import SPLITS
-from core.mesh import TexturedMesh
+from core.machine import machine_name
 from core.pipeline import Latte3DPipeline
-from core.style import style_of
+from core.text import TextEncoder
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m core evaluate", description=__doc__)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, help='a model\'s folder, or "exact": the exact objects, the most that a model can score')
     parser.add_argument("--split", default="unseen", choices=SPLITS, help="see python -m core library --help (unseen)")
     parser.add_argument("--count", type=int, default=200, help="prompts drawn from the split")
     parser.add_argument("--prompts", type=Path, help="a file with one prompt a line, instead of a split")
@@ -32,25 +37,77 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--texture-size", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=1, help="draws the prompts and their styles")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--rows", type=Path, help="write every prompt's figures to this JSON-lines file")
+    parser.add_argument("--rows", type=Path, help="write every prompt's figures to this JSON-lines file, each as soon as it is measured")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write a page with all tables and pictures: FOLDER/index.html")
     parser.add_argument("--glb", type=Path, help="write every mesh to this folder")
+    parser.add_argument("--space", type=Path, default=STORED, help="the space of R-precision, made by evaluate-space")
+    parser.add_argument("--clip", metavar="MODEL", help="also the CLIP score, by torchmetrics: a folder or hub id of a CLIP model")
+    parser.add_argument("--fid", action="store_true", help="also the FID, by torchmetrics, against renders of the exact objects")
     parser.add_argument("--json", action="store_true", help="print the last line as JSON")
     a = parser.parse_args(argv)
-    pipeline = Latte3DPipeline.from_pretrained(a.model, a.device)
-    kinds = None if a.split == "kinds" else pipeline.kinds  # the held-out kinds are none of the model's
-    prompts = read_prompts(a.prompts) if a.prompts else PromptLibrary.starter(a.count, a.split, a.seed, kinds)
-    rows = []
-    for number, prompt in enumerate(prompts, 1):
-        row, mesh = measured(pipeline, prompt, number, a.resolution, a.texture_size)
-        rows.append(row)
-        print(f"{number}/{len(prompts)} iou {row['iou']:.3f} colour {row['base_color_error']:.3f}  {prompt.text}", file=sys.stderr)
-        if a.glb and mesh:
-            replace_file(a.glb / f"{number:04}.glb", lambda name, mesh=mesh: Path(name).write_bytes(mesh.to_glb()))
-    if a.rows:
-        replace_file(a.rows, lambda name: Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows)))
-    result = summary(rows, "prompts" if a.prompts else a.split)
-    print(json.dumps(result) if a.json else "\n".join(f"{k:24} {v}" for k, v in result.items()))
+    begun = time.monotonic()
+    space, standard = load_space(a.space), StandardMeasures(a.clip, a.fid)
+    make = ExactMaker() if str(a.model) == "exact" else Latte3DPipeline.from_pretrained(a.model, a.device)
+    kinds = None if a.split == "kinds" else make.kinds  # the held-out kinds are none of the model's
+    prompts = read_prompts(a.prompts) if a.prompts else list(PromptLibrary.starter(a.count, a.split, a.seed, kinds))
+    rows, strips, embeddings = measure_all(make, prompts, space, standard, a)
+    found = None
+    if space:
+        asked = [(prompt.text, prompt.description) for prompt in prompts]
+        found = r_precision(space, TextEncoder(), asked, *(torch.stack(part) for part in zip(*embeddings, strict=True)))
+    result = summary(rows, "prompts" if a.prompts else a.split, found) | standard.figures()
+    if a.report:
+        facts = {"model": make.model_id, "machine": machine_name(), "minutes": f"{(time.monotonic() - begun) / 60:.1f}",
+                 "command": f"python -m core evaluate {shlex.join(argv)}"}  # fmt: skip
+        write_report(a.report, Report(result, rows, strips, facts))
+    print(json.dumps(result) if a.json else "\n".join(f"{k:32} {v}" for k, v in flat(result).items()))
     return 0
+
+
+def flat(result: dict) -> dict:
+    """Tables within a table as "outer.inner", for the eye."""
+    nested = {f"{k}.{name}": own for k, v in result.items() if isinstance(v, dict) for name, own in v.items()}
+    return {k: v for k, v in result.items() if not isinstance(v, dict)} | nested
+
+
+def measure_all(make: Maker, prompts: list[Prompt], space: Space | None, standard: StandardMeasures, a: argparse.Namespace) -> tuple:
+    """Every prompt's row, its pictures in one JPEG, and its embeddings in the space (generated, exact)."""
+    rows, strips, embeddings = [], [], []
+    with row_file(a.rows) as write:
+        for number, prompt in enumerate(prompts, 1):
+            measured = measure(make, prompt, number, a.resolution, a.texture_size)
+            row = measured.row
+            write(row)
+            rows.append(row)
+            strips.append(strip(measured) if a.report else b"")
+            if space:
+                embeddings.append((space.views(measured.made), space.views(measured.exact)))
+            standard.add(prompt.text, measured.made, measured.exact)
+            if a.glb and measured.mesh:
+                glb = measured.mesh.to_glb()
+                replace_file(a.glb / f"{number:04}.glb", lambda name, glb=glb: Path(name).write_bytes(glb))
+            line = f"{number}/{len(prompts)} iou {row['iou']:.3f} colour {row['base_color_error']:.3f}  {prompt.text}"
+            print(line, file=sys.stderr, flush=True)
+    return rows, strips, embeddings
+
+
+@contextlib.contextmanager
+def row_file(path: Path | None) -> Iterator[Callable[[dict], None]]:
+    """A function that writes one row, at once: what an interrupted run measured stays. The file is begun anew."""
+    if path is None:
+        yield lambda row: None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        yield lambda row: print(json.dumps(row), file=file, flush=True)
+
+
+def load_space(path: Path) -> Space | None:
+    """The space of R-precision; None, and a word about it, where the stored one was never trained."""
+    if path == STORED and not path.exists():
+        print("R-precision is left out: train its space with python -m core evaluate-space", file=sys.stderr)
+        return None
+    return Space.load(path)
 
 
 def read_prompts(path: Path) -> list[Prompt]:
@@ -68,57 +125,3 @@ def read_prompts(path: Path) -> list[Prompt]:
         except EngineError as error:
             raise BadRequest(f"Line {number} of {path.name} has no exact object: {line[:80]!r}.", str(error), "") from error
     return prompts
-
-
-def measured(
-    pipeline: Latte3DPipeline, prompt: Prompt, number: int, resolution: int, texture_size: int
-) -> tuple[dict, TexturedMesh | None]:
-    """All figures of one prompt, and its mesh; an object that came out empty counts with the worst ones."""
-    z = style_of([prompt.seed])
-    exact, rng = ExactObjects([prompt.description], z), torch.Generator().manual_seed(number)
-    row = {"prompt": prompt.text, "seed": prompt.seed, "kind": prompt.description.kind}
-    try:
-        (mesh,) = pipeline([prompt.text], seeds=prompt.seed, resolution=resolution, texture_size=texture_size)
-    except EngineError as error:
-        if error.code != "internal":  # too little memory says nothing about the model
-            raise
-        print(f"{prompt.text}: {error}", file=sys.stderr)
-        return row | {"iou": 0.0, "f_score_2": 0.0, "base_color_error": 1.0, "kind_found": "", "sound": False}, None
-    row |= {"triangles": len(mesh.triangles), "generation_ms": sum(mesh.timings_ms.values())}
-    row |= {"iou": metrics.volume_iou(mesh, exact, rng), "kind_found": metrics.kind_found(mesh, prompt.description, z, rng)}
-    row |= metrics.surface_measures(mesh, exact, rng) | metrics.health(mesh, exact, resolution)
-    row["height_error"] = abs(mesh.height_m / float(exact.height_m[0]) - 1)
-    return row, mesh
-
-
-def summary(rows: list[dict], split: str) -> dict:
-    """Means over prompts, 95 % bootstrap intervals of the two main ones, and the worst kind."""
-    by_kind = defaultdict(list)
-    for row in rows:
-        by_kind[row["kind"]].append(row)
-    kinds = {k: round(float(np.mean([r["iou"] for r in own])), 4) for k, own in sorted(by_kind.items())}
-    worst = min(kinds, key=kinds.get)
-
-    def mean(name: str) -> float:
-        return round(float(np.mean([r[name] for r in rows if name in r])), 4)
-
-    return {
-        "split": split, "prompts": len(rows), "kinds": len(kinds),
-        "iou": mean("iou"), "iou_95": interval([r["iou"] for r in rows]),
-        "f_score_2": mean("f_score_2"), "worst_kind": worst, "worst_kind_iou": kinds[worst],
-        "base_color_error": mean("base_color_error"), "base_color_error_95": interval([r["base_color_error"] for r in rows]),
-        "kind_accuracy": round(float(np.mean([r["kind_found"] == r["kind"] for r in rows])), 4),
-        "roughness_error": mean("roughness_error"), "metallic_error": mean("metallic_error"), "chamfer": mean("chamfer"),
-        "height_error": mean("height_error"),
-        "sound": mean("sound"), "pieces_as_exact": round(float(np.mean([r.get("pieces") == r.get("pieces_exact") for r in rows])), 4),
-        "uv_overlaps": sum(r.get("uv_overlaps", 0) for r in rows), "uv_in_range": mean("uv_in_range"),
-        "generation_ms": round(float(np.median([r["generation_ms"] for r in rows if "generation_ms" in r])), 1),
-        "iou_by_kind": kinds,
-    }  # fmt: skip
-
-
-def interval(values: list[float], draws: int = 2000) -> list[float]:
-    """95 % bootstrap interval of the mean."""
-    values, rng = np.asarray(values), np.random.default_rng(0)
-    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(1)
-    return [round(float(q), 4) for q in np.quantile(means, (0.025, 0.975))]

@@ -65,6 +65,13 @@ def _is_paraphrase(d: "Description", text: str) -> bool:
     return any(f" {phrase} " in said for phrase in (*HELD_OUT_PHRASES, *held_out_synonyms(d.kind)))
 
 
+def trained_kinds() -> list[str]:
+    """All kinds but the held-out ones."""
+    from core.library.kinds import KINDS
+
+    return [kind for kind in KINDS if kind not in HELD_OUT_KINDS]
+
+
 @lru_cache(maxsize=256)
 def held_out_synonyms(kind: str) -> tuple[str, ...]:
     """The last of a kind's synonyms, for a fifth of the kinds that have several."""

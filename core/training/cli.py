@@ -27,12 +27,10 @@ def main(argv: list[str]) -> int:
     a = parser.parse_args(argv)
     if a.library != "starter":
         raise BadRequest(f"There is no library {a.library!r}.", "", 'The built-in one is "starter".')
-    from core.library.kinds import KINDS
-    from core.library.splits import HELD_OUT_KINDS
+    from core.library.splits import trained_kinds
     from core.training.loop import TrainingSettings, parse_kinds, train
 
-    known = [k for k in KINDS if k not in HELD_OUT_KINDS]
-    settings = TrainingSettings(out=a.out, preset=a.preset, kinds=parse_kinds(a.kinds, known), minutes=a.minutes, steps=a.steps,
+    settings = TrainingSettings(out=a.out, preset=a.preset, kinds=parse_kinds(a.kinds, trained_kinds()), minutes=a.minutes, steps=a.steps,
                                 batch=a.batch, learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from,
                                 reading_steps=a.reading_steps,
                                 checkpoint_minutes=a.checkpoint_minutes)  # fmt: skip

@@ -14,10 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from core.errors import BadRequest
-from core.library.kinds import KINDS
 from core.library.objects import Description, ExactObjects
 from core.library.parser import parse
-from core.library.splits import HELD_OUT_KINDS, split_of
+from core.library.splits import split_of, trained_kinds
 from core.networks.storage import load_generator
 from core.text import TextEncoder
 from core.training import bank, loop
@@ -84,7 +83,7 @@ def test_training_never_sees_a_held_out_split() -> None:
     encoder = Recorder()
     for number in range(8):
         bank.make_block(number, ["mushroom", "barrel"], encoder, QUICK, 5, torch.device("cpu"))
-    PromptPool([k for k in KINDS if k not in HELD_OUT_KINDS], encoder, 5, torch.device("cpu"), 300)
+    PromptPool(trained_kinds(), encoder, 5, torch.device("cpu"), 300)
     assert len(prompts) == 8 * bank.BLOCK + 300
     assert {split_of(parse(prompt), prompt) for prompt in prompts} == {"train"}
     with pytest.raises(BadRequest, match="Unknown kinds: pear"):

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One prompt: make its mesh, and measure it against its exact object of the same style."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from core.errors import EngineError
+from core.evaluation import metrics, probes, renders
+from core.library.objects import ExactObjects
+from core.library.parser import parse
+from core.library.prompts import Prompt
+from core.mesh import TexturedMesh, encode_image
+from core.style import style_of
+from core.surface.atlas import unwrap
+from core.surface.bake import bake
+from core.surface.extract import extract_surface
+
+Maker = Callable[..., list[TexturedMesh]]  # a Latte3DPipeline, or ExactMaker
+
+
+@dataclass(frozen=True)
+class Measured:
+    """row: all figures of one prompt. mesh: None where the object came out empty. made, exact: their pictures [views, S, S, 3] u8."""
+
+    row: dict
+    mesh: TexturedMesh | None
+    made: np.ndarray
+    exact: np.ndarray
+
+
+def measure(make: Maker, prompt: Prompt, number: int, resolution: int, texture_size: int) -> Measured:
+    """An object that came out empty counts with the worst ones."""
+    z, rng = style_of([prompt.seed]), torch.Generator().manual_seed(number)
+    exact = ExactObjects([prompt.description], z)
+    row, shown = {"prompt": prompt.text, "seed": prompt.seed, "kind": prompt.description.kind}, renders.exact_views(exact)
+    try:
+        (mesh,) = make([prompt.text], seeds=prompt.seed, resolution=resolution, texture_size=texture_size)
+    except EngineError as error:
+        if error.code != "internal":  # too little memory says nothing about the model
+            raise
+        print(f"{prompt.text}: {error}", file=sys.stderr)
+        mesh, made = None, renders.empty_views()
+        row |= {"iou": 0.0, "f_score_1": 0.0, "f_score_2": 0.0, "normal_consistency": 0.0, "base_color_error": 1.0, "kind_found": ""}
+        row |= {"sound": False, "probes": probes.nothing_found(prompt.description)}
+    else:
+        made = renders.mesh_views(mesh)
+        row |= figures(mesh, prompt, exact, rng, resolution)
+    return Measured(row | renders.likeness(made, shown), mesh, made, shown)
+
+
+def figures(mesh: TexturedMesh, prompt: Prompt, exact: ExactObjects, rng: torch.Generator, resolution: int) -> dict:
+    """What is measured on the mesh itself."""
+    row: dict = {"triangles": len(mesh.triangles), "generation_ms": sum(mesh.timings_ms.values())}
+    row |= {"iou": metrics.volume_iou(mesh, exact, rng), "kind_found": metrics.kind_found(mesh, prompt.description, exact.z, rng)}
+    reading = metrics.read_surface(mesh, exact, rng)
+    row |= metrics.surface_measures(mesh, exact, reading, rng) | metrics.health(mesh, exact, resolution)
+    row["height_error"] = abs(mesh.height_m / float(exact.height_m[0]) - 1)
+    row["probes"] = probes.probe(mesh, prompt.description, exact.z, reading, rng)
+    return row
+
+
+def strip(measured: Measured) -> bytes:
+    """All views in one JPEG: generated above, exact below."""
+    return encode_image(np.concatenate([np.concatenate(list(views), 1) for views in (measured.made, measured.exact)]))
+
+
+class ExactMaker:
+    """Makes the exact objects themselves, walked through the surface stages: the most that any generator can score."""
+
+    model_id = "exact"
+    kinds = None  # all
+
+    def __call__(self, prompts: list[str], *, seeds: int, resolution: int, texture_size: int) -> list[TexturedMesh]:
+        meshes = []
+        for prompt in prompts:
+            exact = ExactObjects([parse(prompt)], style_of([seeds]))
+            vertices, triangles = extract_surface(lambda p, exact=exact: exact.sdf(p[None])[0], resolution=resolution)
+            atlas = unwrap(vertices, triangles, size=texture_size)
+            images = bake(
+                vertices, triangles, atlas.uvs, lambda p, exact=exact: exact.appearance(p[None])[0], size=texture_size, atlas=atlas
+            )
+            height = float(exact.height_m[0])
+            meshes.append(TexturedMesh(vertices, triangles, atlas.uvs, *map(encode_image, images), height, prompt, seeds, self.model_id))
+        return meshes

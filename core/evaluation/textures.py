@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading a textured mesh's images at points of its surface."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from core.mesh import TexturedMesh
+
+
+def texels_at(mesh: TexturedMesh, face: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """sRGB colour, roughness and metallic of the texels under points on given triangles. [N] and [N, 3] -> [N, 5]"""
+    return look_at(mesh, face, barycentric(mesh, face, points))
+
+
+def look_at(mesh: TexturedMesh, face: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The same, where barycentric weights [N, 3] say the places."""
+    uv = np.einsum("nk,nki->ni", weights, mesh.uvs[face])
+    color, finish = image_of(mesh.base_color), image_of(mesh.metallic_roughness)
+    size = color.shape[0]
+    column = np.clip((uv[:, 0] * size).astype(int), 0, size - 1)
+    row = np.clip(size - 1 - (uv[:, 1] * size).astype(int), 0, size - 1)
+    return np.concatenate((color[row, column], finish[row, column, 1:]), -1)
+
+
+def barycentric(mesh: TexturedMesh, face: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Weights [N, 3] of the corners of triangles `face` at points [N, 3] on them."""
+    a, b, c = (mesh.vertices[mesh.triangles[face, i]].astype(np.float64) for i in range(3))
+    ab, ac, ap = b - a, c - a, points - a
+    bb, bc, cc, pb, pc = (np.einsum("ni,ni->n", s, t) for s, t in ((ab, ab), (ab, ac), (ac, ac), (ap, ab), (ap, ac)))
+    area = np.maximum(bb * cc - bc**2, 1e-18)
+    v, w = (np.clip(t / area, 0, 1) for t in (cc * pb - bc * pc, bb * pc - bc * pb))
+    return np.stack((1 - v - w, v, w), -1)
+
+
+def image_of(encoded: bytes) -> np.ndarray:
+    """Pixels [H, W, 3] of an encoded image, 0..1, top row first."""
+    return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), dtype=np.float32) / 255
