@@ -28,6 +28,7 @@ from core.library.splits import trained_kinds
 from core.style import STYLE_SIZE
 from core.text import TextEncoder
 
+KINDS = trained_kinds()
 BLOCK = 16  # objects of one kind, pictured together
 CAPACITY = 240  # blocks kept: 47 MB
 PER_BLOCK = 8  # rows of one block in a batch: its hard negatives, objects of the same kind
@@ -53,8 +54,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint-minutes", type=float, default=2.0)
     a = parser.parse_args(argv)
-    if a.steps <= 0 or a.batch not in range(PER_BLOCK, PER_BLOCK * len(trained_kinds()) + 1, PER_BLOCK):
-        raise BadRequest(f"--steps must be more than 0, and --batch a multiple of {PER_BLOCK} up to {PER_BLOCK * len(trained_kinds())}.")
+    if a.steps <= 0 or a.batch not in range(PER_BLOCK, PER_BLOCK * len(KINDS) + 1, PER_BLOCK):
+        raise BadRequest(f"--steps must be more than 0, and --batch a multiple of {PER_BLOCK} up to {PER_BLOCK * len(KINDS)}.")
     train(a.out, a.steps, a.batch, a.rate, a.seed, a.checkpoint_minutes)
     print(f"The space is in {a.out}.")
     return 0
@@ -96,11 +97,11 @@ class Bank:
 
     def __init__(self, encoder: TextEncoder, seed: int):
         self.encoder, self.seed, self.made = encoder, seed, 0
-        self.blocks: deque[Block] = deque(maxlen=max(CAPACITY, len(trained_kinds())))
+        self.blocks: deque[Block] = deque(maxlen=max(CAPACITY, len(KINDS)))
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
         """pictures [N, S, S, 3], means [N, W], and which pairs mean the same [N, N]."""
-        wanted = len(trained_kinds()) + step * size // (BLOCK * REUSE)
+        wanted = len(KINDS) + step * size // (BLOCK * REUSE)
         self.made = max(self.made, wanted - self.blocks.maxlen)  # a resumed run makes only the blocks that are still in the ring
         while self.made < wanted:
             self.blocks.append(make_block(self.made, self.encoder, self.seed))
@@ -116,7 +117,7 @@ class Bank:
 @torch.no_grad()
 def make_block(number: int, encoder: TextEncoder, seed: int) -> Block:
     """Objects of kind number `number` modulo their count, all from the train split, each seen from one of the measured sides."""
-    rng, kinds = random.Random(f"{seed}/space/{number}"), trained_kinds()
+    rng, kinds = random.Random(f"{seed}/space/{number}"), KINDS
     drawn = (sample_prompt(rng, [kinds[number % len(kinds)]]) for _ in range(BLOCK))
     descriptions, prompts = map(list, zip(*drawn, strict=True))
     z = torch.randn(BLOCK, STYLE_SIZE, generator=torch.Generator().manual_seed(rng.getrandbits(62)))

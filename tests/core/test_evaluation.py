@@ -185,7 +185,7 @@ def test_r_precision_counts_own_prompts_and_each_meaning_once() -> None:
 
 
 def test_the_space_of_r_precision_resumes_exactly(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(space_training, "KINDS", {name: space_training.KINDS[name] for name in ("mushroom", "barrel")})
+    monkeypatch.setattr(space_training, "KINDS", ["mushroom", "barrel"])
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
     space_training.train(whole, 3, 16, 1e-3, 0, 9.0)
     batch = space_training.Bank.batch
