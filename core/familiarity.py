@@ -16,21 +16,22 @@ from torch import Tensor
 
 from core.errors import MissingWeights
 from core.files import replace_file
-from core.text import TextEncoder
+from core.library.grammar import PROPORTION_WORDS, SIZE_WORDS
+from core.library.palette import COLORS
+from core.text import DEFAULT, TextEncoder
 
 FILE = "familiar.safetensors"
 KEPT = 2048  # prompts that a model remembers
 USUAL = 0.01  # this share of the prompts held out from training counts as unfamiliar
 SYNONYM = 0.73  # cosine between two words alone; "steel" and "metal" have 0.78, "castle" and "cottage" 0.53
-SPELLING = 0.76  # difflib's ratio; "chequered" and "checkered" have 0.78
-SHADES = {  # text models think of "crimson" as near to purple, and of colour spaces' neighbours few people agree with
-    "red": "crimson scarlet maroon burgundy ruby cherry vermilion", "blue": "navy azure cobalt sapphire ultramarine",
-    "teal": "turquoise cyan aqua aquamarine", "purple": "violet lavender lilac indigo plum mauve amethyst",
-    "pink": "magenta fuchsia salmon coral rose", "green": "olive lime emerald mint khaki jade", "orange": "amber tangerine apricot peach",
-    "yellow": "lemon mustard", "brown": "chocolate tan sienna umber chestnut hazel", "cream": "beige ivory vanilla bone",
-    "gray": "silver slate", "white": "snowy", "black": "ebony charcoal onyx",
+SPELLING = 0.8  # difflib's ratio
+SHADES = {  # text models think of "crimson" as near to purple; shades that are things too ("rose", "lemon") stay as they are
+    "red": "crimson scarlet maroon burgundy vermilion", "blue": "navy azure cobalt ultramarine", "teal": "turquoise cyan aqua aquamarine",
+    "purple": "violet indigo mauve", "pink": "magenta fuchsia", "brown": "tan umber sienna", "cream": "beige ivory", "gray": "silver",
+    "black": "ebony",
 }  # fmt: skip
 COLOR_OF = {shade: color for color, shades in SHADES.items() for shade in shades.split()}
+OPPOSITES = {*COLORS, "grey", *(w for words in (*SIZE_WORDS.values(), *PROPORTION_WORDS.values()) for w in words)}  # alike in use only
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,12 @@ class KnownPrompts:
         self.prompts, self.words, self.usual = list(prompts), list(words), usual
         self.embeddings, self.word_embeddings = embeddings, word_embeddings
         self._known = set(self.words)
+        self._meanings = torch.tensor([word not in OPPOSITES for word in self.words], device=word_embeddings.device)
 
     @classmethod
     def learn(cls, prompts: Sequence[str], held_out: Sequence[str], text: TextEncoder) -> "KnownPrompts":
         """Remember training prompts, the first KEPT of them one by one; held-out ones of the same sort tell how near is usual."""
-        kept = [*dict.fromkeys(" ".join(p.split()) for p in prompts)][:KEPT]
+        kept = [*dict.fromkeys(" ".join(p.lower().split()).strip(" .!") for p in prompts)][:KEPT]
         words = sorted({word for prompt in prompts for word in _words(prompt)})
         embeddings = _embed(kept, text)
         nearest = (_embed(held_out, text) @ embeddings.T).amax(1)
@@ -72,40 +74,48 @@ class KnownPrompts:
         replace_file(folder / FILE, lambda path: save_file(tensors, path, facts))
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device) -> "KnownPrompts | None":
-        """Read FILE; None where a model has none. Raises MissingWeights when it is damaged."""
+    def load(cls, folder: Path, device: torch.device, width: int) -> "KnownPrompts | None":
+        """Read FILE; None where a model has none. width: of the text encoder. Raises MissingWeights when it is damaged or another's."""
         path = Path(folder) / FILE
         if not path.is_file():
             return None
         try:
             with safe_open(path, "pt") as file:
                 facts, (prompts, words) = file.metadata(), (file.get_tensor(n).float().to(device) for n in ("prompts", "words"))
-            return cls(json.loads(facts["prompts"]), json.loads(facts["words"]), prompts, words, float(facts["usual"]))
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            known = cls(json.loads(facts["prompts"]), json.loads(facts["words"]), prompts, words, float(facts["usual"]))
+            if not known.prompts or prompts.shape != (len(known.prompts), width) or words.shape != (len(known.words), width):
+                raise ValueError(f"{list(prompts.shape)} and {list(words.shape)} embeddings for a text encoder of {width}")
+            return known
+        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise MissingWeights(
                 f"The model in {folder} is damaged.", f"{FILE}: {error}", "Get the model again, or delete that file."
             ) from error
 
     def reworded(self, prompt: str, text: TextEncoder) -> tuple[str, dict[str, str]]:
-        """The prompt in known words, as far as there are some, and what was exchanged: shades of colours, other words by
-        meaning, and what is no word at all by its spelling. A prompt of known words stays as it is."""
+        """The prompt in known words, as far as there are some, and what was exchanged: shades of colours, other words by meaning, and what
+        is no word at all by its spelling. A prompt of known words stays as it is; so does any prompt for another text model than the
+        one that the thresholds were found with."""
         strange = [w for w in dict.fromkeys(_words(prompt)) if w not in self._known]
-        exchanged = {w: new for w in strange if (new := self._known_word(w, text))}
+        if not strange or text.name != DEFAULT:
+            return prompt, {}
+        exchanged = {w: new for w in strange if (new := self._respelt(w, text))}
+        longer = [w for w in strange if w not in exchanged and len(w) > 3 and text.is_word(w)]  # shorter ones are all alike
+        if longer:
+            similar = (_embed(longer, text) @ self.word_embeddings.T).masked_fill(~self._meanings, -1.0)
+            values, rows = similar.max(1)
+            exchanged |= {w: self.words[i] for w, v, i in zip(longer, values.tolist(), rows.tolist(), strict=True) if v >= SYNONYM}
         if not exchanged:
             return prompt, {}
         pattern = r"\b(" + "|".join(map(re.escape, exchanged)) + r")\b"
-        return re.sub(pattern, lambda found: exchanged[found[0].lower()], prompt, flags=re.IGNORECASE), exchanged
+        return re.sub(pattern, lambda found: exchanged.get(found[0].lower(), found[0]), prompt, flags=re.IGNORECASE), exchanged
 
-    def _known_word(self, word: str, text: TextEncoder) -> str | None:
-        if COLOR_OF.get(word) in self._known:
-            return COLOR_OF[word]
-        if len(word) < 4:  # "on", "its": grammar's own words are near one another
-            return None
-        if text.is_word(word):
-            similarity, row = (_embed([word], text) @ self.word_embeddings.T)[0].max(0)
-            return self.words[int(row)] if float(similarity) >= SYNONYM else None
-        meant = next(iter(difflib.get_close_matches(word, [*self.words, *COLOR_OF], 1, SPELLING)), None)
-        return meant if meant in self._known or meant is None else self._known_word(meant, text)
+    def _respelt(self, word: str, text: TextEncoder) -> str | None:
+        """The colour of a shade, or the known word that a misspelling is nearest to."""
+        meant = word
+        if word not in COLOR_OF and len(word) > 3 and not text.is_word(word):
+            meant = next(iter(difflib.get_close_matches(word, [*self.words, *COLOR_OF], 1, SPELLING)), word)
+        meant = COLOR_OF.get(meant, meant)
+        return meant if meant in self._known and meant != word else None
 
     def familiarity(self, tokens: Tensor, mask: Tensor, read_as: dict[str, str], count: int = 3) -> Familiarity:
         """Of one prompt: tokens [L, W], mask [L]."""

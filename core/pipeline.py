@@ -46,7 +46,7 @@ class Latte3DPipeline:
         if text.width != generator.config.text_width:
             cause = f"{text.name} writes {text.width} numbers a token, the model reads {generator.config.text_width}."
             raise MissingWeights(f"The model in {folder} does not fit its text encoder.", cause, "Choose another model folder.")
-        return cls(generator, card, text, KnownPrompts.load(folder, target))
+        return cls(generator, card, text, KnownPrompts.load(folder, target, text.width))
 
     def warm_up(self, cancelled: Callable[[], bool] | None = None) -> None:
         """Make a small object and throw it away: what the libraries below do only once then does not fall to the first prompt."""
@@ -56,6 +56,8 @@ class Latte3DPipeline:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the generator to a folder that `from_pretrained` reads (fp16)."""
         save_generator(self.generator, self.card, folder)
+        if self.known:
+            self.known.save(Path(folder))
 
     @torch.inference_mode()
     def __call__(

@@ -129,7 +129,7 @@ def generate(options: argparse.Namespace, say) -> dict:
     for name, item in zip(names, job.objects, strict=True):
         summary, made = save_object(item, settings, out / name)
         for remark, _ in remarks(item):
-            say(remark)
+            say(f"{item['prompt']!r}: {remark}")
         stages = "  ".join(f"{stage} {ms:.0f}" for stage, ms in summary["timings_ms"].items())
         total = sum(summary["timings_ms"].values())
         say(f"{item['prompt']!r}, seed {item['seed']}: {summary['triangles']:,} triangles, {total:.0f} ms ({stages})")

@@ -45,6 +45,7 @@ def measure(make: Maker, prompt: Prompt, number: int, resolution: int, texture_s
         print(f"{prompt.text}: {error}", file=sys.stderr)
         mesh, made = None, renders.empty_views()
         row |= {"iou": 0.0, "f_score_1": 0.0, "f_score_2": 0.0, "normal_consistency": 0.0, "base_color_error": 1.0, "kind_found": ""}
+        row |= {"chamfer": 0.5, "roughness_error": 1.0, "metallic_error": 1.0, "height_error": 1.0}
         row |= {"sound": False, "probes": probes.nothing_found(prompt.description)}
     else:
         made = renders.mesh_views(mesh)

@@ -56,4 +56,5 @@ def _load(what: str, load):
         raise
     except Exception as error:  # of either library: not installed, no weights, no network, a foreign format
         way = 'Install "torchmetrics[image,multimodal]" and give weights that are on this machine, or leave the option out.'
-        raise MissingWeights(f"The {what} cannot be measured here.", str(error).strip().splitlines()[0][:300], way) from error
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise MissingWeights(f"The {what} cannot be measured here.", cause, way) from error

@@ -239,16 +239,21 @@ class TextureField(nn.Module):
 
     def forward(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
         """points: [B, N, 3] -> [B, N, 5]"""
-        return self.shares(planes, condition, points) @ self.paints(condition)
+        return self.mixed(self.logits(planes, condition, points), condition)
 
     def paints(self, condition: Tensor) -> Tensor:
         """condition: [B, D] -> [B, paints, 5]"""
-        return torch.sigmoid(self.palette(condition).float()).unflatten(1, (-1, 5))
+        return torch.sigmoid(self.palette(condition.float()).float()).unflatten(1, (-1, 5))
 
-    def shares(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
-        """How much of each paint lies at points: [B, N, 3] -> [B, N, paints], sums of 1"""
+    def logits(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
+        """How much of each paint lies at points, before the softmax: [B, N, 3] -> [B, N, paints]"""
         features = torch.cat((sample_planes(planes, points), self.waves(points, self.waves.stretched(condition))), -1)
-        return self.mlp(features, condition).float().softmax(-1)
+        return self.mlp(features, condition).float()
+
+    def mixed(self, logits: Tensor, condition: Tensor) -> Tensor:
+        """The look that a mixture has: [B, N, paints], [B, D] -> [B, N, 5]"""
+        with torch.autocast(logits.device.type, enabled=False):  # half precision would round the colours to 1/256
+            return logits.softmax(-1) @ self.paints(condition)
 
     def of(self, fields: Fields) -> Callable[[Tensor], Tensor]:
         """One object's look as a function of points [N, 3] -> [N, 5], made for many of them; without gradients."""
@@ -276,7 +281,8 @@ class Waves(nn.Module):
 
     def forward(self, points: Tensor, vectors: Tensor) -> Tensor:
         """points: [.., N, 3], vectors: [.., K, 3] -> [.., N, 2K]"""
-        angle = 2 * math.pi * points @ vectors.mT
+        with torch.autocast(points.device.type, enabled=False):  # half precision would lose the phase of the short waves
+            angle = 2 * math.pi * points @ vectors.float().mT
         return torch.cat((angle.sin(), angle.cos()), -1)
 
 

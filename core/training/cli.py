@@ -14,10 +14,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("library", help='"starter"')
     parser.add_argument("--out", type=Path, required=True, help="the model's folder; what it holds is resumed")
     parser.add_argument("--preset", default="starter", choices=list(PRESETS))
-    parser.add_argument("--minutes", type=float, default=60.0, help="training time of the whole run")
+    parser.add_argument("--minutes", type=float, default=60.0, help="training time of the whole run, without its reading")
     parser.add_argument("--steps", type=int, help="number of steps, instead of minutes: repeats exactly")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--reading-steps", type=int, default=1500, help="steps on prompts alone, before the first object")
+    parser.add_argument("--reading-steps", type=int, help="steps on prompts alone, before the first object (25 a minute, up to 1500)")
     parser.add_argument("--rate", type=float, default=5e-4, help="learning rate")
     parser.add_argument("--kinds", help="the kinds to learn, with commas (all but the ones held out for evaluation)")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="WEIGHTS", help="start from this model's weights")
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
 
     settings = TrainingSettings(out=a.out, preset=a.preset, kinds=parse_kinds(a.kinds, trained_kinds()), minutes=a.minutes, steps=a.steps,
                                 batch=a.batch, learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from,
-                                reading_steps=a.reading_steps,
+                                reading_steps=min(1500, int(25 * a.minutes)) if a.reading_steps is None else a.reading_steps,
                                 checkpoint_minutes=a.checkpoint_minutes)  # fmt: skip
     print(f"The model is in {train(settings)}.")
     return 0

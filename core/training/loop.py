@@ -67,6 +67,7 @@ class TrainingSettings:
 class Progress:
     step: int = 0
     seconds: float = 0.0
+    read: bool = False  # the condition has learnt to read
 
     def share(self, settings: TrainingSettings) -> float:
         """0 … 1 of the whole run."""
@@ -97,16 +98,20 @@ def train(settings: TrainingSettings) -> Path:
     if accelerator.is_main_process and not (settings.out / familiarity.FILE).exists():
         held_out = [p.text for p in StarterPrompts(max(32, min(512, settings.prompt_pool // 8)), "unseen", settings.seed, settings.kinds)]
         familiarity.KnownPrompts.learn(pool.prompts, held_out, encoder).save(settings.out)
-    if progress.step == 0:
-        _learn_to_read(accelerator, generator, heads, pool, settings)
-        average.load_state_dict(generator.state_dict())
-    module, optimizer = accelerator.prepare(Reconstruction(generator, heads, settings.weights), optimizer)
-    average.to(accelerator.device)
-    bank = ObjectBank(settings.kinds, encoder, _enough(settings.sampling, generator.config.points), seed, accelerator.device)
-    writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
-    bar = tqdm(total=1000, disable=not accelerator.is_main_process, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")
-    saved = time.monotonic()
     with _stop_signal() as stop:
+        if not progress.read:
+            progress.read = _learn_to_read(accelerator, generator, heads, pool, settings, stop)
+            if not progress.read:
+                return settings.out  # asked to end before there was anything to keep
+            average.load_state_dict(generator.state_dict())
+            if accelerator.is_main_process:
+                _checkpoint(settings, accelerator, generator, average, heads, optimizer, progress)
+        module, optimizer = accelerator.prepare(Reconstruction(generator, heads, settings.weights), optimizer)
+        average.to(accelerator.device)
+        bank = ObjectBank(settings.kinds, encoder, _enough(settings.sampling, generator.config.points), seed, accelerator.device)
+        writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
+        bar = tqdm(total=1000, disable=not accelerator.is_main_process, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")
+        saved = time.monotonic()
         while not _over(accelerator, settings, progress, stop):
             begun, share = time.monotonic(), progress.share(settings)
             for group in optimizer.param_groups:
@@ -128,9 +133,15 @@ def train(settings: TrainingSettings) -> Path:
 
 
 def _learn_to_read(
-    accelerator: Accelerator, generator: Generator, heads: AttributeHeads, pool: PromptPool, settings: TrainingSettings
-) -> None:
-    """Prompts without objects: the condition learns what they say in minutes, where a step with objects shows it a handful of them."""
+    accelerator: Accelerator,
+    generator: Generator,
+    heads: AttributeHeads,
+    pool: PromptPool,
+    settings: TrainingSettings,
+    stop: list[int],
+) -> bool:
+    """Prompts without objects: the condition learns what they say in minutes, where a step with objects shows it a handful of them.
+    Returns whether it came to its end."""
     parts = [generator.condition, generator.texture.palette, heads]
     for part in parts:
         part.to(accelerator.device)
@@ -138,6 +149,8 @@ def _learn_to_read(
     optimizer = torch.optim.AdamW(parameters, settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
     bar = tqdm(range(settings.reading_steps), disable=not accelerator.is_main_process, desc="reading")
     for step in bar:
+        if accelerator.reduce(torch.tensor(float(bool(stop)), device=accelerator.device), "sum") > 0:  # all end together, as in _over
+            return False
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, step, step / settings.reading_steps)
         losses = reading_losses(generator, heads, pool.batch(step, 256 // accelerator.num_processes))
@@ -147,6 +160,7 @@ def _learn_to_read(
         optimizer.step()
         optimizer.zero_grad()
         bar.set_postfix(refresh=False, **{name: f"{float(value.detach()):.4f}" for name, value in losses.items()})
+    return True
 
 
 def check(settings: TrainingSettings) -> None:
@@ -154,6 +168,8 @@ def check(settings: TrainingSettings) -> None:
     for name in ("minutes", "batch", "prompts", "prompt_pool", "learning_rate", *(["steps"] if settings.steps is not None else [])):
         if not getattr(settings, name) > 0:
             raise BadRequest(f"The setting {name.replace('_', ' ')} is {getattr(settings, name)}: it must be more than 0.")
+    if settings.reading_steps < 0:
+        raise BadRequest(f"The setting reading steps is {settings.reading_steps}: it cannot be less than 0.")
     if not settings.kinds:
         raise BadRequest("There are no kinds to learn.")
     pick_device(settings.device)
@@ -239,12 +255,14 @@ def _checkpoint(
     state = {f"{name}.{k}": v for name, part in parts.items() for k, v in part.state_dict().items()}
     for i, moments in optimizer.state_dict()["state"].items():
         state |= {f"optimizer.{i}.{k}": torch.as_tensor(v) for k, v in moments.items()}
-    state["progress"] = torch.tensor([progress.step, progress.seconds], dtype=torch.float64)  # in the same file: never out of step with it
+    # In the same file: never out of step with it.
+    state["progress"] = torch.tensor([progress.step, progress.seconds, progress.read], dtype=torch.float64)
     state = {k: v.detach().cpu().clone().contiguous() for k, v in state.items()}
     replace_file(folder / "state.safetensors", lambda path: save_file(state, path))
     replace_file(folder / "progress.json", lambda path: Path(path).write_text(json.dumps(asdict(progress)) + "\n"))
+    command = f"python -m core train starter --preset {settings.preset} --kinds {shlex.quote(','.join(settings.kinds))}"
     run = {
-        "command": f"python -m core train starter --preset {settings.preset} --kinds {shlex.quote(','.join(settings.kinds))}",
+        "command": f"{command} --reading-steps {settings.reading_steps}",
         "steps": progress.step,
         "hours": round(progress.seconds / 3600, 3),
         "batch": settings.batch,
@@ -267,14 +285,14 @@ def _resume(folder: Path, generator: Generator, average: Generator, heads: Attri
             _, i, name = key.split(".")
             moments.setdefault(int(i), {})[name] = state[key]
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-        step, seconds = state["progress"].tolist()
+        step, seconds, read = state["progress"].tolist()
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise BadRequest(
             f"The run in {folder.parent} cannot be resumed.",
             str(error).splitlines()[-1].strip(),
             "Give the preset and kinds that it was begun with, or another folder.",
         ) from error
-    return Progress(int(step), seconds)
+    return Progress(int(step), seconds, bool(read))
 
 
 def _take_weights(generator: Generator, settings: TrainingSettings) -> None:

@@ -41,8 +41,8 @@ class Reconstruction(nn.Module):
         g, w = self.generator, self.weights
         fields = g(batch.tokens, batch.mask, batch.z, cloud)
         sdf = g.sdf(fields.geometry, fields.condition, batch.points)
-        shares = g.texture.shares(fields.texture, fields.condition, batch.surface)
-        look = shares @ g.texture.paints(fields.condition)
+        logits = g.texture.logits(fields.texture, fields.condition, batch.surface)
+        look = g.texture.mixed(logits, fields.condition)
         losses = {
             "sdf": sdf_loss(sdf, batch.sdf, w.band),
             "slope": slope_loss(sdf - batch.sdf, batch.sdf, batch.points, batch.pairs),
@@ -50,7 +50,7 @@ class Reconstruction(nn.Module):
             "finish": (look[..., 3:] - batch.look[..., 3:]).abs().mean(),
             "height": F.smooth_l1_loss(fields.height_m.float().log(), batch.height_m.log(), beta=0.1),
         }
-        losses["shares"] = shares_loss(shares, batch.shares)
+        losses["shares"] = shares_loss(logits, batch.shares)
         losses |= reading_losses(g, self.heads, prompts)
         losses["total"] = sum(getattr(w, name) * value for name, value in losses.items() if hasattr(w, name))
         with torch.no_grad():
@@ -58,14 +58,14 @@ class Reconstruction(nn.Module):
         return losses
 
 
-def shares_loss(predicted: Tensor, exact: Tensor) -> Tensor:
+def shares_loss(logits: Tensor, exact: Tensor) -> Tensor:
     """Cross-entropy of which paint is where: the first ones are those that prompts name, the others together are the rest.
 
-    predicted: [B, N, paints], exact: [B, N, named + 1]
+    logits: [B, N, paints], exact: [B, N, named + 1]
     """
-    named = exact.shape[-1] - 1
-    grouped = torch.cat((predicted[..., :named], predicted[..., named:].sum(-1, keepdim=True)), -1)
-    return -(exact * grouped.clamp(min=1e-6).log()).sum(-1).mean()
+    named, log_shares = exact.shape[-1] - 1, logits.log_softmax(-1)
+    grouped = torch.cat((log_shares[..., :named], log_shares[..., named:].logsumexp(-1, keepdim=True)), -1)
+    return -(exact * grouped).sum(-1).mean()
 
 
 def sdf_loss(predicted: Tensor, exact: Tensor, band: float) -> Tensor:
