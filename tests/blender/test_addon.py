@@ -196,3 +196,11 @@ def test_bad_prompts(addon, engine_of, prompt, says):
 def test_not_set_up(addon):
     with pytest.raises(RuntimeError, match="not set up"):
         generate()
+
+
+def test_remarks_on_what_the_model_knows(addon):
+    remarks = addon("familiarity").remarks
+    assert remarks({}) == remarks({"notes": {"familiarity": {"familiar": True, "read_as": {}}}}) == []
+    said = {"familiar": False, "nearest": ["a car", "a tower"], "read_as": {"vehicle": "car"}}
+    (read, _), (unlike, icon) = remarks({"notes": {"familiarity": said}})
+    assert "“vehicle” as “car”" in read and "a car; a tower" in unlike and icon == "ERROR"
