@@ -198,9 +198,10 @@ def test_not_set_up(addon):
         generate()
 
 
-def test_remarks_on_what_the_model_knows(addon):
-    remarks = addon("familiarity").remarks
-    assert remarks({}) == remarks({"notes": {"familiarity": {"familiar": True, "read_as": {}}}}) == []
-    said = {"familiar": False, "nearest": ["a car", "a tower"], "read_as": {"vehicle": "car"}}
-    (read, _), (unlike, icon) = remarks({"notes": {"familiarity": said}})
-    assert "“vehicle” as “car”" in read and "a car; a tower" in unlike and icon == "ERROR"
+def test_remarks_on_what_the_model_knows(addon, engine_of):
+    engine_of()
+    generate()
+    assert addon("jobs").SESSION.last["remarks"] == []
+    generate("a dragon")
+    (read, _), (unlike, icon) = addon("jobs").SESSION.last["remarks"]
+    assert "“drgon” as “dragon”" in read and "a cube; a die" in unlike and icon == "ERROR"
