@@ -48,8 +48,11 @@ class Cube:
     timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
     base_color: bytes = field(default_factory=lambda: png((200, 40, 30)))
     metallic_roughness: bytes = field(default_factory=lambda: png((0, 128, 0)))
+    notes: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        if "dragon" in self.prompt:
+            self.notes["familiarity"] = {"familiar": False, "nearest": ["a cube", "a die"], "read_as": {"drgon": "dragon"}}
         corners = [(x, y, z) for z in (-1, 1) for y in (-1, 1) for x in (-1, 1)]
         quads = [(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (3, 2, 6, 7), (1, 3, 7, 5), (2, 0, 4, 6)]
         self.vertices = np.array(corners, np.float32) * (0.3, 0.3, 0.48)

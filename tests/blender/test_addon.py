@@ -196,3 +196,12 @@ def test_bad_prompts(addon, engine_of, prompt, says):
 def test_not_set_up(addon):
     with pytest.raises(RuntimeError, match="not set up"):
         generate()
+
+
+def test_remarks_on_what_the_model_knows(addon, engine_of):
+    engine_of()
+    generate()
+    assert addon("jobs").SESSION.last["remarks"] == []
+    generate("a dragon")
+    (read, _), (unlike, icon) = addon("jobs").SESSION.last["remarks"]
+    assert "“drgon” as “dragon”" in read and "a cube; a die" in unlike and icon == "ERROR"

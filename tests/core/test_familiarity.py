@@ -38,6 +38,11 @@ def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity
         ("a castel tower", "a castle tower"),
         ("a turquise car", "a teal car"),
         ("a horse", "a horse"),
+        ("a colorful tower", "a colorful tower"),  # near to "blue", which it is not
+        ("a lengthy car", "a lengthy car"),  # near to "short"
+        ("a red-coloured car", "a red-coloured car"),
+        ("a lemon", "a lemon"),
+        ("MUSHROOMİ", "MUSHROOMİ"),  # lower() makes two letters of the last one
         ("a 🍄 of 日本", "a 🍄 of 日本"),
     ],
 )
@@ -55,11 +60,14 @@ def test_foreign_things_are_told_from_usual_ones(known, text) -> None:
 
 
 def test_the_memory_survives_the_disk(known, text, tmp_path) -> None:
-    assert KnownPrompts.load(tmp_path, torch.device("cpu")) is None
+    cpu = torch.device("cpu")
+    assert KnownPrompts.load(tmp_path, cpu, text.width) is None
     known.save(tmp_path)
-    loaded = KnownPrompts.load(tmp_path, torch.device("cpu"))
+    loaded = KnownPrompts.load(tmp_path, cpu, text.width)
     before, after = (familiar(k, "a wide car", text) for k in (known, loaded))
     assert after.nearest == before.nearest and after.similarity == pytest.approx(before.similarity, abs=1e-3)
+    with pytest.raises(MissingWeights, match="text encoder of 768"):
+        KnownPrompts.load(tmp_path, cpu, 768)
     (tmp_path / familiarity.FILE).write_bytes(b"cut")
     with pytest.raises(MissingWeights, match="damaged"):
-        KnownPrompts.load(tmp_path, torch.device("cpu"))
+        KnownPrompts.load(tmp_path, cpu, text.width)

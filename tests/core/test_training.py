@@ -122,6 +122,16 @@ def test_reading_comes_before_the_objects(tmp_path) -> None:
     assert after < 0.7 * before
 
 
+def test_reading_can_be_stopped_and_comes_once(tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_stop_signal", lambda: contextlib.nullcontext([signal.SIGTERM]))
+        folder = loop.train(settings(tmp_path, steps=1, reading_steps=5))
+    assert not (folder / "config.json").exists(), "stopped before there was a model"
+    loop.train(settings(tmp_path, steps=1, reading_steps=5))
+    monkeypatch.setattr(loop, "_learn_to_read", lambda *_: pytest.fail("it has learnt to read"))
+    assert load_file(loop.train(settings(tmp_path, steps=2, reading_steps=5)) / "checkpoint/state.safetensors")["progress"][0] == 2
+
+
 def test_the_paints_that_prompts_name_are_told_apart() -> None:
     exact = torch.tensor([[[1.0, 0, 0, 0], [0, 0, 0, 1.0]]])
     right = torch.tensor([[[30.0, 0, 0, 0, 0, 0], [0, 0, 0, 30, 28, 28]]])  # the rest may be any of the other paints
@@ -193,6 +203,7 @@ def test_processes_end_together(tmp_path) -> None:
         ({"steps": 0}, "steps is 0"),
         ({"steps": None, "minutes": -1.0}, "minutes is -1"),
         ({"batch": 0}, "batch is 0"),
+        ({"reading_steps": -1}, "reading steps is -1"),
         ({"kinds": ()}, "no kinds"),
         ({"device": "cuda:99"}, "no device"),
     ],
