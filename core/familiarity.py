@@ -91,6 +91,10 @@ class KnownPrompts:
                 f"The model in {folder} is damaged.", f"{FILE}: {error}", "Get the model again, or delete that file."
             ) from error
 
+    def knows(self, prompt: str) -> bool:
+        """Whether training had every word of a prompt; numbers written as digits never count as known."""
+        return self._known.issuperset(_words(prompt)) and not re.search(r"\b\d+\b", prompt)
+
     def reworded(self, prompt: str, text: TextEncoder) -> tuple[str, dict[str, str]]:
         """The prompt in known words, as far as there are some, and what was exchanged: shades of colours, other words by meaning, and what
         is no word at all by its spelling. A prompt of known words stays as it is; so does any prompt for another text model than the

@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -48,8 +49,7 @@ def main(argv: list[str]) -> int:
     begun = time.monotonic()
     space, standard = load_space(a.space), StandardMeasures(a.clip, a.fid)
     make = ExactMaker() if str(a.model) == "exact" else Latte3DPipeline.from_pretrained(a.model, a.device)
-    kinds = None if a.split == "kinds" else make.kinds  # the held-out kinds are none of the model's
-    prompts = read_prompts(a.prompts) if a.prompts else list(PromptLibrary.starter(a.count, a.split, a.seed, kinds))
+    prompts = read_prompts(a.prompts) if a.prompts else draw_prompts(make, a.split, a.count, a.seed)
     rows, strips, embeddings = measure_all(make, prompts, space, standard, a)
     found = None
     if space:
@@ -62,6 +62,15 @@ def main(argv: list[str]) -> int:
         write_report(a.report, Report(result, rows, strips, facts))
     print(json.dumps(result) if a.json else "\n".join(f"{k:32} {v}" for k, v in flat(result).items()))
     return 0
+
+
+def draw_prompts(make: Maker, split: str, count: int, seed: int) -> list[Prompt]:
+    """Prompts of a split about the model's kinds, in words that it has learnt; where the words or the kinds are what is held out, any."""
+    if split == "kinds":
+        return list(PromptLibrary.starter(count, split, seed))
+    known = None if split == "paraphrases" else getattr(make, "known", None)
+    drawn = PromptLibrary.starter(50 * count, split, seed, make.kinds)  # drawn one by one, as far as needed
+    return list(islice((prompt for prompt in drawn if known is None or known.knows(prompt.text)), count))
 
 
 def flat(result: dict) -> dict:

@@ -50,6 +50,10 @@ def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
     assert known.reworded(prompt, text)[0] == read
 
 
+def test_prompts_of_known_words_are_told_from_others(known) -> None:
+    assert known.knows("A wide red car!") and not known.knows("a horse") and not known.knows("a tower with 4 windows")
+
+
 def test_foreign_things_are_told_from_usual_ones(known, text) -> None:
     held_out = [p.text for p in StarterPrompts(60, "unseen", 7, KINDS)]
     assert sum(familiar(known, prompt, text).familiar for prompt in held_out) >= 56
