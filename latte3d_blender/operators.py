@@ -165,11 +165,8 @@ class LATTE3D_OT_new_seed(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LATTE3D_OT_start_engine(bpy.types.Operator):
-    """Start the engine; end it first where it runs"""
-
-    bl_idname = "latte3d.start_engine"
-    bl_label = "Start Engine"
+class NotDuringSetUp:
+    """An operator that waits until Set Up has ended."""
 
     @classmethod
     def poll(cls, context):
@@ -177,6 +174,13 @@ class LATTE3D_OT_start_engine(bpy.types.Operator):
             cls.poll_message_set("Set Up is running")
             return False
         return True
+
+
+class LATTE3D_OT_start_engine(NotDuringSetUp, bpy.types.Operator):
+    """Start the engine; end it first where it runs"""
+
+    bl_idname = "latte3d.start_engine"
+    bl_label = "Start Engine"
 
     def execute(self, context):
         jobs.SESSION.fault = None
@@ -201,18 +205,11 @@ class LATTE3D_OT_stop_engine(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LATTE3D_OT_setup_engine(bpy.types.Operator):
+class LATTE3D_OT_setup_engine(NotDuringSetUp, bpy.types.Operator):
     """Install what the engine needs into a folder of its own; Blender's Python is not touched"""
 
     bl_idname = "latte3d.setup_engine"
     bl_label = "Set Up"
-
-    @classmethod
-    def poll(cls, context):
-        if jobs.SESSION.setup:
-            cls.poll_message_set("Set Up is running")
-            return False
-        return True
 
     def execute(self, context):
         try:

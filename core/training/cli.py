@@ -34,5 +34,6 @@ def main(argv: list[str]) -> int:
                                 batch=a.batch, learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from,
                                 reading_steps=min(1500, int(25 * a.minutes)) if a.reading_steps is None else a.reading_steps,
                                 checkpoint_minutes=a.checkpoint_minutes)  # fmt: skip
-    print(f"The model is in {train(settings)}.")
+    folder = train(settings)
+    print(f"The model is in {folder}." if (folder / "config.json").exists() else "Stopped before there was a model to keep.")
     return 0

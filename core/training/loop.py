@@ -86,10 +86,10 @@ def train(settings: TrainingSettings) -> Path:
     if settings.start_from:
         _take_weights(generator, settings)
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress()
-    reader = set(generator.condition.parameters())
-    others = [p for p in (*generator.parameters(), *heads.parameters()) if p not in reader]
+    reader = list(generator.condition.parameters())
+    others = [p for p in (*generator.parameters(), *heads.parameters()) if p not in set(reader)]
     reader_rate = settings.reader_rate if settings.reading_steps else 1.0
-    groups = [{"params": list(generator.condition.parameters()), "of_rate": reader_rate}, {"params": others, "of_rate": 1.0}]
+    groups = [{"params": reader, "of_rate": reader_rate}, {"params": others, "of_rate": 1.0}]
     optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
     if (settings.out / "checkpoint" / "progress.json").exists():
         progress = _resume(settings.out / "checkpoint", generator, average, heads, optimizer)
