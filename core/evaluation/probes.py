@@ -15,13 +15,13 @@ import torch
 from core.evaluation.metrics import Reading, inside
 from core.library.grammar import INKLESS
 from core.library.kinds import KINDS
-from core.library.objects import PROPORTIONS, SIZES, Description, ExactObjects
-from core.library.palette import COLORS, MATERIALS, PATTERNS
+from core.library.objects import COUNTS, PROPORTIONS, SIZES, Description, ExactObjects
+from core.library.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
 from core.mesh import TexturedMesh
 
 LOOKS: dict[str, tuple[str, ...]] = {
     "color": tuple(COLORS), "material": tuple(m for m in MATERIALS if m != "natural"), "pattern": PATTERNS,
-    "pattern_color": tuple(COLORS), "second_color": tuple(COLORS),
+    "pattern_color": tuple(COLORS), "second_color": tuple(COLORS), "shade": tuple(SHADES), "finish": tuple(FINISHES),
 }  # fmt: skip
 LOOK_POINTS = 4_096
 BOX_POINTS = 32_768  # drawn; where the candidates agree, nothing need be asked of the mesh
@@ -33,11 +33,14 @@ ALIKE = 0.06  # looks that differ less, in every channel at every point: less th
 def named(d: Description) -> dict[str, list]:
     """The attributes that can be probed in a description, each with its candidates, None or False for what is not named."""
     out: dict[str, list] = {name: [None, *values] for name, values in LOOKS.items() if getattr(d, name)}
+    second = KINDS[d.kind].second
+    if d.count:  # one of the numbers that the kind can have; none named is one of them too
+        out["count"] = [name for name, number in COUNTS.items() if number in second.counts]
     if d.proportion:
         out["proportion"] = [None, *PROPORTIONS]
     if d.size:
         out["size"] = [None, *SIZES]
-    if KINDS[d.kind].second.optional:  # where it is not named, it should not be there
+    if second.optional:  # where it is not named, it should not be there
         out["second" if d.second else "no_second"] = [False, True]
     return out
 

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.library.grammar import sample_prompt
 from core.library.objects import COUNTS, PAINTS, PROPORTIONS, SIZES, ExactObjects
 from core.library.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
 from core.style import STYLE_SIZE
 from core.text import TextEncoder
+from core.training.bank import draw_prompt
 
 
 def vocabularies(kinds: Sequence[str]) -> dict[str, list]:
@@ -42,9 +42,11 @@ class PromptBatch:
 class PromptPool:
     """Prompts of the train split with what they say; `batch(step, size)` depends on the seed and on the step alone."""
 
-    def __init__(self, kinds: Sequence[str], encoder: TextEncoder, seed: int, device: torch.device, count: int):
+    def __init__(
+        self, kinds: Sequence[str], encoder: TextEncoder, seed: int, device: torch.device, count: int, per_kind: int | None = None
+    ):
         rng, values = random.Random(f"{seed}/prompts"), vocabularies(kinds)
-        descriptions, self.prompts = map(list, zip(*(sample_prompt(rng, kinds) for _ in range(count)), strict=True))
+        descriptions, self.prompts = map(list, zip(*(draw_prompt(rng, kinds, per_kind) for _ in range(count)), strict=True))
         self.seed, chunks = seed, range(0, count, 512)
         encoded = [[t[m].half() for t, m in zip(*encoder(self.prompts[i : i + 512]), strict=True)] for i in chunks]
         self.tokens = [row for part in encoded for row in part]  # [L, W] each

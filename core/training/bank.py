@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.library.grammar import sample_prompt
 from core.library.kinds import KINDS
-from core.library.objects import SPAN, STYLE_SIZE, ExactObjects
+from core.library.objects import SPAN, STYLE_SIZE, Description, ExactObjects
 from core.text import TextEncoder
 
 BLOCK = 16  # objects of one kind made together
@@ -55,6 +55,7 @@ class Sampling:
     cloud_points: int = 2048
     patterned: float = 0.4  # share of objects that must have a pattern, where their kind has some: patterns are the slowest to be learnt
     reuse: int = 4  # steps that read an object before another takes its place, on average
+    prompts_per_kind: int | None = None  # no more different prompts than these, each in many styles; None: as many as the grammar has
 
 
 class ObjectBank:
@@ -86,9 +87,9 @@ def make_block(number: int, kinds: Sequence[str], encoder: TextEncoder, sampling
     generator = torch.Generator(device=device).manual_seed(rng.getrandbits(62))
     kind = kinds[number % len(kinds)]
     drawn = []
-    plain_from = round(sampling.patterned * BLOCK) if KINDS[kind].patterns else 0
+    plain_from = round(sampling.patterned * BLOCK) if KINDS[kind].patterns and not sampling.prompts_per_kind else 0
     while len(drawn) < BLOCK:
-        description, prompt = sample_prompt(rng, [kind])
+        description, prompt = draw_prompt(rng, [kind], sampling.prompts_per_kind)
         if description.pattern or len(drawn) >= plain_from:
             drawn.append((description, prompt))
     descriptions, prompts = map(list, zip(*drawn, strict=True))
@@ -103,6 +104,14 @@ def make_block(number: int, kinds: Sequence[str], encoder: TextEncoder, sampling
     look, shares = objects.appearance_and_shares(on)
     return Batch(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, look, shares, objects.height_m,
                  _pairs(sampling.kept_points))  # fmt: skip
+
+
+def draw_prompt(rng: random.Random, kinds: Sequence[str], per_kind: int | None = None) -> tuple[Description, str]:
+    """A prompt of the train split; with `per_kind`, one of so many of its kind: few of them are among more."""
+    if per_kind is None:
+        return sample_prompt(rng, kinds)
+    kind = rng.choice(kinds)
+    return sample_prompt(random.Random(f"{kind}/{rng.randrange(per_kind)}"), [kind])
 
 
 def _pairs(count: int) -> int:

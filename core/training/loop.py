@@ -7,6 +7,7 @@ import json
 import math
 import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,7 @@ class TrainingSettings:
     weight_decay: float = 0.01
     clip: float = 100.0  # four times the usual gradient norm: for spikes only, see docs/experiments
     ema: float = 0.998
+    dummy: tuple[float, float] = (0.4, 0.9)  # share of objects that see the dummy sphere, at the start and once annealed
     seed: int = 0
     device: str = "auto"
     checkpoint_minutes: float = 4.0
@@ -95,9 +97,12 @@ def train(settings: TrainingSettings) -> Path:
         progress = _resume(settings.out / "checkpoint", generator, average, heads, optimizer)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     seed = settings.seed * 1009 + accelerator.process_index
-    pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.prompt_pool)
+    pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.prompt_pool,
+                      settings.sampling.prompts_per_kind)  # fmt: skip
     if accelerator.is_main_process and not (settings.out / familiarity.FILE).exists():
-        held_out = [p.text for p in StarterPrompts(max(32, min(512, settings.prompt_pool // 8)), "unseen", settings.seed, settings.kinds)]
+        count = max(16, min(256, settings.prompt_pool // 16))
+        unseen = (StarterPrompts(count, split, settings.seed, settings.kinds) for split in ("unseen", "pairs", "paraphrases"))
+        held_out = [prompt.text for prompts in unseen for prompt in prompts]
         familiarity.KnownPrompts.learn(pool.prompts, held_out, encoder).save(settings.out)
     with _stop_signal() as stop:
         if not progress.read:
@@ -111,7 +116,8 @@ def train(settings: TrainingSettings) -> Path:
         average.to(accelerator.device)
         bank = ObjectBank(settings.kinds, encoder, _enough(settings.sampling, generator.config.points), seed, accelerator.device)
         writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
-        bar = tqdm(total=1000, disable=not accelerator.is_main_process, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")
+        bar = tqdm(total=1000, disable=not accelerator.is_main_process, mininterval=_seldom(),
+                   bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")  # fmt: skip
         saved = time.monotonic()
         while not _over(accelerator, settings, progress, stop):
             begun, share = time.monotonic(), progress.share(settings)
@@ -148,7 +154,7 @@ def _learn_to_read(
         part.to(accelerator.device)
     parameters = [p for part in parts for p in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
-    bar = tqdm(range(settings.reading_steps), disable=not accelerator.is_main_process, desc="reading")
+    bar = tqdm(range(settings.reading_steps), disable=not accelerator.is_main_process, desc="reading", mininterval=_seldom())
     for step in bar:
         if accelerator.reduce(torch.tensor(float(bool(stop)), device=accelerator.device), "sum") > 0:  # all end together, as in _over
             return False
@@ -162,6 +168,11 @@ def _learn_to_read(
         optimizer.zero_grad()
         bar.set_postfix(refresh=False, **{name: f"{float(value.detach()):.4f}" for name, value in losses.items()})
     return True
+
+
+def _seldom() -> float:
+    """Seconds between lines of progress: a log file keeps every one of them."""
+    return 0.1 if sys.stderr.isatty() else 30.0
 
 
 def check(settings: TrainingSettings) -> None:
@@ -216,7 +227,7 @@ def _step(
 ) -> dict:
     batch, prompts = data[0].batch(step, settings.batch), data[1].batch(step, settings.prompts)
     rng = torch.Generator().manual_seed(settings.seed * 7919 + step)
-    cloud = anneal(batch.cloud, accelerator.unwrap_model(module).generator.dummy, dummy_share(share), rng)
+    cloud = anneal(batch.cloud, accelerator.unwrap_model(module).generator.dummy, dummy_share(share, *settings.dummy), rng)
     with accelerator.autocast():
         losses = module(batch, cloud, prompts)
     accelerator.backward(losses["total"])

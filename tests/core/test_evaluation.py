@@ -104,6 +104,11 @@ def test_the_right_probe_notices(mushroom) -> None:
     assert wrong(probed(plain, parse("a red wooden mushroom"))) == []  # under paint nobody can tell
     assert wrong(probed(plain, parse("a red golden mushroom"))) == ["material"]
     assert wrong(probed(mushroom, parse("a huge mushroom"))) == ["size"]
+    assert "shade" in wrong(probed(plain, parse("a dark red mushroom")))
+    assert wrong(probed(plain, parse("a glossy red mushroom"))) == ["finish"]
+    cake = exact_mesh("a glossy cake with three candles", 64)
+    assert wrong(probed(cake, parse("a glossy cake with three candles"))) == []
+    assert probed(cake, parse("a cake with eight candles"))["count"] == {"named": "eight", "found": "three", "chance": 0.2}
 
 
 def test_tall_is_told_from_narrow_and_a_part_from_none() -> None:
