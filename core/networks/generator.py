@@ -27,7 +27,7 @@ CACHED_POINTS = 1 << 15
 class Fields:
     """A generated batch: G's and T's planes, the condition that the decoders read beside them, and the heights.
 
-    geometry, texture: [B, 3, C, R, R]; condition: [B, D]; height_m: [B]
+    geometry, texture: [B, 3, C, R, R], the texture's twice as fine after its second phase; condition: [B, D]; height_m: [B]
     """
 
     geometry: Tensor
@@ -49,6 +49,7 @@ class Generator(nn.Module):
         self.pointnet = PointNet(config.point_hidden, config.channels[level], config.resolution >> level)
         self.encoder = Encoder(config)
         self.G, self.T = Decoder(config), Decoder(config)
+        self.upsampler = Upsampler(config) if config.texture_upsampling else None
         self.sdf = GeometryField(config)
         self.texture = TextureField(config)
         self.height = nn.Sequential(nn.Linear(config.condition + config.channels[-1], 64), nn.SiLU(), nn.Linear(64, 1))
@@ -56,11 +57,20 @@ class Generator(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None) -> Fields:
         """tokens: [B, L, text width], mask: [B, L], z: [B, 8], cloud: points and normals [B, N, 6] or None for the dummy sphere."""
+        condition, queries, levels = self.encode(tokens, mask, z, cloud)
+        height = self.height(torch.cat((condition, levels[-1].mean((1, 3, 4))), 1))[:, 0].exp()
+        return Fields(self.G(levels, condition, queries), self.texture_planes(condition, queries, levels), condition, height)
+
+    def encode(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """What both decoders read: the condition [B, D], its tokens [B, queries, D] and the encoder's planes of every level."""
         condition, queries = self.condition(tokens, mask, z)
         planes = self.pointnet(self.dummy[None] if cloud is None else cloud).expand(len(z), -1, -1, -1, -1)
-        levels = self.encoder(planes, condition, queries)
-        height = self.height(torch.cat((condition, levels[-1].mean((1, 3, 4))), 1))[:, 0].exp()
-        return Fields(self.G(levels, condition, queries), self.T(levels, condition, queries), condition, height)
+        return condition, queries, self.encoder(planes, condition, queries)
+
+    def texture_planes(self, condition: Tensor, queries: Tensor, levels: list[Tensor]) -> Tensor:
+        """T's planes [B, 3, C, R, R] of what `encode` gave."""
+        planes = self.T(levels, condition, queries)
+        return planes if self.upsampler is None else self.upsampler(planes, condition)
 
 
 class Condition(nn.Module):
@@ -166,6 +176,28 @@ class Decoder(nn.Module):
                 x = torch.cat((x, skip), 2) if n == 0 and skip is not None else x
                 x = block(x, condition, tokens)
         return self.out(F.silu(self.norm(x.flatten(0, 1)))).unflatten(0, (-1, 3))
+
+
+class Upsampler(nn.Module):
+    """T's planes twice as fine: the same planes in between, and what a conditioned level adds to them, which is nothing at first (the
+    paper's second stage starts at the result of the first)."""
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        channels, width, size = config.plane_channels, config.channels[0], 2 * config.resolution
+        self.up = Up(channels, width, config.condition)
+        self.place = nn.Parameter(0.1 * torch.randn(3, width, size, size))
+        self.norm = nn.GroupNorm(group_count(width), width)
+        self.out = nn.Conv2d(width, channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, planes: Tensor, condition: Tensor) -> Tensor:
+        """planes: [B, 3, C, R, R], condition: [B, D] -> [B, 3, C, 2R, 2R]"""
+        x = self.up(planes, condition) + self.place
+        detail = self.out(F.silu(self.norm(x.flatten(0, 1))))
+        smooth = F.interpolate(planes.flatten(0, 1), size=detail.shape[-2:], mode="bilinear", align_corners=True)  # as points read them
+        return (smooth + detail).unflatten(0, (-1, 3))
 
 
 class ConditionedMLP(nn.Module):

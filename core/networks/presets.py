@@ -12,6 +12,7 @@ class GeneratorConfig:
     input_level: the level that the PointNet's planes enter at; the levels above it belong to the decoders (G, T) alone.
     encoder_blocks, decoder_blocks: residual blocks of each level on the way down, and on the way up in G and in T.
     paints: looks that a texture mixes; waves: lengths of the waves along each direction that patterns are made of.
+    texture_upsampling: whether T's planes are doubled once more, which the second phase of training teaches.
     attention_below: text cross-attention in levels whose planes are at most this large (a side).
     """
 
@@ -22,6 +23,7 @@ class GeneratorConfig:
     input_level: int = 1
     attention_below: int = 16
     plane_channels: int = 32
+    texture_upsampling: bool = False
     point_hidden: int = 32
     points: int = 2048
     text_width: int = 384

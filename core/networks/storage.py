@@ -18,7 +18,7 @@ FORMAT = 2  # 2: textures are a map of paints
 PARTS = {  # file -> the generator's modules in it
     "encoder": ("condition", "pointnet", "encoder"),
     "geometry": ("G", "sdf", "height"),
-    "texture": ("T", "texture"),
+    "texture": ("T", "upsampler", "texture"),
 }
 
 

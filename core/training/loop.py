@@ -33,7 +33,9 @@ from core.text import TextEncoder
 from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses
 from core.training.bank import ObjectBank, Sampling
-from core.training.reconstruction import LossWeights, Reconstruction
+from core.training.reconstruction import LossWeights, Reconstruction, TexturePhase
+
+PHASES = {"both": Reconstruction, "texture": TexturePhase}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class TrainingSettings:
     out: Path
     preset: str = "starter"
     kinds: tuple[str, ...] = ()
+    phase: str = "both"  # "texture": G is frozen, and T goes on with planes twice as fine
     minutes: float = 60.0
     steps: int | None = None
     batch: int = 8
@@ -87,9 +90,10 @@ def train(settings: TrainingSettings) -> Path:
         heads = AttributeHeads(generator.config, settings.kinds)
     if settings.start_from:
         _take_weights(generator, settings)
-    average, progress = copy.deepcopy(generator).requires_grad_(False), Progress()
-    reader = list(generator.condition.parameters())
-    others = [p for p in (*generator.parameters(), *heads.parameters()) if p not in set(reader)]
+    average, progress = copy.deepcopy(generator).requires_grad_(False), Progress(read=settings.phase == "texture")
+    learner = PHASES[settings.phase](generator, heads, settings.weights)
+    reader = [p for p in generator.condition.parameters() if p.requires_grad]
+    others = [p for p in learner.parameters() if p.requires_grad and p not in set(reader)]
     reader_rate = settings.reader_rate if settings.reading_steps else 1.0
     groups = [{"params": reader, "of_rate": reader_rate}, {"params": others, "of_rate": 1.0}]
     optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
@@ -112,7 +116,7 @@ def train(settings: TrainingSettings) -> Path:
             average.load_state_dict(generator.state_dict())
             if accelerator.is_main_process:
                 _checkpoint(settings, accelerator, generator, average, heads, optimizer, progress)
-        module, optimizer = accelerator.prepare(Reconstruction(generator, heads, settings.weights), optimizer)
+        module, optimizer = accelerator.prepare(learner, optimizer)
         average.to(accelerator.device)
         bank = ObjectBank(settings.kinds, encoder, _enough(settings.sampling, generator.config.points), seed, accelerator.device)
         writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
@@ -182,6 +186,10 @@ def check(settings: TrainingSettings) -> None:
             raise BadRequest(f"The setting {name.replace('_', ' ')} is {getattr(settings, name)}: it must be more than 0.")
     if settings.reading_steps < 0:
         raise BadRequest(f"The setting reading steps is {settings.reading_steps}: it cannot be less than 0.")
+    if settings.phase not in PHASES:
+        raise BadRequest(f"There is no phase {settings.phase!r}.", "", f"The phases are {', '.join(PHASES)}.")
+    if settings.phase == "texture" and settings.start_from is None:
+        raise BadRequest("The texture phase needs a model to go on from.", "", "Name its folder with --from.")
     if not settings.kinds:
         raise BadRequest("There are no kinds to learn.")
     pick_device(settings.device)
@@ -248,7 +256,7 @@ def _report(writer: SummaryWriter, bar: tqdm, progress: Progress, losses: dict, 
     values = {name: float(value.detach()) for name, value in losses.items()}
     for name, value in values.items():
         writer.add_scalar(name, value, progress.step)
-    bar.set_postfix(step=progress.step, **{n: f"{values[n]:.4f}" for n in ("sdf", "color", "iou")})
+    bar.set_postfix(step=progress.step, **{n: f"{values[n]:.4f}" for n in ("sdf", "color", "iou") if n in values})
     bar.update(int(share * 1000) - bar.n)
 
 
@@ -272,9 +280,9 @@ def _checkpoint(
     state = {k: v.detach().cpu().clone().contiguous() for k, v in state.items()}
     replace_file(folder / "state.safetensors", lambda path: save_file(state, path))
     replace_file(folder / "progress.json", lambda path: Path(path).write_text(json.dumps(asdict(progress)) + "\n"))
-    command = f"python -m core train starter --preset {settings.preset} --kinds {shlex.quote(','.join(settings.kinds))}"
+    command = f"python -m core train starter --preset {settings.preset} --phase {settings.phase}"
     run = {
-        "command": f"{command} --reading-steps {settings.reading_steps}",
+        "command": f"{command} --kinds {shlex.quote(','.join(settings.kinds))} --reading-steps {settings.reading_steps}",
         "steps": progress.step,
         "hours": round(progress.seconds / 3600, 3),
         "batch": settings.batch,
@@ -308,9 +316,12 @@ def _resume(folder: Path, generator: Generator, average: Generator, heads: Attri
 
 
 def _take_weights(generator: Generator, settings: TrainingSettings) -> None:
-    """Start from an earlier model. Raises MissingWeights, or BadRequest when it has other sizes than the preset."""
+    """Start from an earlier model; an upsampler that it does not have starts anew. Raises MissingWeights, or BadRequest when it has other
+    sizes than the preset."""
     try:
-        generator.load_state_dict(load_generator(settings.start_from)[0].state_dict())
+        state = load_generator(settings.start_from)[0].state_dict()
+        own = {k: v for k, v in generator.state_dict().items() if k.startswith("upsampler.")}
+        generator.load_state_dict(own | state)
     except RuntimeError as error:
         cause = str(error).splitlines()[-1].strip()
         raise BadRequest(f"The model in {settings.start_from} does not fit the preset {settings.preset}.", cause) from error
@@ -319,7 +330,7 @@ def _take_weights(generator: Generator, settings: TrainingSettings) -> None:
 def _config(settings: TrainingSettings) -> GeneratorConfig:
     if settings.preset not in PRESETS:
         raise BadRequest(f"There is no preset {settings.preset!r}.", "", f"Choose one of: {', '.join(PRESETS)}.")
-    return PRESETS[settings.preset]
+    return replace(PRESETS[settings.preset], texture_upsampling=settings.phase == "texture")
 
 
 def _has_bf16(device: str) -> bool:

@@ -38,24 +38,46 @@ class Reconstruction(nn.Module):
 
     def forward(self, batch: Batch, cloud: Tensor, prompts: PromptBatch) -> dict[str, Tensor]:
         """Losses by name, "total" among them. cloud: [B, P, 6], real or dummy; prompts: what the attribute heads read."""
-        g, w = self.generator, self.weights
+        g = self.generator
         fields = g(batch.tokens, batch.mask, batch.z, cloud)
         sdf = g.sdf(fields.geometry, fields.condition, batch.points)
-        logits = g.texture.logits(fields.texture, fields.condition, batch.surface)
-        look = g.texture.mixed(logits, fields.condition)
         losses = {
-            "sdf": sdf_loss(sdf, batch.sdf, w.band),
+            "sdf": sdf_loss(sdf, batch.sdf, self.weights.band),
             "slope": slope_loss(sdf - batch.sdf, batch.sdf, batch.points, batch.pairs),
-            "color": (look[..., :3] - batch.look[..., :3]).abs().mean(),
-            "finish": (look[..., 3:] - batch.look[..., 3:]).abs().mean(),
             "height": F.smooth_l1_loss(fields.height_m.float().log(), batch.height_m.log(), beta=0.1),
+            **self.look_losses(fields.texture, fields.condition, batch),
+            **reading_losses(g, self.heads, prompts),
         }
-        losses["shares"] = shares_loss(logits, batch.shares)
-        losses |= reading_losses(g, self.heads, prompts)
-        losses["total"] = sum(getattr(w, name) * value for name, value in losses.items() if hasattr(w, name))
         with torch.no_grad():
-            losses["iou"] = occupancy_iou(sdf, batch.sdf)
-        return losses
+            iou = occupancy_iou(sdf, batch.sdf)
+        return losses | {"total": self.total(losses), "iou": iou}
+
+    def look_losses(self, planes: Tensor, condition: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Of T's planes at points of the surface."""
+        logits = self.generator.texture.logits(planes, condition, batch.surface)
+        error = (self.generator.texture.mixed(logits, condition) - batch.look).abs()
+        return {"color": error[..., :3].mean(), "finish": error[..., 3:].mean(), "shares": shares_loss(logits, batch.shares)}
+
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
+        return sum(getattr(self.weights, name) * value for name, value in losses.items() if hasattr(self.weights, name))
+
+
+class TexturePhase(Reconstruction):
+    """The second phase: T, its upsampler and its field learn, everything else is frozen."""
+
+    def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
+        super().__init__(generator, heads, weights)
+        self.requires_grad_(False)
+        for part in (generator.T, generator.upsampler, generator.texture):
+            part.requires_grad_(True)
+
+    def forward(self, batch: Batch, cloud: Tensor, prompts: PromptBatch) -> dict[str, Tensor]:
+        """Losses by name, "total" among them. Points in space and prompts without objects have nothing to teach here."""
+        g = self.generator
+        with torch.no_grad():
+            condition, queries, levels = g.encode(batch.tokens, batch.mask, batch.z, cloud)
+        losses = self.look_losses(g.texture_planes(condition, queries, levels), condition, batch)
+        return losses | {"total": self.total(losses)}
 
 
 def shares_loss(logits: Tensor, exact: Tensor) -> Tensor:

@@ -72,6 +72,26 @@ def test_training_learns(tmp_path) -> None:
     assert (fields.height_m / block.height_m).log().abs().mean() < 0.7
 
 
+def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_alone(tmp_path) -> None:
+    first = loop.train(settings(tmp_path / "first"))
+    fine = loop.train(settings(tmp_path / "second", phase="texture", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
+    taught = loop.train(settings(tmp_path / "third", phase="texture", start_from=first, steps=60, warmup=1))
+    block = bank.make_block(99, ["mushroom"], TextEncoder(), QUICK, 1, torch.device("cpu"))
+    looks, colors = [], []
+    for folder in (first, fine, taught):
+        generator, _ = load_generator(folder)
+        with torch.no_grad():
+            f = generator(block.tokens, block.mask, block.z)
+            looks.append((f.geometry, f.condition, f.height_m, generator.texture(f.texture, f.condition, block.surface)))
+        colors.append((looks[-1][-1] - block.look).abs().mean())
+    torch.testing.assert_close(looks[1], looks[0], atol=2e-2, rtol=0)  # twice as fine planes are read at twice as many places
+    assert f.texture.shape[-1] == 2 * f.geometry.shape[-1]
+    assert all(torch.equal(a, b) for a, b in zip(looks[0][:3], looks[2][:3], strict=True))
+    assert colors[2] < 0.95 * colors[0]
+    with pytest.raises(BadRequest, match="needs a model to go on from"):
+        loop.train(settings(tmp_path, phase="texture"))
+
+
 def test_training_never_sees_a_held_out_split() -> None:
     prompts = []
 
