@@ -49,7 +49,7 @@ class TrainingSettings:
     minutes: float = 60.0
     steps: int | None = None
     batch: int = 8
-    prompts: int = 64  # read by the attribute heads in each step
+    prompts: int = 32  # read by the attribute heads in each step
     prompt_pool: int = 16384  # that they are drawn from
     reading_steps: int = 0  # before the first object, on 256 prompts each
     learning_rate: float = 5e-4
