@@ -22,7 +22,6 @@ from core.text import DEFAULT, TextEncoder
 
 FILE = "familiar.safetensors"
 KEPT = 2048  # prompts that a model remembers
-USUAL = 0.01  # this share of the prompts held out from training counts as unfamiliar
 SYNONYM = 0.73  # cosine between two words alone; "steel" and "metal" have 0.78, "castle" and "cottage" 0.53
 SPELLING = 0.8  # difflib's ratio
 SHADES = {  # text models think of "crimson" as near to purple; shades that are things too ("rose", "lemon") stay as they are
@@ -59,13 +58,21 @@ class KnownPrompts:
         self._meanings = torch.tensor([word not in OPPOSITES for word in self.words], device=word_embeddings.device)
 
     @classmethod
-    def learn(cls, prompts: Sequence[str], held_out: Sequence[str], text: TextEncoder) -> "KnownPrompts":
-        """Remember training prompts, the first KEPT of them one by one; held-out ones of the same sort tell how near is usual."""
+    def learn(cls, prompts: Sequence[str], held_out: Sequence[str], foreign: Sequence[str], text: TextEncoder) -> "KnownPrompts":
+        """Remember training prompts, the first KEPT of them one by one. How near is usual is what tells prompts of known things, held out
+        from training, best from foreign ones: prompts of things that were never trained."""
         kept = [*dict.fromkeys(" ".join(p.lower().split()).strip(" .!") for p in prompts)][:KEPT]
         words = sorted({word for prompt in prompts for word in _words(prompt)})
-        embeddings = _embed(kept, text)
-        nearest = (_embed(held_out, text) @ embeddings.T).amax(1)
-        return cls(kept, words, embeddings, _embed(words, text), float(nearest.quantile(USUAL)))
+        known = cls(kept, words, _embed(kept, text), _embed(words, text), 0.0)
+        near, far = (known._similarities(texts, text) for texts in (held_out, foreign))
+        borders = torch.cat((near, far)).sort().values
+        told = (near >= borders[:, None]).float().mean(1) + (far < borders[:, None]).float().mean(1)
+        known.usual = float(borders[told.argmax()])
+        return known
+
+    def _similarities(self, prompts: Sequence[str], text: TextEncoder) -> Tensor:
+        """Cosine of each prompt, as it is read, to the nearest one that is remembered. [prompts]"""
+        return (_embed([self.reworded(prompt, text)[0] for prompt in prompts], text) @ self.embeddings.T).amax(1)
 
     def save(self, folder: Path) -> None:
         """Write FILE into a model's folder."""
@@ -139,4 +146,3 @@ def _embed(texts: Sequence[str], text: TextEncoder) -> Tensor:
 def _mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """Sentence embeddings, as MiniLM's authors make them. tokens: [B, L, W], mask: [B, L] -> [B, W]"""
     return F.normalize((tokens * mask[..., None]).sum(1), dim=-1)
-

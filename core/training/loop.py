@@ -53,7 +53,7 @@ class TrainingSettings:
     prompt_pool: int = 16384  # that they are drawn from
     reading_steps: int = 0  # before the first object, on 256 prompts each
     learning_rate: float = 5e-4
-    reader_rate: float = 0.2  # of the learning rate, for the condition once it has learnt to read: sixteen objects are noisy teachers
+    reader_rate: float = 0.2  # of the learning rate, for condition and paints once they have learnt to read: few objects are noisy teachers
     final_rate: float = 0.03  # of the learning rate, at the end of its cosine
     warmup: int = 50
     weight_decay: float = 0.01
@@ -92,7 +92,7 @@ def train(settings: TrainingSettings) -> Path:
         _take_weights(generator, settings)
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress(read=settings.phase == "texture")
     learner = PHASES[settings.phase](generator, heads, settings.weights)
-    reader = [p for p in generator.condition.parameters() if p.requires_grad]
+    reader = [p for part in (generator.condition, generator.texture.palette) for p in part.parameters() if p.requires_grad]
     others = [p for p in learner.parameters() if p.requires_grad and p not in set(reader)]
     reader_rate = settings.reader_rate if settings.reading_steps else 1.0
     groups = [{"params": reader, "of_rate": reader_rate}, {"params": others, "of_rate": 1.0}]
@@ -104,10 +104,7 @@ def train(settings: TrainingSettings) -> Path:
     pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.prompt_pool,
                       settings.sampling.prompts_per_kind)  # fmt: skip
     if accelerator.is_main_process and not (settings.out / familiarity.FILE).exists():
-        count = max(16, min(256, settings.prompt_pool // 16))
-        unseen = (StarterPrompts(count, split, settings.seed, settings.kinds) for split in ("unseen", "pairs", "paraphrases"))
-        held_out = [prompt.text for prompts in unseen for prompt in prompts]
-        familiarity.KnownPrompts.learn(pool.prompts, held_out, encoder).save(settings.out)
+        _remember(pool.prompts, settings, encoder)
     with _stop_signal() as stop:
         if not progress.read:
             progress.read = _learn_to_read(accelerator, generator, heads, pool, settings, stop)
@@ -141,6 +138,17 @@ def train(settings: TrainingSettings) -> Path:
             writer.close()
             _checkpoint(settings, accelerator, generator, average, heads, optimizer, progress)
     return settings.out
+
+
+def _remember(prompts: Sequence[str], settings: TrainingSettings, encoder: TextEncoder) -> None:
+    """Keep beside the model what it learns to read, calibrated on all splits that it does not see."""
+    count = max(16, min(256, settings.prompt_pool // 16))
+
+    def of(split: str, kinds: Sequence[str] | None) -> list[str]:
+        return [prompt.text for prompt in StarterPrompts(count, split, settings.seed, kinds)]
+
+    held_out = [text for split in ("unseen", "pairs", "paraphrases") for text in of(split, settings.kinds)]
+    familiarity.KnownPrompts.learn(prompts, held_out, of("kinds", None), encoder).save(settings.out)
 
 
 def _learn_to_read(

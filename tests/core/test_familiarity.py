@@ -20,8 +20,8 @@ def text() -> TextEncoder:
 
 @pytest.fixture(scope="module")
 def known(text) -> KnownPrompts:
-    prompts, held_out = ([p.text for p in StarterPrompts(count, split, 0, KINDS)] for count, split in ((600, "train"), (100, "unseen")))
-    return KnownPrompts.learn(prompts, held_out, text)
+    wanted = ((600, "train", KINDS), (100, "unseen", KINDS), (100, "kinds", None))
+    return KnownPrompts.learn(*([p.text for p in StarterPrompts(count, split, 0, kinds)] for count, split, kinds in wanted), text)
 
 
 def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity.Familiarity:
