@@ -4,10 +4,12 @@
 import argparse
 import contextlib
 import json
+import random
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from core.evaluation.space import STORED, Space, r_precision
 from core.evaluation.standard import StandardMeasures
 from core.evaluation.summary import summary
 from core.files import replace_file
+from core.library.grammar import sample_prompt
+from core.library.objects import Description
 from core.library.parser import parse
 from core.library.prompts import Prompt, PromptLibrary
 from core.library.splits import SPLITS
@@ -27,11 +31,15 @@ from core.machine import machine_name
 from core.pipeline import Latte3DPipeline
 from core.text import TextEncoder
 
+MATCHED = "matched"
+DRAWS = 100_000  # for one matched prompt, before it is left out
+
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m core evaluate", description=__doc__)
     parser.add_argument("model", type=Path, help='a model\'s folder, or "exact": the exact objects, the most that a model can score')
-    parser.add_argument("--split", default="unseen", choices=SPLITS, help="see python -m core library --help (unseen)")
+    parser.add_argument("--split", default="unseen", choices=(*SPLITS, MATCHED), help="see python -m core library --help (unseen); "
+                        f"{MATCHED}: train prompts that name the same attributes of the same kinds as the unseen ones")  # fmt: skip
     parser.add_argument("--count", type=int, default=200, help="prompts drawn from the split")
     parser.add_argument("--prompts", type=Path, help="a file with one prompt a line, instead of a split")
     parser.add_argument("--resolution", type=int, default=128)
@@ -68,9 +76,30 @@ def draw_prompts(make: Maker, split: str, count: int, seed: int) -> list[Prompt]
     """Prompts of a split about the model's kinds, in words that it has learnt; where the words or the kinds are what is held out, any."""
     if split == "kinds":
         return list(PromptLibrary.starter(count, split, seed))
+    if split == MATCHED:
+        return match(draw_prompts(make, "unseen", count, seed), seed)
     known = None if split == "paraphrases" else getattr(make, "known", None)
     drawn = PromptLibrary.starter(50 * count, split, seed, make.kinds)  # drawn one by one, as far as needed
     return list(islice((prompt for prompt in drawn if known is None or known.knows(prompt.text)), count))
+
+
+def match(prompts: list[Prompt], seed: int) -> list[Prompt]:
+    """For each prompt one of the train split that names the same attributes of the same kind: what is left between the figures of the two
+    is the gap between seen and unseen, and not that one of them names more."""
+    rng, matched = random.Random(seed), []
+    for prompt in prompts:
+        wanted = named(prompt.description)
+        for _ in range(DRAWS):
+            description, text = sample_prompt(rng, [prompt.description.kind])
+            if named(description) == wanted:
+                matched.append(Prompt(text, "train", rng.randrange(1, 2**31), description))
+                break
+    return matched
+
+
+def named(description: Description) -> list[bool]:
+    """Which attributes a description leaves open."""
+    return [value in (None, False) for value in asdict(description).values()]
 
 
 def flat(result: dict) -> dict:

@@ -97,13 +97,13 @@ def make_block(number: int, kinds: Sequence[str], encoder: TextEncoder, sampling
     z[::8] = 0  # the typical object of a description, which seed 0 shows, is seen more often
     objects = ExactObjects(descriptions, z)
     on, normal = objects.sample_surface(sampling.kept_surface, generator)
-    points = _around(objects, on, sampling.kept_points, generator)
+    points = points_around(objects, on, sampling.kept_points, generator)
     off = 0.012 * torch.randn(*on.shape[:2], 1, generator=generator, device=device)
     tokens, mask = encoder(prompts)
     cloud = torch.cat((on, normal), -1)[:, : sampling.cloud_points]
     look, shares = objects.appearance_and_shares(on)
     return Batch(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, look, shares, objects.height_m,
-                 _pairs(sampling.kept_points))  # fmt: skip
+                 pairs_among(sampling.kept_points))  # fmt: skip
 
 
 def draw_prompt(rng: random.Random, kinds: Sequence[str], per_kind: int | None = None) -> tuple[Description, str]:
@@ -114,12 +114,12 @@ def draw_prompt(rng: random.Random, kinds: Sequence[str], per_kind: int | None =
     return sample_prompt(random.Random(f"{kind}/{rng.randrange(per_kind)}"), [kind])
 
 
-def _pairs(count: int) -> int:
+def pairs_among(count: int) -> int:
     """How many of `count` points have a partner."""
     return 3 * count // 16
 
 
-def _around(objects: ExactObjects, on: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def points_around(objects: ExactObjects, on: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Points for the SDF: 3/8 close to the surface, in pairs a plane's cell apart, 2/8 near it, 2/8 in the object's box, 1/8 anywhere in
     the frame. [B, count, 3]"""
     batch, device = len(on), on.device
@@ -130,7 +130,7 @@ def _around(objects: ExactObjects, on: Tensor, count: int, generator: torch.Gene
     def off(points: Tensor, spread: float) -> Tensor:
         return points + spread * torch.randn(points.shape, generator=generator, device=device)
 
-    pairs, near, box = _pairs(count), 2 * count // 8, 2 * count // 8
+    pairs, near, box = pairs_among(count), 2 * count // 8, 2 * count // 8
     pick = torch.randint(on.shape[1], (pairs + near,), generator=generator, device=device)
     close = off(on[:, pick[:pairs]], 0.012)
     inside = uniform(box) * objects.half_size[:, None] * 1.1

@@ -29,7 +29,7 @@ from core.networks.presets import PRESETS
 from core.networks.storage import load_generator
 from core.style import style_of
 from core.text import TextEncoder
-from core.training.bank import Sampling, _around, _pairs, draw_prompt
+from core.training.bank import Sampling, draw_prompt, pairs_among, points_around
 from core.training.loop import TrainingSettings, train
 from core.training.reconstruction import LossWeights, sdf_loss, slope_loss
 
@@ -149,11 +149,11 @@ class Optimisation:
         self.optimizer = torch.optim.Adam(self.own.parameters(), 1e-2, betas=(0.9, 0.95))
         self.exact = ExactObjects([prompt.description], style_of([prompt.seed]))
         self.on, self.normals = self.exact.sample_surface(4096, self.rng)
-        self.points = _around(self.exact, self.on, 8192, self.rng)
+        self.points = points_around(self.exact, self.on, 8192, self.rng)
         self.truth, self.look = self.exact.sdf(self.points), self.exact.appearance(self.on)
 
     def step(self, share: float) -> None:
-        own, w, pairs = self.own, LossWeights(), _pairs(8192)
+        own, w, pairs = self.own, LossWeights(), pairs_among(8192)
         for group in self.optimizer.param_groups:
             group["lr"] = 1e-2 * max(0.03, 1 - share)
         first = torch.randint(pairs, (307,), generator=self.rng)

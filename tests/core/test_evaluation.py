@@ -15,6 +15,8 @@ from core.evaluation import cli, measure, metrics, probes, renders, space, space
 from core.library.objects import Description, ExactObjects
 from core.library.parser import parse
 from core.library.preview import render
+from core.library.prompts import StarterPrompts
+from core.library.splits import split_of
 from core.mesh import TexturedMesh
 from core.text import TextEncoder
 
@@ -234,3 +236,12 @@ def test_prompt_files_are_read_with_care(tmp_path) -> None:
         cli.read_prompts(file)
     with pytest.raises(BadRequest, match="cannot be read"):
         cli.read_prompts(tmp_path / "nowhere.txt")
+
+
+def test_matched_prompts_are_seen_and_name_what_the_unseen_ones_name() -> None:
+    unseen = list(StarterPrompts(8, "unseen", 3, ["mushroom", "tower"]))
+    matched = cli.match(unseen, 3)
+    assert len(matched) == 8
+    for a, b in zip(unseen, matched, strict=True):
+        assert split_of(b.description, b.text) == "train" and a.description.kind == b.description.kind
+        assert cli.named(a.description) == cli.named(b.description)
