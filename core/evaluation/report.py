@@ -43,7 +43,8 @@ h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 40px 0 6p
 p { margin: 4px 0 10px; color: #565c66; max-width: 860px; } code { font-size: 13px; }
 table { border-collapse: collapse; background: #fff; border: 1px solid #e2e4e8; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 14px; text-align: right; border-bottom: 1px solid #eceef1; } th { font-weight: 600; background: #f3f4f6; }
-th:first-child, td:first-child, .note { text-align: left; } .note { color: #6b717b; font-size: 13px; }
+th:first-child, td:first-child, .note { text-align: left; }
+td:not(.note, :first-child) { white-space: nowrap; } .note { color: #6b717b; font-size: 13px; }
 .cards { display: grid; grid-template-columns: repeat(3, 1fr); gap: 14px; }
 figure { margin: 0; background: #fff; border: 1px solid #e2e4e8; border-radius: 6px; overflow: hidden; }
 figure img { width: 100%; display: block; } figcaption { padding: 6px 10px 9px; font-size: 13px; color: #565c66; }

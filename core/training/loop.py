@@ -117,7 +117,7 @@ def train(settings: TrainingSettings) -> Path:
         average.to(accelerator.device)
         bank = ObjectBank(settings.kinds, encoder, _enough(settings.sampling, generator.config.points), seed, accelerator.device)
         writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
-        bar = tqdm(total=1000, disable=not accelerator.is_main_process, mininterval=_seldom(),
+        bar = tqdm(total=1000, disable=not accelerator.is_main_process, mininterval=_seldom(), miniters=1,
                    bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")  # fmt: skip
         saved = time.monotonic()
         while not _over(accelerator, settings, progress, stop):
@@ -166,7 +166,7 @@ def _learn_to_read(
         part.to(accelerator.device)
     parameters = [p for part in parts for p in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
-    bar = tqdm(range(settings.reading_steps), disable=not accelerator.is_main_process, desc="reading", mininterval=_seldom())
+    bar = tqdm(range(settings.reading_steps), disable=not accelerator.is_main_process, desc="reading", mininterval=_seldom(), miniters=1)
     for step in bar:
         if accelerator.reduce(torch.tensor(float(bool(stop)), device=accelerator.device), "sum") > 0:  # all end together, as in _over
             return False
