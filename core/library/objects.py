@@ -157,7 +157,7 @@ class _Group:
         """`paints` [b, 3, 5]: the looks of PAINTS."""
         main, ink, second, finish = [], [], [], []
         light = self.style.vary(6, 0.92, 1.08)
-        first = self.style.z[:, 7] <= 0
+        first = (self.style.z[:, 7] <= 0).tolist()  # one question to the device, not one an object
         for i, d in enumerate(self.own):
             material = MATERIALS[d.material or self.kind.materials[0]]
             usual = COLORS[self.kind.colors[0 if first[i] or len(self.kind.colors) < 2 else 1]]

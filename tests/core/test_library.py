@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 from core.library.kinds import KINDS
-from core.library.objects import COUNTS, PROPORTIONS, SIZES, STYLE_SIZE, Description, ExactObjects
+from core.library.objects import COUNTS, PROPORTIONS, SIZES, STYLE_SIZE, Description, ExactObjects, _Group
 from core.library.palette import COLORS, FINISHES, FIXED, MATERIALS, PATTERNS
 
 ALL = sorted(KINDS)
@@ -188,3 +188,14 @@ def test_size_changes_the_height_alone():
 def test_a_wrong_style_is_refused():
     with pytest.raises(ValueError, match=r"z must be \[1, 8\]"):
         ExactObjects([Description("barrel")], torch.zeros(2, 8))
+
+
+def test_every_kind_stays_on_the_device_of_its_style(monkeypatch) -> None:
+    """On the meta device, which complains like a GPU about what was left on the CPU, and computes nothing."""
+    monkeypatch.setattr(_Group, "_paint", lambda self, device: setattr(self, "paints", torch.zeros(len(self.own), 3, 5, device=device)))
+    for kind in KINDS.values():
+        second = Description(kind.name, pattern=(*kind.patterns, None)[0], second=True)
+        exact = ExactObjects([Description(kind.name), second], torch.zeros(2, STYLE_SIZE, device="meta"))
+        points = torch.zeros(2, 4, 3, device="meta")
+        exact.sdf_and_normal(points)
+        exact.appearance_and_shares(points)
