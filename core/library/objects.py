@@ -95,6 +95,13 @@ class ExactObjects:
             look[g.rows], shares[g.rows] = g.appearance_and_shares(points[g.rows])
         return look, shares
 
+    def part_at(self, points: Tensor) -> Tensor:
+        """Number of the part that is nearest, in the order of the kind's model. points: [B, N, 3] -> [B, N]"""
+        out = torch.empty(points.shape[:2], dtype=torch.long, device=points.device)
+        for g in self._groups:
+            out[g.rows] = g.part_at(points[g.rows])
+        return out
+
     def sample_surface(self, count: int, generator: torch.Generator, rounds: int = 4) -> tuple[Tensor, Tensor]:
         """Points on the surface [B, count, 3] and their outward normals, drawn about evenly: random points in the box, those nearest to the
         surface kept, then walked onto it along the normal."""
@@ -171,9 +178,13 @@ class _Group:
         main = (main * light).clamp(0, 1)
         self.paints = torch.stack((torch.cat((main, finish), 1), torch.cat((ink, finish), 1), second), 1)
 
+    def part_at(self, points: Tensor) -> Tensor:
+        """[b, N, 3] -> [b, N]"""
+        return torch.stack(self._distances(points)).argmin(0)
+
     def appearance_and_shares(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """[b, N, 3] -> [b, N, 5], [b, N, 4]"""
-        nearest = torch.stack(self._distances(points)).argmin(0)  # [b, N] index of a part
+        nearest = self.part_at(points)
         x, y, z = points.unbind(-1)
         scale = self.style.vary(5, 0.8, 1.25)
         inked = torch.zeros_like(x)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from core.library.grammar import sample_prompt
@@ -54,6 +55,7 @@ class Sampling:
     step_surface: int = 1024
     cloud_points: int = 2048
     patterned: float = 0.4  # share of objects that must have a pattern, where their kind has some: patterns are the slowest to be learnt
+    by_part: float = 0.5  # share of surface points, and of those around it, that is shared out among the parts of an object, however small
     reuse: int = 4  # steps that read an object before another takes its place, on average
     prompts_per_kind: int | None = None  # no more different prompts than these, each in many styles; None: as many as the grammar has
 
@@ -97,10 +99,12 @@ def make_block(number: int, kinds: Sequence[str], encoder: TextEncoder, sampling
     z[::8] = 0  # the typical object of a description, which seed 0 shows, is seen more often
     objects = ExactObjects(descriptions, z)
     on, normal = objects.sample_surface(sampling.kept_surface, generator)
+    cloud = torch.cat((on, normal), -1)[:, : sampling.cloud_points]
+    rows = share_out(objects.part_at(on), sampling.by_part, generator)[..., None].expand(-1, -1, 3)
+    on, normal = on.gather(1, rows), normal.gather(1, rows)
     points = points_around(objects, on, sampling.kept_points, generator)
     off = 0.012 * torch.randn(*on.shape[:2], 1, generator=generator, device=device)
     tokens, mask = encoder(prompts)
-    cloud = torch.cat((on, normal), -1)[:, : sampling.cloud_points]
     look, shares = objects.appearance_and_shares(on)
     return Batch(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, look, shares, objects.height_m,
                  pairs_among(sampling.kept_points))  # fmt: skip
@@ -112,6 +116,16 @@ def draw_prompt(rng: random.Random, kinds: Sequence[str], per_kind: int | None =
         return sample_prompt(rng, kinds)
     kind = rng.choice(kinds)
     return sample_prompt(random.Random(f"{kind}/{rng.randrange(per_kind)}"), [kind])
+
+
+def share_out(parts: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Rows of points, some of them more than once: of the last `share` of them every part has as many as any other. Spread evenly, a
+    hundredth would lie on eyes and buttons, which one looks at first. parts: [B, N] -> [B, N]"""
+    batch, count = parts.shape
+    even = count - int(share * count)
+    rarity = 1 / F.one_hot(parts).sum(1).gather(1, parts)
+    drawn = torch.multinomial(rarity, max(count - even, 1), replacement=True, generator=generator)
+    return torch.cat((torch.arange(even, device=parts.device).expand(batch, -1), drawn), 1)[:, :count]
 
 
 def pairs_among(count: int) -> int:

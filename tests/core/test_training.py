@@ -117,6 +117,16 @@ def test_a_block_depends_on_its_number_alone() -> None:
     assert not torch.equal(a.points, bank.make_block(5, ["mushroom", "barrel"], encoder, QUICK, 5, cpu).points)
 
 
+def test_small_parts_are_looked_at_often() -> None:
+    """Half of a duck's points are shared out among its four parts, so an eighth lies on the eyes, which are a hundredth of it."""
+    duck = ExactObjects([Description("duck")] * 2, torch.zeros(2, 8))
+    rng = torch.Generator().manual_seed(1)
+    parts = duck.part_at(duck.sample_surface(4096, rng)[0])
+    eyes = [(parts.gather(1, bank.share_out(parts, share, rng)) == 3).float().mean() for share in (0.0, 0.5)]
+    assert eyes[0] == (parts == 3).float().mean() < 0.03
+    assert 0.1 < eyes[1] < 0.15
+
+
 def test_attributes_of_prompts_are_labelled_right() -> None:
     kinds = ("mushroom", "barrel")
     pool = PromptPool(kinds, TextEncoder(), 3, torch.device("cpu"), 24)
