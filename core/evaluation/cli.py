@@ -98,8 +98,8 @@ def match(prompts: list[Prompt], seed: int) -> list[Prompt]:
 
 
 def named(description: Description) -> list[bool]:
-    """Which attributes a description leaves open."""
-    return [value in (None, False) for value in asdict(description).values()]
+    """Which attributes a description names, in the order of its fields."""
+    return [value not in (None, False) for value in asdict(description).values()]
 
 
 def flat(result: dict) -> dict:
