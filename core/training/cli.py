@@ -23,6 +23,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--reading-steps", type=int, help="steps on prompts alone, before the first object (25 a minute, up to 1500)")
     parser.add_argument("--rate", type=float, default=5e-4, help="learning rate")
     parser.add_argument("--kinds", help="the kinds to learn, with commas (all but the ones held out for evaluation)")
+    parser.add_argument("--more", help="of them, the weak ones: seen once more in each round for each time they are named")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="WEIGHTS", help="start from this model's weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -37,10 +38,11 @@ def main(argv: list[str]) -> int:
     kinds = parse_kinds(a.kinds, trained_kinds())
     if a.phase == "texture" and a.start_from and not a.kinds:
         kinds = load_generator(a.start_from)[1].kinds
+    more = parse_kinds(a.more, kinds) if a.more else ()
     reading_steps = min(1500, int(25 * a.minutes)) if a.reading_steps is None else a.reading_steps
-    settings = TrainingSettings(out=a.out, preset=a.preset, kinds=kinds, phase=a.phase, minutes=a.minutes, steps=a.steps, batch=a.batch,
-                                learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from, reading_steps=reading_steps,
-                                checkpoint_minutes=a.checkpoint_minutes)  # fmt: skip
+    settings = TrainingSettings(out=a.out, preset=a.preset, kinds=kinds, more=more, phase=a.phase, minutes=a.minutes, steps=a.steps,
+                                batch=a.batch, learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from,
+                                reading_steps=reading_steps, checkpoint_minutes=a.checkpoint_minutes)  # fmt: skip
     folder = train(settings)
     print(f"The model is in {folder}." if (folder / "config.json").exists() else "Stopped before there was a model to keep.")
     return 0

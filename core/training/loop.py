@@ -5,7 +5,6 @@ import contextlib
 import copy
 import json
 import math
-import shlex
 import signal
 import sys
 import threading
@@ -45,6 +44,7 @@ class TrainingSettings:
     out: Path
     preset: str = "starter"
     kinds: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()  # of them, to be seen once more in a round of all kinds, twice more where named twice
     phase: str = "both"  # "texture": G is frozen, and T goes on with planes twice as fine
     minutes: float = 60.0
     steps: int | None = None
@@ -115,7 +115,8 @@ def train(settings: TrainingSettings) -> Path:
                 _checkpoint(settings, accelerator, generator, average, heads, optimizer, progress)
         module, optimizer = accelerator.prepare(learner, optimizer)
         average.to(accelerator.device)
-        bank = ObjectBank(settings.kinds, encoder, _enough(settings.sampling, generator.config.points), seed, accelerator.device)
+        sampling = _enough(settings.sampling, generator.config.points)
+        bank = ObjectBank(settings.kinds + settings.more, encoder, sampling, seed, accelerator.device)
         writer = SummaryWriter(settings.out / "tensorboard") if accelerator.is_main_process else None
         bar = tqdm(total=1000, disable=not accelerator.is_main_process, mininterval=_seldom(), miniters=1,
                    bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")  # fmt: skip
@@ -288,9 +289,8 @@ def _checkpoint(
     state = {k: v.detach().cpu().clone().contiguous() for k, v in state.items()}
     replace_file(folder / "state.safetensors", lambda path: save_file(state, path))
     replace_file(folder / "progress.json", lambda path: Path(path).write_text(json.dumps(asdict(progress)) + "\n"))
-    command = f"python -m core train starter --preset {settings.preset} --phase {settings.phase}"
     run = {
-        "command": f"{command} --kinds {shlex.quote(','.join(settings.kinds))} --reading-steps {settings.reading_steps}",
+        "command": _command(settings),
         "steps": progress.step,
         "hours": round(progress.seconds / 3600, 3),
         "batch": settings.batch,
@@ -300,6 +300,14 @@ def _checkpoint(
         "torch": torch.__version__,
     }
     save_generator(average, ModelCard(settings.out.name, settings.kinds, run), settings.out)
+
+
+def _command(settings: TrainingSettings) -> str:
+    """What begins this run, up to its length and where it is kept."""
+    options = {"preset": settings.preset, "phase": settings.phase, "kinds": ",".join(settings.kinds), "more": ",".join(settings.more),
+               "from": settings.start_from and settings.start_from.name, "batch": settings.batch, "rate": settings.learning_rate,
+               "reading-steps": settings.reading_steps, "seed": settings.seed}  # fmt: skip
+    return "python -m core train starter " + " ".join(f"--{name} {value}" for name, value in options.items() if value not in ("", None))
 
 
 def _resume(folder: Path, generator: Generator, average: Generator, heads: AttributeHeads, optimizer: torch.optim.Optimizer) -> Progress:

@@ -117,6 +117,19 @@ def test_a_block_depends_on_its_number_alone() -> None:
     assert not torch.equal(a.points, bank.make_block(5, ["mushroom", "barrel"], encoder, QUICK, 5, cpu).points)
 
 
+def test_weak_kinds_are_seen_more_often(tmp_path, monkeypatch) -> None:
+    made, make = [], bank.make_block
+
+    def recorded(number, kinds, *rest):
+        made.append(kinds[number % len(kinds)])
+        return make(number, kinds, *rest)
+
+    monkeypatch.setattr(bank, "make_block", recorded)
+    _, card = load_generator(loop.train(settings(tmp_path, kinds=("mushroom", "barrel"), more=("barrel",), steps=1, batch=2)))
+    assert made[:3].count("barrel") == 2 and card.kinds == ("mushroom", "barrel")
+    assert "--kinds mushroom,barrel --more barrel" in card.training["command"]
+
+
 def test_small_parts_are_looked_at_often() -> None:
     """Half of a duck's points are shared out among its four parts, so an eighth lies on the eyes, which are a hundredth of it."""
     duck = ExactObjects([Description("duck")] * 2, torch.zeros(2, 8))
