@@ -275,7 +275,11 @@ class TextureField(nn.Module):
 
     def paints(self, condition: Tensor) -> Tensor:
         """condition: [B, D] -> [B, paints, 5]"""
-        return torch.sigmoid(self.palette(condition.float()).float()).unflatten(1, (-1, 5))
+        return torch.sigmoid(self.palette_logits(condition))
+
+    def palette_logits(self, condition: Tensor) -> Tensor:
+        """The paints before the sigmoid: [B, D] -> [B, paints, 5]"""
+        return self.palette(condition.float()).float().unflatten(1, (-1, 5))
 
     def logits(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
         """How much of each paint lies at points, before the softmax: [B, N, 3] -> [B, N, paints]"""

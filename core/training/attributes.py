@@ -65,11 +65,14 @@ class PromptPool:
 
 
 def reading_losses(generator: Generator, heads: "AttributeHeads", prompts: PromptBatch) -> dict[str, Tensor]:
-    """words: cross-entropy of the attributes; paints: mean |error|; read: the share of attributes read right, for the report."""
+    """words: cross-entropy of the attributes; paints: mean |error|; paints_metallic: cross-entropy; read: the share of attributes read
+    right, for the report."""
     vector = generator.condition(prompts.tokens, prompts.mask, prompts.z)[0]
     words, read = heads(vector, prompts.z, prompts.labels)
-    mixed = generator.texture.paints(vector)[:, : len(PAINTS)]
-    return {"words": words, "paints": (mixed - prompts.paints).abs().mean(), "read": read.detach()}
+    logits = generator.texture.palette_logits(vector)[:, : len(PAINTS)]
+    paints = (logits[..., :4].sigmoid() - prompts.paints[..., :4]).abs().mean()
+    metallic = F.binary_cross_entropy_with_logits(logits[..., 4], prompts.paints[..., 4])
+    return {"words": words, "paints": paints, "paints_metallic": metallic, "read": read.detach()}
 
 
 class AttributeHeads(nn.Module):

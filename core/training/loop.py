@@ -174,7 +174,7 @@ def _learn_to_read(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, step, step / settings.reading_steps)
         losses = reading_losses(generator, heads, pool.batch(step, 256 // accelerator.num_processes))
-        (settings.weights.words * losses["words"] + settings.weights.paints * losses["paints"]).backward()
+        settings.weights.total(losses).backward()
         for parameter in parameters:
             parameter.grad = accelerator.reduce(parameter.grad, "mean")
         optimizer.step()

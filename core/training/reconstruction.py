@@ -7,26 +7,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.networks.generator import Generator
+from core.networks.generator import Generator, TextureField
 from core.training.attributes import AttributeHeads, PromptBatch, reading_losses
 from core.training.bank import Batch
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """sdf: per unit of the frame; slope: per unit of the distance's gradient; color, finish (roughness, metallic): per unit of their value;
-    height: per unit of log metres; words: per nat of a prompt's attributes; paints: per unit of their value; shares: per nat of which
-    paint is where."""
+    """sdf: per unit of the frame; slope: per unit of the distance's gradient; color, roughness: per unit of their value; metallic: per nat;
+    height: per unit of log metres; words: per nat of a prompt's attributes; paints: per unit of their value, paints_metallic: per nat;
+    shares: per nat of which paint is where."""
 
     sdf: float = 20.0
     slope: float = 2.0
     color: float = 2.0
-    finish: float = 0.5
+    roughness: float = 0.25
+    metallic: float = 0.1
     height: float = 0.1
     words: float = 1.0
     paints: float = 4.0
+    paints_metallic: float = 0.2
     shares: float = 0.2
     band: float = 0.1  # distances are learnt up to here, beyond it only that they are larger
+
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of those that have a weight."""
+        return sum(getattr(self, name) * value for name, value in losses.items() if hasattr(self, name))
 
 
 class Reconstruction(nn.Module):
@@ -50,16 +56,13 @@ class Reconstruction(nn.Module):
         }
         with torch.no_grad():
             iou = occupancy_iou(sdf, batch.sdf)
-        return losses | {"total": self.total(losses), "iou": iou}
+        return losses | {"total": self.weights.total(losses), "iou": iou}
 
     def look_losses(self, planes: Tensor, condition: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Of T's planes at points of the surface."""
-        logits = self.generator.texture.logits(planes, condition, batch.surface)
-        error = (self.generator.texture.mixed(logits, condition) - batch.look).abs()
-        return {"color": error[..., :3].mean(), "finish": error[..., 3:].mean(), "shares": shares_loss(logits, batch.shares)}
-
-    def total(self, losses: dict[str, Tensor]) -> Tensor:
-        return sum(getattr(self.weights, name) * value for name, value in losses.items() if hasattr(self.weights, name))
+        texture = self.generator.texture
+        logits = texture.logits(planes, condition, batch.surface)
+        return look_losses(texture, logits, condition, batch.look) | {"shares": shares_loss(logits, batch.shares)}
 
 
 class TexturePhase(Reconstruction):
@@ -77,7 +80,24 @@ class TexturePhase(Reconstruction):
         with torch.no_grad():
             condition, queries, levels = g.encode(batch.tokens, batch.mask, batch.z, cloud)
         losses = self.look_losses(g.texture_planes(condition, queries, levels), condition, batch)
-        return losses | {"total": self.total(losses)}
+        return losses | {"total": self.weights.total(losses)}
+
+
+def look_losses(texture: TextureField, logits: Tensor, condition: Tensor, look: Tensor) -> dict[str, Tensor]:
+    """Of a mixture of paints, [B, N, paints] before its softmax, against the exact look [B, N, 5]."""
+    error = (texture.mixed(logits, condition) - look).abs()
+    metallic = metallic_loss(logits, texture.palette_logits(condition)[..., 4], look[..., 4])
+    return {"color": error[..., :3].mean(), "roughness": error[..., 3].mean(), "metallic": metallic}
+
+
+def metallic_loss(logits: Tensor, metal: Tensor, exact: Tensor) -> Tensor:
+    """Cross-entropy of what is metal: as a distance it is best at "nothing is" for as long as few things are, and a sigmoid stays there.
+
+    logits: [B, N, paints] of which paint is where, metal: [B, paints] of which paints are metallic, exact: [B, N]
+    """
+    shares, metal = logits.log_softmax(-1), metal[:, None]
+    yes, no = ((shares + F.logsigmoid(sign * metal)).logsumexp(-1) for sign in (1, -1))
+    return -(exact * yes + (1 - exact) * no).mean()
 
 
 def shares_loss(logits: Tensor, exact: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from core.style import style_of
 from core.text import TextEncoder
 from core.training.bank import Sampling, draw_prompt, pairs_among, points_around
 from core.training.loop import TrainingSettings, train
-from core.training.reconstruction import LossWeights, sdf_loss, slope_loss
+from core.training.reconstruction import LossWeights, look_losses, sdf_loss, slope_loss
 
 KINDS = ("mushroom", "barrel", "chest", "tree", "cactus", "rock", "house", "tower", "car", "duck")
 COUNT = 512  # prompts measured
@@ -160,11 +160,13 @@ class Optimisation:
         p = torch.cat((first, first + pairs, torch.randint(8192, (922,), generator=self.rng)))
         s = torch.randint(4096, (512,), generator=self.rng)
         sdf = own.sdf(own.geometry, own.condition, self.points[:, p])
-        look = own.texture(own.look, own.condition, self.on[:, s])
-        error = (look - self.look[:, s]).abs()
-        loss = w.sdf * sdf_loss(sdf, self.truth[:, p], w.band) + w.color * error[..., :3].mean() + w.finish * error[..., 3:].mean()
-        loss = loss + w.slope * slope_loss(sdf - self.truth[:, p], self.truth[:, p], self.points[:, p], 307)
-        loss.backward()
+        paints = own.texture.logits(own.look, own.condition, self.on[:, s])
+        losses = {
+            "sdf": sdf_loss(sdf, self.truth[:, p], w.band),
+            "slope": slope_loss(sdf - self.truth[:, p], self.truth[:, p], self.points[:, p], 307),
+            **look_losses(own.texture, paints, own.condition, self.look[:, s]),
+        }
+        w.total(losses).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
 

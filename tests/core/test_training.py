@@ -17,6 +17,8 @@ from core.errors import BadRequest
 from core.library.objects import Description, ExactObjects
 from core.library.parser import parse
 from core.library.splits import split_of, trained_kinds
+from core.networks.generator import TextureField
+from core.networks.presets import PRESETS
 from core.networks.storage import load_generator
 from core.text import TextEncoder
 from core.training import bank, loop
@@ -24,7 +26,7 @@ from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses, vocabularies
 from core.training.bank import Sampling
 from core.training.cli import main
-from core.training.reconstruction import sdf_loss, shares_loss, slope_loss
+from core.training.reconstruction import look_losses, sdf_loss, shares_loss, slope_loss
 from tests.conftest import ROOT
 
 QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256, cloud_points=512)
@@ -152,6 +154,21 @@ def test_attributes_of_prompts_are_labelled_right() -> None:
         assert split_of(description) == "train" and length > 2
         torch.testing.assert_close(ExactObjects([description], z[None]).paints[0], paints)
     assert all(torch.equal(getattr(pool.batch(5, 16), f.name), getattr(prompts, f.name)) for f in fields(prompts))
+
+
+def test_metal_is_learnt_by_a_network_that_takes_nothing_for_metal() -> None:
+    """One object in eight is of metal: a mean distance is least where none is, and a sigmoid that says so has no slope to leave it by."""
+    texture = TextureField(PRESETS["tiny"])
+    with torch.no_grad():
+        texture.palette.bias.view(-1, 5)[:, 4] = -25
+    condition, metal = torch.eye(8, PRESETS["tiny"].condition), torch.eye(8)[0]
+    optimizer = torch.optim.Adam(texture.palette.parameters(), 0.2)
+    for _ in range(300):
+        look = torch.cat((torch.full((8, 16, 4), 0.5), metal[:, None, None].expand(8, 16, 1)), -1)
+        optimizer.zero_grad()
+        look_losses(texture, torch.zeros(8, 16, PRESETS["tiny"].paints), condition, look)["metallic"].backward()
+        optimizer.step()
+    torch.testing.assert_close(texture.paints(condition)[..., 4].mean(1), metal, atol=0.1, rtol=0)
 
 
 def test_reading_comes_before_the_objects(tmp_path) -> None:
