@@ -60,8 +60,10 @@ class ExactObjects:
         self.height_m = torch.zeros(len(descriptions), device=z.device)  # [B] metres
         self.half_size = torch.zeros(len(descriptions), 3, device=z.device)  # [B, 3] half sides of the bounding box in the frame
         self.paints = torch.zeros(len(descriptions), len(PAINTS), 5, device=z.device)  # looks of the paints that prompts name
+        self.pattern_scale = torch.ones(len(descriptions), device=z.device)  # [B] about 1: larger is coarser
         for g in self._groups:
             self.height_m[g.rows], self.half_size[g.rows], self.paints[g.rows] = g.height_m, g.half_size, g.paints
+            self.pattern_scale[g.rows] = g.pattern_scale[:, 0]
 
     def raw(self, points: Tensor) -> Tensor:
         """Distance-like values whose sign is exact: negative inside. points: [B, N, 3] -> [B, N]"""
@@ -141,6 +143,7 @@ class _Group:
         self.half_size = size / 2 / self.scale
         grown = torch.tensor([SIZES.get(d.size, 1.0) for d in own], device=device)
         self.height_m = size[:, 2] * grown
+        self.pattern_scale = self.style.vary(5, 0.8, 1.25)  # [b, 1]
         self._paint(device)
 
     def _stack(self, corner: tuple, device: torch.device) -> Tensor:
@@ -186,11 +189,10 @@ class _Group:
         """[b, N, 3] -> [b, N, 5], [b, N, 4]"""
         nearest = self.part_at(points)
         x, y, z = points.unbind(-1)
-        scale = self.style.vary(5, 0.8, 1.25)
         inked = torch.zeros_like(x)
         for pattern in sorted({d.pattern for d in self.own if d.pattern}):
             has = torch.tensor([[d.pattern == pattern] for d in self.own], device=points.device)
-            inked = torch.where(has, pattern_mask(pattern, x, y, z, scale), inked)
+            inked = torch.where(has, pattern_mask(pattern, x, y, z, self.pattern_scale), inked)
         names = [part.paint for part in self.model.parts]
         is_main, is_second, is_fixed = (
             torch.tensor([test(n) for n in names], device=points.device)[nearest].float()

@@ -299,21 +299,30 @@ class TextureField(nn.Module):
 
 
 class Waves(nn.Module):
-    """Sines and cosines along learnt directions of space, stretched by the condition."""
+    """Sines and cosines along learnt directions of space, all stretched by one number that follows from the condition.
+
+    The stretch is bounded: left to itself, a training that finds patterns hard makes the waves so long that they are none.
+    """
+
+    LONGEST = 0.4  # log of the stretch
 
     def __init__(self, config: GeneratorConfig):
         super().__init__()
         directions = torch.tensor([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, -1, 0)], dtype=torch.float32)
         cycles = torch.logspace(math.log10(3), math.log10(8.5), config.waves)  # in a unit of the frame
         self.vectors = nn.Parameter((directions[:, None] * cycles[:, None]).flatten(0, 1))  # [K, 3]
-        self.stretch = nn.Linear(config.condition, len(self.vectors))
+        self.stretch = nn.Linear(config.condition, 1)
         nn.init.zeros_(self.stretch.weight)
         nn.init.zeros_(self.stretch.bias)
         self.width = 2 * len(self.vectors)
 
     def stretched(self, condition: Tensor) -> Tensor:
         """condition: [B, D] -> cycles in a unit along each axis [B, K, 3]"""
-        return self.vectors * torch.exp(0.5 * self.stretch(condition))[..., None]
+        return self.vectors * torch.exp(-self.log_stretch(condition))[:, None]
+
+    def log_stretch(self, condition: Tensor) -> Tensor:
+        """condition: [B, D] -> [B, 1], larger is coarser"""
+        return self.LONGEST * torch.tanh(self.stretch(condition.float()).float())
 
     def forward(self, points: Tensor, vectors: Tensor) -> Tensor:
         """points: [.., N, 3], vectors: [.., K, 3] -> [.., N, 2K]"""

@@ -14,7 +14,7 @@ from core.files import replace_file
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
 
-FORMAT = 2  # 2: textures are a map of paints
+FORMAT = 3  # 2: textures are a map of paints; 3: one bounded stretch for all waves
 PARTS = {  # file -> the generator's modules in it
     "encoder": ("condition", "pointnet", "encoder"),
     "geometry": ("G", "sdf", "height"),

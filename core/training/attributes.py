@@ -30,13 +30,14 @@ def vocabularies(kinds: Sequence[str]) -> dict[str, list]:
 
 @dataclass
 class PromptBatch:
-    """tokens [B, L, W], mask [B, L], z [B, 8]: what is read; labels [B, attributes], paints [B, 3, 5]: what it says."""
+    """tokens [B, L, W], mask [B, L], z [B, 8]: what is read; labels [B, attributes], paints [B, 3, 5], stretch [B]: what it says."""
 
     tokens: Tensor
     mask: Tensor
     z: Tensor
     labels: Tensor
     paints: Tensor
+    stretch: Tensor
 
 
 class PromptPool:
@@ -53,7 +54,8 @@ class PromptPool:
         labels = [[values[name].index(getattr(d, name)) for name in values] for d in descriptions]
         self.labels = torch.tensor(labels, device=device)  # [count, attributes]
         self.z = torch.randn(count, STYLE_SIZE, generator=torch.Generator().manual_seed(seed)).to(device)
-        self.paints = torch.cat([ExactObjects(descriptions[i : i + 512], self.z[i : i + 512]).paints for i in chunks])
+        exact = [ExactObjects(descriptions[i : i + 512], self.z[i : i + 512]) for i in chunks]
+        self.paints, self.stretch = torch.cat([e.paints for e in exact]), torch.cat([e.pattern_scale for e in exact]).log()
 
     def batch(self, step: int, size: int) -> PromptBatch:
         rng = torch.Generator().manual_seed(self.seed * 999_983 + step)
@@ -61,18 +63,20 @@ class PromptPool:
         tokens = [self.tokens[i].float() for i in rows.tolist()]
         mask = [t.new_ones(len(t), dtype=torch.bool) for t in tokens]
         pad, rows = torch.nn.utils.rnn.pad_sequence, rows.to(self.labels.device)
-        return PromptBatch(pad(tokens, batch_first=True), pad(mask, batch_first=True), self.z[rows], self.labels[rows], self.paints[rows])
+        said = (values[rows] for values in (self.labels, self.paints, self.stretch))
+        return PromptBatch(pad(tokens, batch_first=True), pad(mask, batch_first=True), self.z[rows], *said)
 
 
 def reading_losses(generator: Generator, heads: "AttributeHeads", prompts: PromptBatch) -> dict[str, Tensor]:
-    """words: cross-entropy of the attributes; paints: mean |error|; paints_metallic: cross-entropy; read: the share of attributes read
-    right, for the report."""
+    """words: cross-entropy of the attributes; paints: mean |error|; paints_metallic: cross-entropy; stretch: mean |error| of the
+    log of how coarse patterns are; read: the share of attributes read right, for the report."""
     vector = generator.condition(prompts.tokens, prompts.mask, prompts.z)[0]
     words, read = heads(vector, prompts.z, prompts.labels)
     logits = generator.texture.palette_logits(vector)[:, : len(PAINTS)]
     paints = (logits[..., :4].sigmoid() - prompts.paints[..., :4]).abs().mean()
     metallic = F.binary_cross_entropy_with_logits(logits[..., 4], prompts.paints[..., 4])
-    return {"words": words, "paints": paints, "paints_metallic": metallic, "read": read.detach()}
+    stretch = (generator.texture.waves.log_stretch(vector)[:, 0] - prompts.stretch).abs().mean()
+    return {"words": words, "paints": paints, "paints_metallic": metallic, "stretch": stretch, "read": read.detach()}
 
 
 class AttributeHeads(nn.Module):

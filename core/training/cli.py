@@ -15,7 +15,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the model's folder; what it holds is resumed")
     parser.add_argument("--preset", default="starter", choices=list(PRESETS))
     parser.add_argument(
-        "--phase", default="both", help='"both" networks, or "texture": T alone, its planes twice as fine, from a finished model'
+        "--phase",
+        default="both",
+        help='"both" networks; or, from a finished model, "texture": T alone, mostly on patterns; "upsampler": T with planes twice as fine',
     )
     parser.add_argument("--minutes", type=float, default=60.0, help="training time of the whole run, without its reading")
     parser.add_argument("--steps", type=int, help="number of steps, instead of minutes: repeats exactly")
@@ -33,15 +35,17 @@ def main(argv: list[str]) -> int:
         raise BadRequest(f"There is no library {a.library!r}.", "", 'The built-in one is "starter".')
     from core.library.splits import trained_kinds
     from core.networks.storage import load_generator
+    from core.training.bank import Sampling
     from core.training.loop import TrainingSettings, parse_kinds, train
 
     kinds = parse_kinds(a.kinds, trained_kinds())
-    if a.phase == "texture" and a.start_from and not a.kinds:
+    if a.phase != "both" and a.start_from and not a.kinds:
         kinds = load_generator(a.start_from)[1].kinds
     more = parse_kinds(a.more, kinds) if a.more else ()
     reading_steps = min(1500, int(25 * a.minutes)) if a.reading_steps is None else a.reading_steps
     settings = TrainingSettings(out=a.out, preset=a.preset, kinds=kinds, more=more, phase=a.phase, minutes=a.minutes, steps=a.steps,
                                 batch=a.batch, learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from,
+                                sampling=Sampling(patterned=0.4 if a.phase == "both" else 0.7),
                                 reading_steps=reading_steps, checkpoint_minutes=a.checkpoint_minutes)  # fmt: skip
     folder = train(settings)
     print(f"The model is in {folder}." if (folder / "config.json").exists() else "Stopped before there was a model to keep.")

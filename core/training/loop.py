@@ -34,7 +34,7 @@ from core.training.attributes import AttributeHeads, PromptPool, reading_losses
 from core.training.bank import ObjectBank, Sampling
 from core.training.reconstruction import LossWeights, Reconstruction, TexturePhase
 
-PHASES = {"both": Reconstruction, "texture": TexturePhase}
+PHASES = {"both": Reconstruction, "texture": TexturePhase, "upsampler": TexturePhase}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class TrainingSettings:
     preset: str = "starter"
     kinds: tuple[str, ...] = ()
     more: tuple[str, ...] = ()  # of them, to be seen once more in a round of all kinds, twice more where named twice
-    phase: str = "both"  # "texture": G is frozen, and T goes on with planes twice as fine
+    phase: str = "both"  # "texture": T goes on alone; "upsampler": so it does, with planes twice as fine
     minutes: float = 60.0
     steps: int | None = None
     batch: int = 8
@@ -90,9 +90,10 @@ def train(settings: TrainingSettings) -> Path:
         heads = AttributeHeads(generator.config, settings.kinds)
     if settings.start_from:
         _take_weights(generator, settings)
-    average, progress = copy.deepcopy(generator).requires_grad_(False), Progress(read=settings.phase == "texture")
+    average, progress = copy.deepcopy(generator).requires_grad_(False), Progress(read=settings.phase != "both")
     learner = PHASES[settings.phase](generator, heads, settings.weights)
-    reader = [p for part in (generator.condition, generator.texture.palette) for p in part.parameters() if p.requires_grad]
+    reads = (generator.condition, generator.texture.palette, generator.texture.waves.stretch)
+    reader = [p for part in reads for p in part.parameters() if p.requires_grad]
     others = [p for p in learner.parameters() if p.requires_grad and p not in set(reader)]
     reader_rate = settings.reader_rate if settings.reading_steps else 1.0
     groups = [{"params": reader, "of_rate": reader_rate}, {"params": others, "of_rate": 1.0}]
@@ -162,7 +163,7 @@ def _learn_to_read(
 ) -> bool:
     """Prompts without objects: the condition learns what they say in minutes, where a step with objects shows it a handful of them.
     Returns whether it came to its end."""
-    parts = [generator.condition, generator.texture.palette, heads]
+    parts = [generator.condition, generator.texture.palette, generator.texture.waves.stretch, heads]
     for part in parts:
         part.to(accelerator.device)
     parameters = [p for part in parts for p in part.parameters()]
@@ -197,8 +198,8 @@ def check(settings: TrainingSettings) -> None:
         raise BadRequest(f"The setting reading steps is {settings.reading_steps}: it cannot be less than 0.")
     if settings.phase not in PHASES:
         raise BadRequest(f"There is no phase {settings.phase!r}.", "", f"The phases are {', '.join(PHASES)}.")
-    if settings.phase == "texture" and settings.start_from is None:
-        raise BadRequest("The texture phase needs a model to go on from.", "", "Name its folder with --from.")
+    if settings.phase != "both" and settings.start_from is None:
+        raise BadRequest(f"The {settings.phase} phase needs a model to go on from.", "", "Name its folder with --from.")
     if not settings.kinds:
         raise BadRequest("There are no kinds to learn.")
     pick_device(settings.device)
@@ -346,7 +347,7 @@ def _take_weights(generator: Generator, settings: TrainingSettings) -> None:
 def _config(settings: TrainingSettings) -> GeneratorConfig:
     if settings.preset not in PRESETS:
         raise BadRequest(f"There is no preset {settings.preset!r}.", "", f"Choose one of: {', '.join(PRESETS)}.")
-    return replace(PRESETS[settings.preset], texture_upsampling=settings.phase == "texture")
+    return replace(PRESETS[settings.preset], texture_upsampling=settings.phase == "upsampler")
 
 
 def _has_bf16(device: str) -> bool:

@@ -16,7 +16,7 @@ from core.training.bank import Batch
 class LossWeights:
     """sdf: per unit of the frame; slope: per unit of the distance's gradient; color, roughness: per unit of their value; metallic: per nat;
     height: per unit of log metres; words: per nat of a prompt's attributes; paints: per unit of their value, paints_metallic: per nat;
-    shares: per nat of which paint is where."""
+    stretch: per unit of its log; shares: per nat of which paint is where."""
 
     sdf: float = 20.0
     slope: float = 2.0
@@ -27,6 +27,7 @@ class LossWeights:
     words: float = 1.0
     paints: float = 4.0
     paints_metallic: float = 0.2
+    stretch: float = 1.0
     shares: float = 0.2
     band: float = 0.1  # distances are learnt up to here, beyond it only that they are larger
 
@@ -66,13 +67,16 @@ class Reconstruction(nn.Module):
 
 
 class TexturePhase(Reconstruction):
-    """The second phase: T, its upsampler and its field learn, everything else is frozen."""
+    """The second phase: T, its upsampler and its map of paints learn, everything else is frozen, what is read from the prompt as well."""
 
     def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
         super().__init__(generator, heads, weights)
         self.requires_grad_(False)
         for part in (generator.T, generator.upsampler, generator.texture):
-            part.requires_grad_(True)
+            if part is not None:
+                part.requires_grad_(True)
+        for part in (generator.texture.palette, generator.texture.waves.stretch):
+            part.requires_grad_(False)
 
     def forward(self, batch: Batch, cloud: Tensor, prompts: PromptBatch) -> dict[str, Tensor]:
         """Losses by name, "total" among them. Points in space and prompts without objects have nothing to teach here."""

@@ -76,8 +76,8 @@ def test_training_learns(tmp_path) -> None:
 
 def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_alone(tmp_path) -> None:
     first = loop.train(settings(tmp_path / "first"))
-    fine = loop.train(settings(tmp_path / "second", phase="texture", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
-    taught = loop.train(settings(tmp_path / "third", phase="texture", start_from=first, steps=60, warmup=1))
+    fine = loop.train(settings(tmp_path / "second", phase="upsampler", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
+    taught = loop.train(settings(tmp_path / "third", phase="upsampler", start_from=first, steps=60, warmup=1))
     block = bank.make_block(99, ["mushroom"], TextEncoder(), QUICK, 1, torch.device("cpu"))
     looks, colors = [], []
     for folder in (first, fine, taught):
@@ -92,6 +92,8 @@ def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_
     assert colors[2] < 0.95 * colors[0]
     with pytest.raises(BadRequest, match="needs a model to go on from"):
         loop.train(settings(tmp_path, phase="texture"))
+    alone, _ = load_generator(loop.train(settings(tmp_path / "alone", phase="texture", start_from=first, steps=2)))
+    assert alone.upsampler is None and torch.equal(alone.texture.palette.weight, load_generator(first)[0].texture.palette.weight)
 
 
 def test_training_never_sees_a_held_out_split() -> None:
