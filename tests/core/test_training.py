@@ -75,7 +75,7 @@ def test_training_learns(tmp_path) -> None:
 
 
 def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_alone(tmp_path) -> None:
-    first = loop.train(settings(tmp_path / "first"))
+    first = loop.train(settings(tmp_path / "first", reading_steps=100, prompt_pool=512))  # its paints are what T will mix
     fine = loop.train(settings(tmp_path / "second", phase="upsampler", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
     taught = loop.train(settings(tmp_path / "third", phase="upsampler", start_from=first, steps=60, warmup=1))
     block = bank.make_block(99, ["mushroom"], TextEncoder(), QUICK, 1, torch.device("cpu"))
