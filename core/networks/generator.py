@@ -55,6 +55,11 @@ class Generator(nn.Module):
         self.height = nn.Sequential(nn.Linear(config.condition + config.channels[-1], 64), nn.SiLU(), nn.Linear(64, 1))
         self.register_buffer("dummy", fibonacci_sphere(config.points), persistent=False)
 
+    @property
+    def readers(self) -> tuple[nn.Module, ...]:
+        """What follows from the prompt alone, and can be learnt without any object."""
+        return self.condition, self.texture.palette, self.texture.waves.stretch
+
     def forward(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None) -> Fields:
         """tokens: [B, L, text width], mask: [B, L], z: [B, 8], cloud: points and normals [B, N, 6] or None for the dummy sphere."""
         condition, queries, levels = self.encode(tokens, mask, z, cloud)

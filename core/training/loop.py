@@ -92,8 +92,7 @@ def train(settings: TrainingSettings) -> Path:
         _take_weights(generator, settings)
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress(read=settings.phase != "both")
     learner = PHASES[settings.phase](generator, heads, settings.weights)
-    reads = (generator.condition, generator.texture.palette, generator.texture.waves.stretch)
-    reader = [p for part in reads for p in part.parameters() if p.requires_grad]
+    reader = [p for part in generator.readers for p in part.parameters() if p.requires_grad]
     others = [p for p in learner.parameters() if p.requires_grad and p not in set(reader)]
     reader_rate = settings.reader_rate if settings.reading_steps else 1.0
     groups = [{"params": reader, "of_rate": reader_rate}, {"params": others, "of_rate": 1.0}]
@@ -163,7 +162,7 @@ def _learn_to_read(
 ) -> bool:
     """Prompts without objects: the condition learns what they say in minutes, where a step with objects shows it a handful of them.
     Returns whether it came to its end."""
-    parts = [generator.condition, generator.texture.palette, generator.texture.waves.stretch, heads]
+    parts = [*generator.readers, heads]
     for part in parts:
         part.to(accelerator.device)
     parameters = [p for part in parts for p in part.parameters()]

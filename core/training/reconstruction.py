@@ -75,7 +75,7 @@ class TexturePhase(Reconstruction):
         for part in (generator.T, generator.upsampler, generator.texture):
             if part is not None:
                 part.requires_grad_(True)
-        for part in (generator.texture.palette, generator.texture.waves.stretch):
+        for part in generator.readers:
             part.requires_grad_(False)
 
     def forward(self, batch: Batch, cloud: Tensor, prompts: PromptBatch) -> dict[str, Tensor]:

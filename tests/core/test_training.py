@@ -165,8 +165,8 @@ def test_metal_is_learnt_by_a_network_that_takes_nothing_for_metal() -> None:
         texture.palette.bias.view(-1, 5)[:, 4] = -25
     condition, metal = torch.eye(8, PRESETS["tiny"].condition), torch.eye(8)[0]
     optimizer = torch.optim.Adam(texture.palette.parameters(), 0.2)
+    look = torch.cat((torch.full((8, 16, 4), 0.5), metal[:, None, None].expand(8, 16, 1)), -1)
     for _ in range(300):
-        look = torch.cat((torch.full((8, 16, 4), 0.5), metal[:, None, None].expand(8, 16, 1)), -1)
         optimizer.zero_grad()
         look_losses(texture, torch.zeros(8, 16, PRESETS["tiny"].paints), condition, look)["metallic"].backward()
         optimizer.step()
