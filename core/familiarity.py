@@ -121,12 +121,19 @@ class KnownPrompts:
         return re.sub(pattern, lambda found: exchanged.get(found[0].lower(), found[0]), prompt, flags=re.IGNORECASE), exchanged
 
     def _respelt(self, word: str, text: TextEncoder) -> str | None:
-        """The colour of a shade, or the known word that a misspelling is nearest to."""
+        """The colour of a shade, the known word that a misspelling is nearest to, or the last part of a compound: a houseboat is a boat."""
         meant = word
         if word not in COLOR_OF and len(word) > 3 and not text.is_word(word):
-            meant = next(iter(difflib.get_close_matches(word, [*self.words, *COLOR_OF], 1, SPELLING)), word)
+            near = difflib.get_close_matches(word, [*self.words, *COLOR_OF], 1, SPELLING)
+            meant = near[0] if near else self._head(word, text)
         meant = COLOR_OF.get(meant, meant)
         return meant if meant in self._known and meant != word else None
+
+    def _head(self, compound: str, text: TextEncoder) -> str:
+        """The longest known word that a word ends with, where what comes before it is a word as well; else the word itself."""
+        cuts = range(3, len(compound) - 2)
+        heads = (compound[i:] for i in cuts if text.is_word(compound[:i]))
+        return next((h for h in heads if h in self._known and h not in OPPOSITES), compound)
 
     def familiarity(self, tokens: Tensor, mask: Tensor, read_as: dict[str, str], count: int = 3) -> Familiarity:
         """Of one prompt: tokens [L, W], mask [L]."""

@@ -89,7 +89,7 @@ def train(settings: TrainingSettings) -> Path:
         generator = Generator(_config(settings))
         heads = AttributeHeads(generator.config, settings.kinds)
     if settings.start_from:
-        _take_weights(generator, settings)
+        _take_weights(generator, heads, settings)
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress(read=settings.phase != "both")
     learner = PHASES[settings.phase](generator, heads, settings.weights)
     reader = [p for part in generator.readers for p in part.parameters() if p.requires_grad]
@@ -331,14 +331,18 @@ def _resume(folder: Path, generator: Generator, average: Generator, heads: Attri
     return Progress(int(step), seconds, bool(read))
 
 
-def _take_weights(generator: Generator, settings: TrainingSettings) -> None:
-    """Start from an earlier model; an upsampler that it does not have starts anew. Raises MissingWeights, or BadRequest when it has other
-    sizes than the preset."""
+def _take_weights(generator: Generator, heads: AttributeHeads, settings: TrainingSettings) -> None:
+    """Start from an earlier model; an upsampler that it does not have starts anew. So do the heads, which no model ships with, unless the
+    checkpoint of its run, of the same kinds, is still beside it: new ones would first pull at what the condition has learnt.
+    Raises MissingWeights, or BadRequest when it has other sizes than the preset."""
     try:
-        state = load_generator(settings.start_from)[0].state_dict()
+        model, card = load_generator(settings.start_from)
         own = {k: v for k, v in generator.state_dict().items() if k.startswith("upsampler.")}
-        generator.load_state_dict(own | state)
-    except RuntimeError as error:
+        generator.load_state_dict(own | model.state_dict())
+        run = settings.start_from / "checkpoint" / "state.safetensors"
+        if tuple(card.kinds) == settings.kinds and run.exists():
+            heads.load_state_dict({k.removeprefix("heads."): v for k, v in load_file(run).items() if k.startswith("heads.")})
+    except (RuntimeError, SafetensorError) as error:
         cause = str(error).splitlines()[-1].strip()
         raise BadRequest(f"The model in {settings.start_from} does not fit the preset {settings.preset}.", cause) from error
 

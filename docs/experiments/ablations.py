@@ -52,14 +52,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join((*ARMS, ALONE))} (all, one after the other)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4500, help="of 16 objects an arm: 20 minutes on one core of an AMD EPYC")
+    parser.add_argument("--steps", type=int, default=2000, help="of 16 objects an arm: 20 minutes on one core of an AMD EPYC")
     parser.add_argument("--seconds", type=float, default=1200, help="CPU time of all prompts together where each is optimised by itself")
     a = parser.parse_args()
     torch.set_num_threads(1)
     unseen = list(StarterPrompts(COUNT, "unseen", 1, KINDS))
     for arm in a.arms or (*ARMS, ALONE):
         if arm == ALONE:
-            keep(a.out / ALONE / "unseen.jsonl", lambda: optimise_each(unseen, a.seconds / COUNT))
+            for count in (COUNT, PER_KIND * len(KINDS)):
+                path = a.out / ALONE / f"unseen, {count} prompts' share of the time.jsonl"
+                keep(path, lambda n=count: optimise_each(unseen, a.seconds / n))
             keep(a.out / ALONE / "race.jsonl", lambda: race(unseen[:RACE], a.out))
         elif arm in ARMS:
             run(arm, a.out, a.steps, unseen)
@@ -179,11 +181,11 @@ class Optimisation:
 
 
 def optimise_each(prompts: list[Prompt], seconds: float) -> list[dict]:
-    """Each prompt by itself, for so many seconds of CPU time."""
+    """Each prompt by itself, for so many seconds of CPU time; those that its exact object takes are not counted."""
     rows = []
     for prompt in prompts:
-        begun, steps = time.process_time(), 0
-        run = Optimisation(prompt)
+        run, steps = Optimisation(prompt), 0
+        begun = time.process_time()
         while (spent := time.process_time() - begun) < seconds:
             run.step(spent / seconds)
             steps += 1

@@ -37,6 +37,10 @@ def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity
         ("A Crimson vehicle", "A red car"),
         ("a castel tower", "a castle tower"),
         ("a turquise car", "a teal car"),
+        ("a red racecar", "a red car"),
+        ("a dreamcar", "a car"),
+        ("an oscar", "an oscar"),  # "os" is too short for a word
+        ("a redwhite tower", "a redwhite tower"),
         ("a horse", "a horse"),
         ("a colorful tower", "a colorful tower"),  # near to "blue", which it is not
         ("a lengthy car", "a lengthy car"),  # near to "short"

@@ -92,8 +92,10 @@ def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_
     assert colors[2] < 0.95 * colors[0]
     with pytest.raises(BadRequest, match="needs a model to go on from"):
         loop.train(settings(tmp_path, phase="texture"))
-    alone, _ = load_generator(loop.train(settings(tmp_path / "alone", phase="texture", start_from=first, steps=2)))
+    third = loop.train(settings(tmp_path / "alone", phase="texture", start_from=first, steps=2))
+    alone, _ = load_generator(third)
     assert alone.upsampler is None and torch.equal(alone.texture.palette.weight, load_generator(first)[0].texture.palette.weight)
+    assert torch.equal(*(load_file(run / "checkpoint" / "state.safetensors")["heads.style.weight"] for run in (first, third)))
 
 
 def test_training_never_sees_a_held_out_split() -> None:

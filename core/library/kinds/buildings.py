@@ -154,7 +154,7 @@ KINDS = [
     Kind("house", "buildings", house, Second("roof", "red"), ("natural", "wood", "stone", "clay"), ("cream", "yellow"),
          ("cottage", "cabin", "hut"), ("bricks", "stripes", "checks")),
     Kind("tower", "buildings", tower, Second("roof", "blue", optional=True), ("stone", "wood", "marble", "gold"), ("gray", "cream"),
-         ("castle tower", "turret"), ("bricks", "stripes", "checks")),
+         ("castle tower", "watchtower", "turret"), ("bricks", "stripes", "checks")),
     Kind("well", "buildings", well, Second("roof", "red"), ("stone", "clay", "marble", "wood"), ("gray", "brown"),
          ("wishing well", "water well"), ("bricks", "stripes")),
     Kind("tent", "buildings", tent, Second("flaps", "cream"), ("fabric", "leather", "gold"), ("green", "orange"),

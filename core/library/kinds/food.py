@@ -245,7 +245,8 @@ KINDS = [
     Kind("ice cream", "food", sized(ice_cream, 0.17), Second("cone", "orange"), ("natural", "ceramic", "plastic", "gold"),
          ("pink", "cream"), ("gelato", "icecream"), ("spots", "stripes"), ("tall", "short", "wide", "narrow")),
     Kind("cake", "food", sized(cake, 0.32), Second("candles", "pink", counts=(5, 3, 4, 6, 8)), ("natural", "ceramic", "plastic", "gold"),
-         ("pink", "brown"), ("birthday cake", "layer cake"), ("stripes", "checks", "spots"), ("tall", "short", "wide", "narrow")),
+         ("pink", "brown"), ("birthday cake", "party cake", "layer cake"),
+         ("stripes", "checks", "spots"), ("tall", "short", "wide", "narrow")),
     Kind("cheese", "food", sized(cheese, 0.2), Second("rind", "orange"), ("natural", "plastic", "wood", "gold"), ("yellow", "cream"),
          ("cheese wedge", "wedge of cheese"), ("stripes", "spots"), ("tall", "short", "wide", "narrow")),
 ]  # fmt: skip

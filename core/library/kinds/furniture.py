@@ -228,17 +228,17 @@ def lamp(s: Style) -> Model:
 
 KINDS = [
     Kind("chair", "furniture", chair, Second("cushion", "red", optional=True), ("wood", "metal", "plastic", "gold"), ("brown", "cream"),
-         ("dining chair",), ("stripes", "grain", "spots")),
+         ("kitchen chair", "dining chair"), ("stripes", "grain", "spots")),
     Kind("table", "furniture", table, Second("legs", "cream"), ("wood", "marble", "stone", "metal", "plastic"), ("brown", "orange"),
-         ("dining table", "desk"), ("grain", "stripes", "checks")),
+         ("kitchen table", "dining table", "desk"), ("grain", "stripes", "checks")),
     Kind("stool", "furniture", stool, Second("legs", "brown", counts=(4, 3, 5)), ("leather", "wood", "fabric", "metal", "plastic"),
          ("red", "teal"), ("bar stool", "footstool"), ("stripes", "spots", "checks")),
     Kind("sofa", "furniture", sofa, Second("cushions", "cream"), ("fabric", "leather", "plastic", "gold"), ("teal", "red"),
          ("couch", "settee"), ("stripes", "spots", "checks")),
     Kind("bookshelf", "furniture", bookshelf, Second("books", "red"), ("wood", "metal", "plastic", "stone"), ("brown", "teal"),
-         ("bookcase", "book rack"), ("grain", "stripes", "spots")),
+         ("shelf", "bookcase", "book rack"), ("grain", "stripes", "spots")),
     Kind("bed", "furniture", bed, Second("blanket", "blue"), ("wood", "metal", "plastic", "gold"), ("brown", "cream"),
          ("cot", "bunk"), ("grain", "stripes", "spots")),
     Kind("lamp", "furniture", lamp, Second("shade", "cream"), ("ceramic", "metal", "wood", "gold", "marble"), ("teal", "red"),
-         ("table lamp", "bedside lamp"), ("stripes", "spots", "checks")),
+         ("table lamp", "desk lamp", "bedside lamp"), ("stripes", "spots", "checks")),
 ]  # fmt: skip

@@ -154,7 +154,7 @@ KINDS = [
     Kind("trophy", "keepsakes", sized(trophy, 0.4), Second("base", "black"), ("gold", "metal", "wood", "ceramic", "plastic"),
          ("yellow", "gray"), ("award cup", "prize cup"), ("stripes", "spots")),
     Kind("crown", "keepsakes", sized(crown, 0.25), Second("jewels", "red", counts=(6, 5, 8)), ("gold", "metal", "plastic", "wood"),
-         ("yellow", "gray"), ("royal crown", "coronet"), ("stripes", "checks")),
+         ("yellow", "gray"), ("royal crown", "diadem", "coronet"), ("stripes", "checks")),
     Kind("bell", "keepsakes", sized(bell, 0.18), Second("handle", "brown"), ("metal", "gold", "ceramic", "wood"), ("yellow", "gray"),
          ("handbell", "hand bell"), ("stripes", "spots")),
     Kind("umbrella", "keepsakes", umbrella, Second("handle", "brown"), ("fabric", "plastic", "leather", "gold"), ("red", "blue"),

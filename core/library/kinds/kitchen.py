@@ -157,7 +157,7 @@ KINDS = [
     Kind("cauldron", "kitchen", sized(cauldron, 0.6), Second("legs", "gray", counts=(3, 4)), ("metal", "clay", "stone", "gold"),
          ("black", "gray"), ("witch cauldron", "cooking pot"), ("stripes", "spots")),
     Kind("basket", "kitchen", sized(basket, 0.6), Second("handle", "brown"), ("wood", "plastic", "fabric", "gold"), ("cream", "orange"),
-         ("wicker basket", "hamper"), ("stripes", "checks")),
+         ("picnic basket", "wicker basket", "hamper"), ("stripes", "checks")),
     Kind("watering can", "kitchen", sized(watering_can, 0.5), Second("spout", "gray"), ("metal", "plastic", "ceramic", "gold"),
          ("green", "teal"), ("sprinkler can", "garden can"), ("stripes", "spots", "checks")),
 ]  # fmt: skip

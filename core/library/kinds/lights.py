@@ -83,5 +83,5 @@ KINDS = [
     Kind("candelabra", "lights", sized(candelabra, 0.42), Second("candles", "cream", counts=(3, 4, 5, 6)),
          ("metal", "gold", "wood", "ceramic"), ("gray", "black"), ("candle holder", "candleholder"), ("stripes", "spots")),
     Kind("lamppost", "lights", lamppost, Second("globes", "yellow", counts=(3, 2, 4)), ("metal", "wood", "stone", "gold"),
-         ("black", "green"), ("street lamp", "streetlamp"), ("stripes",)),
+         ("black", "green"), ("street light", "street lamp", "streetlamp"), ("stripes",)),
 ]  # fmt: skip

@@ -246,7 +246,7 @@ KINDS = [
     Kind("mushroom", "plants", mushroom, Second("stem", "cream"), ("natural", "ceramic", "clay", "wood", "gold"), ("red", "brown"),
          ("toadstool",), ("spots", "stripes")),
     Kind("tree", "plants", tree, Second("apples", "red", optional=True), ("natural", "fabric", "plastic", "gold"), ("green", "orange"),
-         ("oak", "maple"), ("spots",)),
+         ("oak", "oak tree", "leafy tree", "maple"), ("spots",)),
     Kind("pine", "plants", pine, Second("star", "yellow", optional=True), ("natural", "fabric", "plastic", "gold"), ("green", "teal"),
          ("fir", "spruce"), ("spots", "stripes")),
     Kind("cactus", "plants", cactus, Second("pot", "orange", optional=True), ("natural", "ceramic", "fabric", "plastic", "gold"),
@@ -256,5 +256,5 @@ KINDS = [
     Kind("palm", "plants", sized(palm, 2.2), Second("coconuts", "brown", optional=True, counts=(3, 4, 5)),
          ("natural", "fabric", "plastic", "gold"), ("green", "teal"), ("palm tree", "coconut palm"), ("stripes",)),
     Kind("flower", "plants", flower, Second("center", "yellow"), ("natural", "ceramic", "fabric", "plastic", "gold"), ("pink", "red"),
-         ("daisy", "blossom"), ("spots", "stripes")),
+         ("daisy", "bloom", "blossom"), ("spots", "stripes")),
 ]

@@ -159,7 +159,7 @@ def anvil(s: Style) -> Model:
 
 KINDS = [
     Kind("sword", "tools", sword, Second("handle", "brown"), ("metal", "gold", "wood", "stone", "plastic"), ("gray", "white"),
-         ("blade", "longsword"), ("stripes", "grain")),
+         ("blade", "broadsword", "longsword"), ("stripes", "grain")),
     Kind("axe", "tools", axe, Second("handle", "brown"), ("metal", "stone", "gold", "wood", "plastic"), ("gray", "red"),
          ("hatchet", "battle axe"), ("stripes", "spots")),
     Kind("hammer", "tools", hammer, Second("handle", "brown"), ("metal", "wood", "stone", "gold", "plastic"), ("gray", "black"),
