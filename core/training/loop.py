@@ -244,7 +244,8 @@ def _step(
 ) -> dict:
     batch, prompts = data[0].batch(step, settings.batch), data[1].batch(step, settings.prompts)
     rng = torch.Generator().manual_seed(settings.seed * 7919 + step)
-    cloud = anneal(batch.cloud, accelerator.unwrap_model(module).generator.dummy, dummy_share(share, *settings.dummy), rng)
+    dummies = dummy_share(1.0 if settings.start_from else share, *settings.dummy)  # an earlier model is annealed already
+    cloud = anneal(batch.cloud, accelerator.unwrap_model(module).generator.dummy, dummies, rng)
     with accelerator.autocast():
         losses = module(batch, cloud, prompts)
     accelerator.backward(losses["total"])

@@ -98,6 +98,14 @@ def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_
     assert torch.equal(*(load_file(run / "checkpoint" / "state.safetensors")["heads.style.weight"] for run in (first, third)))
 
 
+def test_clouds_are_annealed_once(tmp_path, monkeypatch) -> None:
+    shares = []
+    monkeypatch.setattr(loop, "anneal", lambda cloud, dummy, share, rng: shares.append(share) or anneal(cloud, dummy, share, rng))
+    first = loop.train(settings(tmp_path / "first", steps=1))
+    loop.train(settings(tmp_path / "second", steps=1, start_from=first))
+    assert shares == pytest.approx([0.4, 0.9])
+
+
 def test_training_never_sees_a_held_out_split() -> None:
     prompts = []
 
