@@ -21,7 +21,7 @@ from core.library.palette import COLORS
 from core.text import DEFAULT, TextEncoder
 
 FILE = "familiar.safetensors"
-KEPT = 2048  # prompts that a model remembers
+KEPT = 4096  # prompts that a model remembers
 SYNONYM = 0.73  # cosine between two words alone; "steel" and "metal" have 0.78, "castle" and "cottage" 0.53
 SPELLING = 0.8  # difflib's ratio
 SHADES = {  # text models think of "crimson" as near to purple; shades that are things too ("rose", "lemon") stay as they are
