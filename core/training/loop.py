@@ -342,7 +342,9 @@ def _take_weights(generator: Generator, heads: AttributeHeads, settings: Trainin
         generator.load_state_dict(own | model.state_dict())
         run = settings.start_from / "checkpoint" / "state.safetensors"
         if tuple(card.kinds) == settings.kinds and run.exists():
-            heads.load_state_dict({k.removeprefix("heads."): v for k, v in load_file(run).items() if k.startswith("heads.")})
+            learnt = {k.removeprefix("heads."): v for k, v in load_file(run).items() if k.startswith("heads.")}
+            if {k: v.shape for k, v in learnt.items()} == {k: v.shape for k, v in heads.state_dict().items()}:  # the grammar may have grown
+                heads.load_state_dict(learnt)
     except (RuntimeError, SafetensorError) as error:
         cause = str(error).splitlines()[-1].strip()
         raise BadRequest(f"The model in {settings.start_from} does not fit the preset {settings.preset}.", cause) from error
