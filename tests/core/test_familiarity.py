@@ -39,7 +39,7 @@ def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity
         ("a turquise car", "a teal car"),
         ("a red racecar", "a red car"),
         ("a dreamcar", "a car"),
-        ("an oscar", "an oscar"),  # "os" is too short for a word
+        ("an incar", "an incar"),  # "in" is too short for the first part of a compound
         ("a redwhite tower", "a redwhite tower"),
         ("a horse", "a horse"),
         ("a colorful tower", "a colorful tower"),  # near to "blue", which it is not
