@@ -180,7 +180,8 @@ class Decoder(nn.Module):
             for n, block in enumerate(blocks):
                 x = torch.cat((x, skip), 2) if n == 0 and skip is not None else x
                 x = block(x, condition, tokens)
-        return self.out(F.silu(self.norm(x.flatten(0, 1)))).unflatten(0, (-1, 3))
+        with torch.autocast(x.device.type, enabled=False):  # half precision would roughen the surface, as in GeometryField
+            return self.out(F.silu(self.norm(x.flatten(0, 1).float()))).unflatten(0, (-1, 3))
 
 
 class Upsampler(nn.Module):
@@ -249,7 +250,8 @@ class GeometryField(nn.Module):
 
     def forward(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
         """points: [B, N, 3] -> [B, N], negative inside"""
-        return self._distance(points, self.mlp(sample_planes(planes, points), condition))
+        with torch.autocast(points.device.type, enabled=False):  # half precision would round distances to a tenth of a cell
+            return self._distance(points, self.mlp(sample_planes(planes.float(), points), condition.float()))
 
     def of(self, fields: Fields) -> Callable[[Tensor], Tensor]:
         """One object's distance as a function of points [N, 3], made for many of them; without gradients."""

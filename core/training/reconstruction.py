@@ -43,8 +43,9 @@ class Reconstruction(nn.Module):
         super().__init__()
         self.generator, self.heads, self.weights = generator, heads, weights
 
-    def forward(self, batch: Batch, cloud: Tensor, prompts: PromptBatch) -> dict[str, Tensor]:
-        """Losses by name, "total" among them. cloud: [B, P, 6], real or dummy; prompts: what the attribute heads read."""
+    def forward(self, batch: Batch, cloud: Tensor | None, prompts: PromptBatch) -> dict[str, Tensor]:
+        """Losses by name, "total" among them. cloud: [B, P, 6], real or dummy, None for the dummy alone;
+        prompts: what the attribute heads read."""
         g = self.generator
         fields = g(batch.tokens, batch.mask, batch.z, cloud)
         sdf = g.sdf(fields.geometry, fields.condition, batch.points)
@@ -78,7 +79,7 @@ class TexturePhase(Reconstruction):
         for part in generator.readers:
             part.requires_grad_(False)
 
-    def forward(self, batch: Batch, cloud: Tensor, prompts: PromptBatch) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, cloud: Tensor | None, prompts: PromptBatch) -> dict[str, Tensor]:
         """Losses by name, "total" among them. Points in space and prompts without objects have nothing to teach here."""
         g = self.generator
         with torch.no_grad():

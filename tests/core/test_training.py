@@ -232,6 +232,7 @@ def test_real_clouds_give_way_to_the_sphere_down_to_the_floor() -> None:
     cloud, dummy = torch.ones(4000, 8, 6), torch.zeros(8, 6)
     kept = anneal(cloud, dummy, 0.85, torch.Generator().manual_seed(0))[:, 0, 0].mean()
     assert 0.12 < kept < 0.18
+    assert anneal(cloud, dummy, 1.0, torch.Generator()) is None, "the generator reads the dummy once, not once an object"
 
 
 def test_clouds_are_as_large_as_the_input(tmp_path) -> None:
@@ -297,6 +298,8 @@ def test_a_run_with_other_settings_is_not_resumed(tmp_path) -> None:
         loop.train(settings(tmp_path))
     with pytest.raises(BadRequest, match="does not fit the preset starter"):
         loop.train(settings(tmp_path / "new", preset="starter", start_from=folder))
+    with pytest.raises(BadRequest, match="checkpoint beside the model .* is damaged"):
+        loop.train(settings(tmp_path / "new", start_from=folder))
 
 
 def test_unknown_presets_and_kinds_are_named(tmp_path) -> None:
