@@ -48,7 +48,7 @@ class Generator(nn.Module):
         level = config.input_level
         self.pointnet = PointNet(config.point_hidden, config.channels[level], config.resolution >> level)
         self.encoder = Encoder(config)
-        self.G, self.T = Decoder(config), Decoder(config)
+        self.G, self.T = Decoder(config, config.geometry_blocks), Decoder(config, config.decoder_blocks)
         self.upsampler = Upsampler(config) if config.texture_upsampling else None
         self.sdf = GeometryField(config)
         self.texture = TextureField(config)
@@ -156,7 +156,7 @@ def places(config: GeneratorConfig, levels: range) -> nn.ParameterList:
 class Decoder(nn.Module):
     """The way up, once for G and once for T: levels -> planes [B, 3, plane_channels, R, R]."""
 
-    def __init__(self, config: GeneratorConfig):
+    def __init__(self, config: GeneratorConfig, counts: tuple[int, ...]):
         super().__init__()
         self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
         for level in range(len(config.channels) - 2, -1, -1):
@@ -164,9 +164,7 @@ class Decoder(nn.Module):
             self.ups.append(Up(config.channels[level + 1], width, config.condition))
             skip = width if level >= config.input_level else 0
             self.blocks.append(
-                nn.ModuleList(
-                    Block(width + (skip if n == 0 else 0), width, config.condition, attends) for n in range(config.decoder_blocks[level])
-                )
+                nn.ModuleList(Block(width + (skip if n == 0 else 0), width, config.condition, attends) for n in range(counts[level]))
             )
         self.places = places(config, range(len(config.channels) - 2, -1, -1))
         self.norm = nn.GroupNorm(group_count(config.channels[0]), config.channels[0])

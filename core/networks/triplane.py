@@ -70,7 +70,8 @@ class PlaneMixing(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual block: convolution, plane mixing, convolution; text and style enter by scale and shift, and by cross-attention."""
+    """Residual block: convolution, plane mixing, convolution; text and style enter by scale and shift, and by cross-attention. An untrained
+    one hands on the first of its channels as they are, so that a trained network may be given another block."""
 
     def __init__(self, channels_in: int, channels: int, condition: int, attention: bool):
         super().__init__()
@@ -80,7 +81,11 @@ class Block(nn.Module):
         self.film = nn.Linear(condition, 2 * channels)
         self.short = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
         self.attention = CrossAttention(channels, condition) if attention else None
+        if isinstance(self.short, nn.Conv2d):
+            nn.init.dirac_(self.short.weight)
+            nn.init.zeros_(self.short.bias)
         nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
         nn.init.normal_(self.film.weight, std=0.02)
         nn.init.zeros_(self.film.bias)
 

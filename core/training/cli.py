@@ -6,6 +6,8 @@ from pathlib import Path
 
 from core.errors import BadRequest
 
+PATTERNED = {"geometry": 0.0, "texture": 0.7, "upsampler": 0.7}  # share of objects that must have a pattern; of "both": Sampling's own
+
 
 def main(argv: list[str]) -> int:
     from core.networks.presets import PRESETS
@@ -17,7 +19,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--phase",
         default="both",
-        help='"both" networks; or, from a finished model, "texture": T alone, mostly on patterns; "upsampler": T with planes twice as fine',
+        help='"both" networks; or, from a finished model, "geometry": G alone; "texture": T alone, mostly on patterns; '
+        '"upsampler": T with planes twice as fine',
     )
     parser.add_argument("--minutes", type=float, default=60.0, help="training time of the whole run, without its reading")
     parser.add_argument("--steps", type=int, help="number of steps, instead of minutes: repeats exactly")
@@ -45,7 +48,7 @@ def main(argv: list[str]) -> int:
     reading_steps = min(1500, int(25 * a.minutes)) if a.reading_steps is None else a.reading_steps
     settings = TrainingSettings(out=a.out, preset=a.preset, kinds=kinds, more=more, phase=a.phase, minutes=a.minutes, steps=a.steps,
                                 batch=a.batch, learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from,
-                                sampling=Sampling(patterned=0.4 if a.phase == "both" else 0.7),
+                                sampling=Sampling(patterned=PATTERNED.get(a.phase, Sampling.patterned)),
                                 reading_steps=reading_steps, checkpoint_minutes=a.checkpoint_minutes)  # fmt: skip
     folder = train(settings)
     print(f"The model is in {folder}." if (folder / "config.json").exists() else "Stopped before there was a model to keep.")

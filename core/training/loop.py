@@ -5,6 +5,7 @@ import contextlib
 import copy
 import json
 import math
+import shutil
 import signal
 import sys
 import threading
@@ -32,9 +33,9 @@ from core.text import TextEncoder
 from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses
 from core.training.bank import ObjectBank, Sampling
-from core.training.reconstruction import LossWeights, Reconstruction, TexturePhase
+from core.training.reconstruction import GeometryPhase, LossWeights, Reconstruction, TexturePhase
 
-PHASES = {"both": Reconstruction, "texture": TexturePhase, "upsampler": TexturePhase}
+PHASES = {"both": Reconstruction, "geometry": GeometryPhase, "texture": TexturePhase, "upsampler": TexturePhase}
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class TrainingSettings:
     preset: str = "starter"
     kinds: tuple[str, ...] = ()
     more: tuple[str, ...] = ()  # of them, to be seen once more in a round of all kinds, twice more where named twice
-    phase: str = "both"  # "texture": T goes on alone; "upsampler": so it does, with planes twice as fine
+    phase: str = "both"  # "geometry", "texture": G, or T, goes on alone; "upsampler": T does, with planes twice as fine
     minutes: float = 60.0
     steps: int | None = None
     batch: int = 8
@@ -142,7 +143,12 @@ def train(settings: TrainingSettings) -> Path:
 
 
 def _remember(prompts: Sequence[str], settings: TrainingSettings, encoder: TextEncoder) -> None:
-    """Keep beside the model what it learns to read, calibrated on all splits that it does not see."""
+    """Keep beside the model what it learns to read, calibrated on all splits that it does not see; what an earlier model has read, where a
+    phase reads nothing new."""
+    before = settings.start_from / familiarity.FILE if settings.start_from and settings.phase != "both" else None
+    if before and before.exists():
+        replace_file(settings.out / familiarity.FILE, lambda path: shutil.copyfile(before, path))
+        return
     count = max(16, min(256, settings.prompt_pool // 16))
 
     def of(split: str, kinds: Sequence[str] | None) -> list[str]:
@@ -333,12 +339,13 @@ def _resume(folder: Path, generator: Generator, average: Generator, heads: Attri
 
 
 def _take_weights(generator: Generator, heads: AttributeHeads, settings: TrainingSettings) -> None:
-    """Start from an earlier model; an upsampler that it does not have starts anew. So do the heads, which no model ships with, unless the
-    checkpoint of its run, of the same kinds, is still beside it: new ones would first pull at what the condition has learnt.
+    """Start from an earlier model; an upsampler or blocks of G that it does not have start anew, and add nothing to it at first. So do
+    the heads, which no model ships with, unless the checkpoint of its run, of the same kinds, is still beside it: new ones would first pull
+    at what the condition has learnt.
     Raises MissingWeights, or BadRequest when it has other sizes than the preset or its checkpoint is damaged."""
     model, card = load_generator(settings.start_from)
     try:
-        own = {k: v for k, v in generator.state_dict().items() if k.startswith("upsampler.")}
+        own = {k: v for k, v in generator.state_dict().items() if k.startswith(("upsampler.", "G.blocks."))}
         generator.load_state_dict(own | model.state_dict())
     except RuntimeError as error:
         cause = str(error).splitlines()[-1].strip()

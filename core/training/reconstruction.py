@@ -48,23 +48,46 @@ class Reconstruction(nn.Module):
         prompts: what the attribute heads read."""
         g = self.generator
         fields = g(batch.tokens, batch.mask, batch.z, cloud)
-        sdf = g.sdf(fields.geometry, fields.condition, batch.points)
         losses = {
-            "sdf": sdf_loss(sdf, batch.sdf, self.weights.band),
-            "slope": slope_loss(sdf - batch.sdf, batch.sdf, batch.points, batch.pairs),
+            **self.shape_losses(fields.geometry, fields.condition, batch),
             "height": F.smooth_l1_loss(fields.height_m.float().log(), batch.height_m.log(), beta=0.1),
             **self.look_losses(fields.texture, fields.condition, batch),
             **reading_losses(g, self.heads, prompts),
         }
-        with torch.no_grad():
-            iou = occupancy_iou(sdf, batch.sdf)
-        return losses | {"total": self.weights.total(losses), "iou": iou}
+        return losses | {"total": self.weights.total(losses)}
+
+    def shape_losses(self, planes: Tensor, condition: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Of G's planes at points in space, and their IoU for the report."""
+        sdf = self.generator.sdf(planes, condition, batch.points)
+        return {
+            "sdf": sdf_loss(sdf, batch.sdf, self.weights.band),
+            "slope": slope_loss(sdf - batch.sdf, batch.sdf, batch.points, batch.pairs),
+            "iou": occupancy_iou(sdf.detach(), batch.sdf),
+        }
 
     def look_losses(self, planes: Tensor, condition: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Of T's planes at points of the surface."""
         texture = self.generator.texture
         logits = texture.logits(planes, condition, batch.surface)
         return look_losses(texture, logits, condition, batch.look) | {"shares": shares_loss(logits, batch.shares)}
+
+
+class GeometryPhase(Reconstruction):
+    """G and its distance go on alone, a third faster a step; everything else is frozen, so that no colour changes."""
+
+    def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
+        super().__init__(generator, heads, weights)
+        self.requires_grad_(False)
+        for part in (generator.G, generator.sdf):
+            part.requires_grad_(True)
+
+    def forward(self, batch: Batch, cloud: Tensor | None, prompts: PromptBatch) -> dict[str, Tensor]:
+        """Losses by name, "total" among them. Prompts without objects have nothing to teach here."""
+        g = self.generator
+        with torch.no_grad():
+            condition, queries, levels = g.encode(batch.tokens, batch.mask, batch.z, cloud)
+        losses = self.shape_losses(g.G(levels, condition, queries), condition, batch)
+        return losses | {"total": self.weights.total(losses)}
 
 
 class TexturePhase(Reconstruction):

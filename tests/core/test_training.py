@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from core.errors import BadRequest
+from core.familiarity import FILE
 from core.library.objects import Description, ExactObjects
 from core.library.parser import parse
 from core.library.splits import split_of, trained_kinds
@@ -96,6 +97,25 @@ def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_
     alone, _ = load_generator(third)
     assert alone.upsampler is None and torch.equal(alone.texture.palette.weight, load_generator(first)[0].texture.palette.weight)
     assert torch.equal(*(load_file(run / "checkpoint" / "state.safetensors")["heads.style.weight"] for run in (first, third)))
+
+
+def test_the_geometry_phase_gives_G_more_blocks_and_changes_the_shape_alone(tmp_path, monkeypatch) -> None:
+    first = loop.train(settings(tmp_path / "first", steps=20))
+    monkeypatch.setitem(PRESETS, "tiny", replace(PRESETS["tiny"], geometry_blocks=(1, 1, 1)))
+    deeper = loop.train(settings(tmp_path / "second", phase="geometry", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
+    taught = loop.train(settings(tmp_path / "third", phase="geometry", start_from=first, steps=40, warmup=1))
+    block = bank.make_block(99, ["mushroom"], TextEncoder(), QUICK, 1, torch.device("cpu"))
+    fields_of, shapes = [], []
+    for folder in (first, deeper, taught):
+        generator, _ = load_generator(folder)
+        with torch.no_grad():
+            f = generator(block.tokens, block.mask, block.z)
+            shapes.append(generator.sdf(f.geometry, f.condition, block.points))
+            fields_of.append((f.condition, f.height_m, generator.texture(f.texture, f.condition, block.surface)))
+    torch.testing.assert_close(shapes[1], shapes[0], atol=1e-5, rtol=0)
+    assert all(torch.equal(a, b) for a, b in zip(fields_of[0], fields_of[2], strict=True))
+    assert sdf_loss(shapes[2], block.sdf, 0.1) < 0.95 * sdf_loss(shapes[0], block.sdf, 0.1)
+    assert (taught / FILE).read_bytes() == (first / FILE).read_bytes()  # nothing was read anew
 
 
 def test_clouds_are_annealed_once(tmp_path, monkeypatch) -> None:
