@@ -157,6 +157,7 @@ class Decoder(nn.Module):
     """The way up, once for G and once for T: levels -> planes [B, 3, plane_channels, R, R]."""
 
     def __init__(self, config: GeneratorConfig, counts: tuple[int, ...]):
+        """counts: residual blocks of each level, finest first"""
         super().__init__()
         self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
         for level in range(len(config.channels) - 2, -1, -1):

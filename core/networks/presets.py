@@ -10,7 +10,7 @@ class GeneratorConfig:
 
     channels: width of each level of the U-Net, finest first; the finest level has planes of `resolution`, each next one half of it.
     input_level: the level that the PointNet's planes enter at; the levels above it belong to the decoders (G, T) alone.
-    encoder_blocks, geometry_blocks, decoder_blocks: residual blocks of each level on the way down, on the way up in G, and in T.
+    encoder_blocks, geometry_blocks, decoder_blocks: residual blocks of each level on the way down, on the way up in G, and on that in T.
     paints: looks that a texture mixes; waves: lengths of the waves along each direction that patterns are made of.
     texture_upsampling: whether T's planes are doubled once more, which the second phase of training teaches.
     attention_below: text cross-attention in levels whose planes are at most this large (a side).

@@ -48,6 +48,7 @@ def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tu
         config = json.loads((folder / "config.json").read_text())
         known = {f.name for f in fields(GeneratorConfig)}
         sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in config["generator"].items() if k in known}
+        sizes.setdefault("geometry_blocks", sizes["decoder_blocks"])  # once, G and T had as many
         card = ModelCard(config["id"], tuple(config["kinds"]), config.get("training", {}))
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}, this version reads {FORMAT}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.errors import BadRequest
 
-PATTERNED = {"geometry": 0.0, "texture": 0.7, "upsampler": 0.7}  # share of objects that must have a pattern; of "both": Sampling's own
+PATTERNED = {"geometry": 0.0, "texture": 0.7, "upsampler": 0.7}  # share of objects that must have a pattern: no shape depends on one
 
 
 def main(argv: list[str]) -> int:
@@ -19,8 +19,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--phase",
         default="both",
-        help='"both" networks; or, from a finished model, "geometry": G alone; "texture": T alone, mostly on patterns; '
-        '"upsampler": T with planes twice as fine',
+        help='"both" networks; or, from a finished model, "geometry": G alone, grown to the preset\'s blocks; "texture": T alone, mostly '
+        'on patterns; "upsampler": T with planes twice as fine',
     )
     parser.add_argument("--minutes", type=float, default=60.0, help="training time of the whole run, without its reading")
     parser.add_argument("--steps", type=int, help="number of steps, instead of minutes: repeats exactly")

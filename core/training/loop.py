@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -85,12 +85,7 @@ def train(settings: TrainingSettings) -> Path:
     """Train, resuming whatever `settings.out` holds, and return the folder of the finished model (fp16, the moving average)."""
     check(settings)
     accelerator = Accelerator(cpu=settings.device == "cpu", mixed_precision="bf16" if _has_bf16(settings.device) else "no")
-    with torch.random.fork_rng():  # the first weights follow from the seed, and nobody else's random numbers change
-        torch.default_generator.manual_seed(settings.seed)
-        generator = Generator(_config(settings))
-        heads = AttributeHeads(generator.config, settings.kinds)
-    if settings.start_from:
-        _take_weights(generator, heads, settings)
+    generator, heads = _networks(settings)
     average, progress = copy.deepcopy(generator).requires_grad_(False), Progress(read=settings.phase != "both")
     learner = PHASES[settings.phase](generator, heads, settings.weights)
     reader = [p for part in generator.readers for p in part.parameters() if p.requires_grad]
@@ -99,11 +94,11 @@ def train(settings: TrainingSettings) -> Path:
     groups = [{"params": reader, "of_rate": reader_rate}, {"params": others, "of_rate": 1.0}]
     optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay, fused=True)
     if (settings.out / "checkpoint" / "progress.json").exists():
-        progress = _resume(settings.out / "checkpoint", generator, average, heads, optimizer)
+        progress = _resume(settings, generator, average, heads, optimizer)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     seed = settings.seed * 1009 + accelerator.process_index
-    pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.prompt_pool,
-                      settings.sampling.prompts_per_kind)  # fmt: skip
+    prompts = settings.prompt_pool if settings.phase == "both" else settings.prompts  # the other phases read nothing new
+    pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, prompts, settings.sampling.prompts_per_kind)
     if accelerator.is_main_process and not (settings.out / familiarity.FILE).exists():
         _remember(pool.prompts, settings, encoder)
     with _stop_signal() as stop:
@@ -143,11 +138,12 @@ def train(settings: TrainingSettings) -> Path:
 
 
 def _remember(prompts: Sequence[str], settings: TrainingSettings, encoder: TextEncoder) -> None:
-    """Keep beside the model what it learns to read, calibrated on all splits that it does not see; what an earlier model has read, where a
-    phase reads nothing new."""
-    before = settings.start_from / familiarity.FILE if settings.start_from and settings.phase != "both" else None
-    if before and before.exists():
-        replace_file(settings.out / familiarity.FILE, lambda path: shutil.copyfile(before, path))
+    """Keep beside the model what it learns to read, calibrated on all splits that it does not see; where a phase reads nothing new, what
+    the earlier model has read."""
+    if settings.phase != "both":
+        before = settings.start_from / familiarity.FILE
+        if before.exists():
+            replace_file(settings.out / familiarity.FILE, lambda path: shutil.copyfile(before, path))
         return
     count = max(16, min(256, settings.prompt_pool // 16))
 
@@ -294,7 +290,7 @@ def _checkpoint(
     # In the same file: never out of step with it.
     state["progress"] = torch.tensor([progress.step, progress.seconds, progress.read], dtype=torch.float64)
     state = {k: v.detach().cpu().clone().contiguous() for k, v in state.items()}
-    replace_file(folder / "state.safetensors", lambda path: save_file(state, path))
+    replace_file(folder / "state.safetensors", lambda path: save_file(state, path, {"phase": settings.phase}))
     replace_file(folder / "progress.json", lambda path: Path(path).write_text(json.dumps(asdict(progress)) + "\n"))
     run = {
         "command": _command(settings),
@@ -317,10 +313,17 @@ def _command(settings: TrainingSettings) -> str:
     return "python -m core train starter " + " ".join(f"--{name} {value}" for name, value in options.items() if value not in ("", None))
 
 
-def _resume(folder: Path, generator: Generator, average: Generator, heads: AttributeHeads, optimizer: torch.optim.Optimizer) -> Progress:
-    """Take up a checkpoint. Raises BadRequest when it is damaged or of a run with other settings."""
+def _resume(
+    settings: TrainingSettings, generator: Generator, average: Generator, heads: AttributeHeads, optimizer: torch.optim.Optimizer
+) -> Progress:
+    """Take up the checkpoint in `settings.out`. Raises BadRequest when it is damaged or of a run with other settings."""
+    path = settings.out / "checkpoint" / "state.safetensors"
     try:
-        state = load_file(folder / "state.safetensors")
+        with safe_open(path, "pt") as file:
+            phase = (file.metadata() or {}).get("phase", settings.phase)
+        if phase != settings.phase:  # another set of weights learnt there: the optimiser's state would be given to the wrong ones
+            raise ValueError(f"It is of the phase {phase}, not {settings.phase}.")
+        state = load_file(path)
         for prefix, model in (("model.", generator), ("average.", average), ("heads.", heads)):
             model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         moments: dict[int, dict] = {}
@@ -331,19 +334,32 @@ def _resume(folder: Path, generator: Generator, average: Generator, heads: Attri
         step, seconds, read = state["progress"].tolist()
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise BadRequest(
-            f"The run in {folder.parent} cannot be resumed.",
+            f"The run in {settings.out} cannot be resumed.",
             str(error).splitlines()[-1].strip(),
-            "Give the preset and kinds that it was begun with, or another folder.",
+            "Give the preset, phase and kinds that it was begun with, or another folder.",
         ) from error
     return Progress(int(step), seconds, bool(read))
 
 
-def _take_weights(generator: Generator, heads: AttributeHeads, settings: TrainingSettings) -> None:
+def _networks(settings: TrainingSettings) -> tuple[Generator, AttributeHeads]:
+    """New ones, or those of the earlier model. Raises MissingWeights for no model, BadRequest for one that does not fit the settings."""
+    start = load_generator(settings.start_from) if settings.start_from else None
+    with torch.random.fork_rng():  # the first weights follow from the seed, and nobody else's random numbers change
+        torch.default_generator.manual_seed(settings.seed)
+        generator = Generator(_config(settings, start[0].config if start else None))
+        heads = AttributeHeads(generator.config, settings.kinds)
+    if start:
+        _take_weights(generator, heads, *start, settings)
+    return generator, heads
+
+
+def _take_weights(generator: Generator, heads: AttributeHeads, model: Generator, card: ModelCard, settings: TrainingSettings) -> None:
     """Start from an earlier model; an upsampler or blocks of G that it does not have start anew, and add nothing to it at first. So do
     the heads, which no model ships with, unless the checkpoint of its run, of the same kinds, is still beside it: new ones would first pull
-    at what the condition has learnt.
-    Raises MissingWeights, or BadRequest when it has other sizes than the preset or its checkpoint is damaged."""
-    model, card = load_generator(settings.start_from)
+    at what the condition has learnt. Raises BadRequest when it has other sizes or its checkpoint is damaged."""
+    if settings.phase != "both" and tuple(card.kinds) != settings.kinds:
+        remedy = "Leave --kinds out; --more names those that are to be seen more often."
+        raise BadRequest(f"The phase {settings.phase} goes on with the kinds of its model.", f"They are: {', '.join(card.kinds)}.", remedy)
     try:
         own = {k: v for k, v in generator.state_dict().items() if k.startswith(("upsampler.", "G.blocks."))}
         generator.load_state_dict(own | model.state_dict())
@@ -362,10 +378,15 @@ def _take_weights(generator: Generator, heads: AttributeHeads, settings: Trainin
         heads.load_state_dict(learnt)
 
 
-def _config(settings: TrainingSettings) -> GeneratorConfig:
+def _config(settings: TrainingSettings, earlier: GeneratorConfig | None) -> GeneratorConfig:
+    """The preset's sizes; in a phase that goes on, the earlier model's and what that phase adds to them."""
     if settings.preset not in PRESETS:
         raise BadRequest(f"There is no preset {settings.preset!r}.", "", f"Choose one of: {', '.join(PRESETS)}.")
-    return replace(PRESETS[settings.preset], texture_upsampling=settings.phase == "upsampler")
+    preset = PRESETS[settings.preset]
+    if settings.phase == "both" or earlier is None:
+        return preset
+    added = {"geometry": {"geometry_blocks": preset.geometry_blocks}, "upsampler": {"texture_upsampling": True}}
+    return replace(earlier, **added.get(settings.phase, {}))
 
 
 def _has_bf16(device: str) -> bool:

@@ -73,7 +73,7 @@ class Reconstruction(nn.Module):
 
 
 class GeometryPhase(Reconstruction):
-    """G and its distance go on alone, a third faster a step; everything else is frozen, so that no colour changes."""
+    """G and its distance go on alone; everything else is frozen, the height as well, and T says of every point what it said before."""
 
     def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
         super().__init__(generator, heads, weights)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from latte3d_blender import render  # noqa: E402
-from latte3d_blender.commands import slug  # noqa: E402
+from latte3d_blender.commands import slug, written  # noqa: E402
 
 SCENE = {  # prompt: (metres to the right, metres back, height in metres, turned by so many degrees)
     "a red mushroom with white spots": (-2.55, 0.75, 1.15, 0),
@@ -38,9 +38,9 @@ def main() -> int:
         return 1
     bpy.ops.wm.read_factory_settings(use_empty=True)
     objects = [placed(Path(sys.argv[1]) / f"{slug(prompt)}.blend", *place) for prompt, place in SCENE.items()]
-    path = Path(__file__).with_name("hero.png")
-    render.studio_shot(objects, path, size=WIDTH, samples=48)
-    crop(path)
+    with written(Path(__file__).with_name("hero.png")) as path:
+        render.studio_shot(objects, path, size=WIDTH, samples=48)
+        crop(path)
     return 0
 
 

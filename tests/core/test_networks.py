@@ -2,6 +2,7 @@
 """The generator: fast paths equal their plain twins, models survive the disk, damage is named."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from core.networks.generator import Generator
 from core.networks.pointnet import PointNet, fibonacci_sphere
 from core.networks.presets import PRESETS
 from core.networks.storage import ModelCard, load_generator, save_generator
-from core.networks.triplane import PLANE_AXES, PlaneMixing, PlaneReader, sample_planes
+from core.networks.triplane import PLANE_AXES, Block, PlaneMixing, PlaneReader, sample_planes
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,21 @@ def test_a_model_survives_the_disk(generator: Generator, tmp_path) -> None:
     assert card == ModelCard("mine", ("mushroom",), {"hours": 1})
     for (name, a), b in zip(generator.state_dict().items(), loaded.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+
+
+def test_an_older_model_has_as_many_blocks_in_G_as_in_T(generator: Generator, tmp_path) -> None:
+    blocks = (1, 0, 1)
+    save_generator(Generator(replace(PRESETS["tiny"], geometry_blocks=blocks, decoder_blocks=blocks)), ModelCard("mine", ()), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["generator"]["geometry_blocks"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load_generator(tmp_path)[0].config.geometry_blocks == blocks
+
+
+@torch.no_grad()
+def test_an_untrained_block_hands_on_what_it_gets() -> None:
+    x = torch.randn(2, 3, 24, 8, 8)
+    torch.testing.assert_close(Block(24, 16, 32, attention=True)(x, torch.randn(2, 32), torch.randn(2, 4, 32)), x[:, :, :16])
 
 
 @pytest.mark.parametrize(

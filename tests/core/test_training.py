@@ -100,7 +100,8 @@ def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_
 
 
 def test_the_geometry_phase_gives_G_more_blocks_and_changes_the_shape_alone(tmp_path, monkeypatch) -> None:
-    first = loop.train(settings(tmp_path / "first", steps=20))
+    plain = loop.train(settings(tmp_path / "plain", steps=20, seed=7))
+    first = loop.train(settings(tmp_path / "first", phase="upsampler", start_from=plain, steps=1))
     monkeypatch.setitem(PRESETS, "tiny", replace(PRESETS["tiny"], geometry_blocks=(1, 1, 1)))
     deeper = loop.train(settings(tmp_path / "second", phase="geometry", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
     taught = loop.train(settings(tmp_path / "third", phase="geometry", start_from=first, steps=40, warmup=1))
@@ -115,7 +116,14 @@ def test_the_geometry_phase_gives_G_more_blocks_and_changes_the_shape_alone(tmp_
     torch.testing.assert_close(shapes[1], shapes[0], atol=1e-5, rtol=0)
     assert all(torch.equal(a, b) for a, b in zip(fields_of[0], fields_of[2], strict=True))
     assert sdf_loss(shapes[2], block.sdf, 0.1) < 0.95 * sdf_loss(shapes[0], block.sdf, 0.1)
-    assert (taught / FILE).read_bytes() == (first / FILE).read_bytes()  # nothing was read anew
+    assert f.texture.shape[-1] == 2 * f.geometry.shape[-1]  # the upsampler is kept
+    assert (taught / FILE).read_bytes() == (first / FILE).read_bytes()  # nothing was read anew, with another seed
+    textured, _ = load_generator(loop.train(settings(tmp_path / "fourth", phase="texture", start_from=first, steps=1)))
+    assert textured.config.geometry_blocks == (0, 0, 0)  # T's phase leaves G as it is
+    with pytest.raises(BadRequest, match="cannot be resumed.*of the phase geometry, not texture"):
+        loop.train(settings(tmp_path / "third", phase="texture", start_from=first, steps=80))
+    with pytest.raises(BadRequest, match="the kinds of its model"):
+        loop.train(settings(tmp_path / "fifth", phase="geometry", start_from=first, kinds=("mushroom",)))
 
 
 def test_clouds_are_annealed_once(tmp_path, monkeypatch) -> None:
