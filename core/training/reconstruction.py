@@ -14,12 +14,13 @@ from core.training.bank import Batch
 
 @dataclass(frozen=True)
 class LossWeights:
-    """sdf: per unit of the frame; slope: per unit of the distance's gradient; color, roughness: per unit of their value; metallic: per nat;
-    height: per unit of log metres; words: per nat of a prompt's attributes; paints: per unit of their value, paints_metallic: per nat;
-    stretch: per unit of its log; shares: per nat of which paint is where."""
+    """sdf: per unit of the frame; slope: per unit of the distance's gradient; overlap: per unit of IoU, in G's own phase; color, roughness:
+    per unit of their value; metallic: per nat; height: per unit of log metres; words: per nat of a prompt's attributes; paints: per unit of
+    their value, paints_metallic: per nat; stretch: per unit of its log; shares: per nat of which paint is where."""
 
     sdf: float = 20.0
     slope: float = 2.0
+    overlap: float = 1.0
     color: float = 2.0
     roughness: float = 0.25
     metallic: float = 0.1
@@ -38,6 +39,8 @@ class LossWeights:
 
 class Reconstruction(nn.Module):
     """The generator and its losses as one module, so that a distributed wrapper sees one forward pass."""
+
+    refines = False  # whether shapes are near enough to learn from what their insides share
 
     def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
         super().__init__()
@@ -59,11 +62,12 @@ class Reconstruction(nn.Module):
     def shape_losses(self, planes: Tensor, condition: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Of G's planes at points in space, and their IoU for the report."""
         sdf = self.generator.sdf(planes, condition, batch.points)
-        return {
+        losses = {
             "sdf": sdf_loss(sdf, batch.sdf, self.weights.band),
             "slope": slope_loss(sdf - batch.sdf, batch.sdf, batch.points, batch.pairs),
             "iou": occupancy_iou(sdf.detach(), batch.sdf),
         }
+        return losses | ({"overlap": overlap_loss(sdf, batch.sdf)} if self.refines else {})
 
     def look_losses(self, planes: Tensor, condition: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Of T's planes at points of the surface."""
@@ -74,6 +78,8 @@ class Reconstruction(nn.Module):
 
 class GeometryPhase(Reconstruction):
     """G and its distance go on alone; everything else is frozen, the height as well, and T says of every point what it said before."""
+
+    refines = True
 
     def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
         super().__init__(generator, heads, weights)
@@ -154,6 +160,13 @@ def slope_loss(error: Tensor, exact: Tensor, points: Tensor, pairs: int, band: f
     near = torch.maximum(exact[:, :pairs].abs(), exact[:, pairs : 2 * pairs].abs()) < band
     change = (error[:, :pairs] - error[:, pairs : 2 * pairs]).abs() / step
     return (change * near).sum() / near.sum().clamp(min=1)
+
+
+def overlap_loss(predicted: Tensor, exact: Tensor, width: float = 0.004) -> Tensor:
+    """One minus the IoU of soft insides, mean over objects: an error of a distance weighs more the less there is inside, so thin things
+    count as much as thick ones. No slope beyond a few `width`s from the surface. predicted, exact: [B, N]"""
+    a, b = torch.sigmoid(-predicted / width), torch.sigmoid(-exact / width)
+    return ((a - b).abs().sum(1) / torch.maximum(a, b).sum(1)).mean()
 
 
 def occupancy_iou(predicted: Tensor, exact: Tensor) -> Tensor:

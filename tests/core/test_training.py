@@ -27,7 +27,7 @@ from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses, vocabularies
 from core.training.bank import Sampling
 from core.training.cli import main
-from core.training.reconstruction import look_losses, sdf_loss, shares_loss, slope_loss
+from core.training.reconstruction import look_losses, overlap_loss, sdf_loss, shares_loss, slope_loss
 from tests.conftest import ROOT
 
 QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256, cloud_points=512)
@@ -124,6 +124,19 @@ def test_the_geometry_phase_gives_G_more_blocks_and_changes_the_shape_alone(tmp_
         loop.train(settings(tmp_path / "third", phase="texture", start_from=first, steps=80))
     with pytest.raises(BadRequest, match="the kinds of its model"):
         loop.train(settings(tmp_path / "fifth", phase="geometry", start_from=first, kinds=("mushroom",)))
+
+
+def test_what_insides_share_counts_more_where_there_is_little_inside() -> None:
+    points = torch.linspace(-0.5, 0.5, 4001)
+    thin, thick = points.abs() - 0.02, points.abs() - 0.2  # slabs
+    exact = torch.stack((thin, thick))
+    assert overlap_loss(exact, exact) == 0
+    for own, half in ((thin, 0.02), (thick, 0.2)):
+        grown = overlap_loss((own - 0.005)[None], own[None])
+        assert grown == pytest.approx(1 - half / (half + 0.005), abs=0.02)
+        shrunk = (own + 0.005)[None].requires_grad_()
+        overlap_loss(shrunk, own[None]).backward()
+        assert shrunk.grad.sum() > 0  # distances are to fall, so that more is inside
 
 
 def test_clouds_are_annealed_once(tmp_path, monkeypatch) -> None:
