@@ -45,7 +45,8 @@ def main(argv: list[str]) -> int:
     if a.phase != "both" and a.start_from and not a.kinds:
         kinds = load_generator(a.start_from)[1].kinds
     more = parse_kinds(a.more, kinds) if a.more else ()
-    reading_steps = min(1500, int(25 * a.minutes)) if a.reading_steps is None else a.reading_steps
+    usual = min(1500, int(25 * a.minutes)) if a.phase == "both" else 0  # the other phases read nothing new
+    reading_steps = usual if a.reading_steps is None else a.reading_steps
     settings = TrainingSettings(out=a.out, preset=a.preset, kinds=kinds, more=more, phase=a.phase, minutes=a.minutes, steps=a.steps,
                                 batch=a.batch, learning_rate=a.rate, seed=a.seed, device=a.device, start_from=a.start_from,
                                 sampling=Sampling(patterned=PATTERNED.get(a.phase, Sampling.patterned)),
