@@ -20,14 +20,14 @@ from latte3d_blender.commands import slug, written  # noqa: E402
 SCENE = {  # prompt: (metres to the right, metres back, height in metres, turned by so many degrees)
     "a red mushroom with white spots": (-2.55, 0.75, 1.15, 0),
     "an orange pumpkin": (-2.0, -0.15, 1.0, 0),
-    "a golden crown with red gems": (-1.15, 0.95, 0.8, 0),
-    "a green truck with grey wheels": (-0.62, -0.25, 0.72, -20),
-    "a blue teapot": (-0.1, 1.25, 0.72, -15),
-    "a teal metal robot": (0.42, 0.1, 1.0, 25),
+    "a golden crown with red gems": (-1.2, 1.0, 0.8, 0),
+    "a green truck with grey wheels": (-0.75, -0.45, 0.55, -25),
+    "a blue teapot": (-0.2, 1.0, 0.7, -15),
+    "a teal metal robot": (0.5, 0.05, 1.05, 25),
     "a red chair": (0.95, 1.35, 1.35, -10),
     "a white rocket with red fins": (1.55, 0.05, 1.15, 20),
     "a snowman": (2.0, 1.2, 1.15, 25),
-    "a yellow lamp": (2.6, 0.35, 1.1, 0),
+    "a teal lamp with a yellow shade": (2.55, 0.35, 1.1, 0),
 }
 WIDTH, HEIGHT = 1160, 440
 
