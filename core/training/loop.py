@@ -383,7 +383,7 @@ def _config(settings: TrainingSettings, earlier: GeneratorConfig | None) -> Gene
     if settings.preset not in PRESETS:
         raise BadRequest(f"There is no preset {settings.preset!r}.", "", f"Choose one of: {', '.join(PRESETS)}.")
     preset = PRESETS[settings.preset]
-    if settings.phase == "both" or earlier is None:
+    if settings.phase == "both":
         return preset
     added = {"geometry": {"geometry_blocks": preset.geometry_blocks}, "upsampler": {"texture_upsampling": True}}
     return replace(earlier, **added.get(settings.phase, {}))

@@ -40,8 +40,6 @@ class LossWeights:
 class Reconstruction(nn.Module):
     """The generator and its losses as one module, so that a distributed wrapper sees one forward pass."""
 
-    refines = False  # whether shapes are near enough to learn from what their insides share
-
     def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
         super().__init__()
         self.generator, self.heads, self.weights = generator, heads, weights
@@ -52,22 +50,20 @@ class Reconstruction(nn.Module):
         g = self.generator
         fields = g(batch.tokens, batch.mask, batch.z, cloud)
         losses = {
-            **self.shape_losses(fields.geometry, fields.condition, batch),
+            **self.shape_losses(g.sdf(fields.geometry, fields.condition, batch.points), batch),
             "height": F.smooth_l1_loss(fields.height_m.float().log(), batch.height_m.log(), beta=0.1),
             **self.look_losses(fields.texture, fields.condition, batch),
             **reading_losses(g, self.heads, prompts),
         }
         return losses | {"total": self.weights.total(losses)}
 
-    def shape_losses(self, planes: Tensor, condition: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Of G's planes at points in space, and their IoU for the report."""
-        sdf = self.generator.sdf(planes, condition, batch.points)
-        losses = {
+    def shape_losses(self, sdf: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Of the distances [B, N] at the batch's points, and their IoU for the report."""
+        return {
             "sdf": sdf_loss(sdf, batch.sdf, self.weights.band),
             "slope": slope_loss(sdf - batch.sdf, batch.sdf, batch.points, batch.pairs),
             "iou": occupancy_iou(sdf.detach(), batch.sdf),
         }
-        return losses | ({"overlap": overlap_loss(sdf, batch.sdf)} if self.refines else {})
 
     def look_losses(self, planes: Tensor, condition: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Of T's planes at points of the surface."""
@@ -76,45 +72,53 @@ class Reconstruction(nn.Module):
         return look_losses(texture, logits, condition, batch.look) | {"shares": shares_loss(logits, batch.shares)}
 
 
-class GeometryPhase(Reconstruction):
-    """G and its distance go on alone; everything else is frozen, the height as well, and T says of every point what it said before."""
-
-    refines = True
+class Phase(Reconstruction):
+    """One of the two networks goes on alone: what `learning` names; everything else is frozen, what is read from the prompt as well."""
 
     def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
         super().__init__(generator, heads, weights)
         self.requires_grad_(False)
-        for part in (generator.G, generator.sdf):
+        for part in self.learning():
             part.requires_grad_(True)
-
-    def forward(self, batch: Batch, cloud: Tensor | None, prompts: PromptBatch) -> dict[str, Tensor]:
-        """Losses by name, "total" among them. Prompts without objects have nothing to teach here."""
-        g = self.generator
-        with torch.no_grad():
-            condition, queries, levels = g.encode(batch.tokens, batch.mask, batch.z, cloud)
-        losses = self.shape_losses(g.G(levels, condition, queries), condition, batch)
-        return losses | {"total": self.weights.total(losses)}
-
-
-class TexturePhase(Reconstruction):
-    """The second phase: T, its upsampler and its map of paints learn, everything else is frozen, what is read from the prompt as well."""
-
-    def __init__(self, generator: Generator, heads: AttributeHeads, weights: LossWeights):
-        super().__init__(generator, heads, weights)
-        self.requires_grad_(False)
-        for part in (generator.T, generator.upsampler, generator.texture):
-            if part is not None:
-                part.requires_grad_(True)
         for part in generator.readers:
             part.requires_grad_(False)
 
+    def learning(self) -> list[nn.Module]:
+        raise NotImplementedError
+
+    def losses(self, condition: Tensor, queries: Tensor, levels: list[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """By name, of what the frozen encoder gave."""
+        raise NotImplementedError
+
     def forward(self, batch: Batch, cloud: Tensor | None, prompts: PromptBatch) -> dict[str, Tensor]:
-        """Losses by name, "total" among them. Points in space and prompts without objects have nothing to teach here."""
-        g = self.generator
+        """Losses by name, "total" among them. Prompts without objects have nothing to teach here."""
         with torch.no_grad():
-            condition, queries, levels = g.encode(batch.tokens, batch.mask, batch.z, cloud)
-        losses = self.look_losses(g.texture_planes(condition, queries, levels), condition, batch)
+            encoded = self.generator.encode(batch.tokens, batch.mask, batch.z, cloud)
+        losses = self.losses(*encoded, batch)
         return losses | {"total": self.weights.total(losses)}
+
+
+class GeometryPhase(Phase):
+    """G and its distance learn, the height does not, and T says of every point what it said before. Shapes are near enough here to learn
+    from what their insides share."""
+
+    def learning(self) -> list[nn.Module]:
+        return [self.generator.G, self.generator.sdf]
+
+    def losses(self, condition: Tensor, queries: Tensor, levels: list[Tensor], batch: Batch) -> dict[str, Tensor]:
+        sdf = self.generator.sdf(self.generator.G(levels, condition, queries), condition, batch.points)
+        return self.shape_losses(sdf, batch) | {"overlap": overlap_loss(sdf, batch.sdf)}
+
+
+class TexturePhase(Phase):
+    """T, its upsampler and its map of paints learn."""
+
+    def learning(self) -> list[nn.Module]:
+        g = self.generator
+        return [part for part in (g.T, g.upsampler, g.texture) if part is not None]
+
+    def losses(self, condition: Tensor, queries: Tensor, levels: list[Tensor], batch: Batch) -> dict[str, Tensor]:
+        return self.look_losses(self.generator.texture_planes(condition, queries, levels), condition, batch)
 
 
 def look_losses(texture: TextureField, logits: Tensor, condition: Tensor, look: Tensor) -> dict[str, Tensor]:
