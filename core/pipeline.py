@@ -102,10 +102,9 @@ class Latte3DPipeline:
         """Tokens, mask, and for each prompt what there is to say about how well the model knows its words."""
         if self.known is None:
             return *self.text(prompts), [{} for _ in prompts]
-        texts, exchanged = zip(*(self.known.reworded(prompt, self.text) for prompt in prompts), strict=True)
-        tokens, mask = self.text(list(texts))
-        familiar = [self.known.familiarity(*row) for row in zip(tokens, mask, exchanged, strict=True)]
-        return tokens, mask, [{"familiarity": one.to_dict()} for one in familiar]
+        readings = [self.known.read(prompt, self.text) for prompt in prompts]
+        familiar = self.known.familiarity(readings, self.text)
+        return *self.text([reading.text for reading in readings]), [{"familiarity": one.to_dict()} for one in familiar]
 
     def _textured_mesh(
         self,

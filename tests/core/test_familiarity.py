@@ -6,7 +6,7 @@ import torch
 
 from core import familiarity
 from core.errors import MissingWeights
-from core.familiarity import KnownPrompts
+from core.familiarity import KnownPrompts, Reading
 from core.library.prompts import StarterPrompts
 from core.text import TextEncoder
 
@@ -25,8 +25,7 @@ def known(text) -> KnownPrompts:
 
 
 def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity.Familiarity:
-    tokens, mask = text([prompt])
-    return known.familiarity(tokens[0], mask[0], {})
+    return known.familiarity([Reading(prompt, prompt, {})], text)[0]
 
 
 @pytest.mark.parametrize(
@@ -46,12 +45,18 @@ def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity
         ("a lengthy car", "a lengthy car"),  # near to "short"
         ("a red-coloured car", "a red-coloured car"),
         ("a lemon", "a lemon"),
+        ("a terracotta tower", "a clay tower"),
+        ("a polished car", "a glossy car"),
+        ("a sharp, rusty, cozy, frozen tower", "a sharp, rusty, cozy, frozen tower"),
+        ("a lighthouse with a roof", "a tower with a roof"),
+        ("a red fungus made of timber", "a red mushroom made of wood"),
+        ("a car with a lighthouse", "a car with a lighthouse"),  # a thing is known already
         ("MUSHROOMİ", "MUSHROOMİ"),  # lower() makes two letters of the last one
         ("a 🍄 of 日本", "a 🍄 of 日本"),
     ],
 )
 def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
-    assert known.reworded(prompt, text)[0] == read
+    assert known.read(prompt, text).text == read
 
 
 def test_prompts_of_known_words_are_told_from_others(known) -> None:
@@ -64,6 +69,8 @@ def test_foreign_things_are_told_from_usual_ones(known, text) -> None:
     for prompt in ("a laptop computer", "a portrait of an old man", "a cup of coffee", "asdf qwer"):
         found = familiar(known, prompt, text)
         assert not found.familiar and len(found.nearest) == 3
+    guessed = known.read("a lighthouse", text)
+    assert guessed.read_as == {"lighthouse": "tower"} and not known.familiarity([guessed], text)[0].familiar
     assert familiar(known, known.prompts[5], text).similarity == pytest.approx(1, abs=1e-4)
 
 
