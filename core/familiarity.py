@@ -17,11 +17,12 @@ from torch import Tensor
 from core.errors import MissingWeights
 from core.files import replace_file
 from core.library.grammar import (
+    COUNT_WORDS,
     FINISH_WORDS,
-    MATERIAL_ADJECTIVES,
     MATERIAL_NOUNS,
     PATTERN_ADJECTIVES,
     PROPORTION_WORDS,
+    SHADE_WORDS,
     SIZE_WORDS,
 )
 from core.library.kinds import KINDS
@@ -31,22 +32,29 @@ from core.text import DEFAULT, TextEncoder
 FILE = "familiar.safetensors"
 KEPT = 4096  # prompts that a model remembers
 # Least cosines between two words alone, without what all known words have in common. With the starter model 42 of 88 strange names of its
-# things are read right and 11 wrong, 30 and 4 of 52 words for materials, patterns and finishes; 3 of 85 other adjectives are taken for one.
+# things are read right and 9 wrong, 29 and 4 of 52 words for materials, patterns and finishes; 3 of 85 other adjectives are exchanged.
 SYNONYM = 0.62  # "tires" and "wheels" have 0.64, "shipping" and "ship" 0.61
-QUALITY = 0.33  # a material, pattern or finish: "terracotta" and "clay" have 0.36, nonsense 0.27 at most
-THING = 0.3  # a thing where no known one is named; 16 of 57 foreign things become something ("a bicycle" a car)
-SPELLING = 0.8  # difflib's ratio
+QUALITY = 0.35  # a material, pattern or finish: "terracotta" and "clay" have 0.36, words made of random letters up to 0.32
+THING = 0.3  # a thing where the subject is no known one; 15 of 57 foreign things become something ("a bicycle" a car), and stay unfamiliar
+MISSPELT, ALIKE = 0.9, 0.8  # difflib's ratios: certainly meant, and meant if it means nothing else
 SHADES = {  # text models think of "crimson" as near to purple; shades that are things too ("rose", "lemon") stay as they are
     "red": "crimson scarlet maroon burgundy vermilion", "blue": "navy azure cobalt ultramarine", "teal": "turquoise cyan aqua aquamarine",
     "purple": "violet indigo mauve", "pink": "magenta fuchsia", "brown": "tan umber sienna", "cream": "beige ivory", "gray": "silver",
     "black": "ebony",
 }  # fmt: skip
+_WORD = re.compile(r"[^\W\d_]+")
 COLOR_OF = {shade: color for color, shades in SHADES.items() for shade in shades.split()}
-_QUALITIES = (MATERIAL_ADJECTIVES, MATERIAL_NOUNS, PATTERN_ADJECTIVES, FINISH_WORDS)
-QUALITIES = {words[0] for table in _QUALITIES for words in table.values()}  # other words for them mean too much else: "dull", "checked"
-THINGS = {word for kind in KINDS.values() for word in (kind.name, *kind.synonyms)}
-_REST = re.compile(r"\b(?:with|without|featuring|having|wearing|made|that|in|on)\b")  # what follows may name other things
-OPPOSITES = {*COLORS, "grey", *(w for words in (*SIZE_WORDS.values(), *PROPORTION_WORDS.values()) for w in words)}  # alike in use only
+_WORDS_OF_QUALITIES = (MATERIAL_NOUNS, PATTERN_ADJECTIVES, FINISH_WORDS)
+# Not all their words: "golden" is near to "smart", "dull" to "sharp", "spotted" to "seen"
+QUALITIES = {words[0] for table in _WORDS_OF_QUALITIES for words in table.values()} - {"spotted"}
+OPPOSITES = {  # alike in use only
+    *COLORS, "grey", *(w for table in (SIZE_WORDS, PROPORTION_WORDS, SHADE_WORDS, COUNT_WORDS) for words in table.values() for w in words)
+}  # fmt: skip
+# Last words of names and the kinds that they name; where several names end with one, the shortest says which
+_NAMES = sorted(((name.split(), kind.name) for kind in KINDS.values() for name in (kind.name, *kind.synonyms)), key=lambda n: -len(n[0]))
+THINGS = {words[-1]: kind for words, kind in _NAMES if words[-1] not in OPPOSITES}
+_PICTURE = "".join(f"(?<!{word} )" for word in ("model", "render", "picture", "image", "photo"))
+_REST = re.compile(rf"\b(?:with|without|featuring|having|wearing|made|painted|covered|that|in|on|at|by|from|for|near|{_PICTURE}of)\b")
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,11 @@ class KnownPrompts:
         self.prompts, self.words, self.usual = list(prompts), list(words), usual
         self.embeddings, self.word_embeddings = embeddings, word_embeddings
         self._known = set(self.words)
+        self._things = {word: kind if kind in self._known else word for word, kind in THINGS.items() if word in self._known}
+        self._center = word_embeddings.mean(0)  # what all words have in common, which hides what they mean
+        self._meanings = F.normalize(word_embeddings - self._center, dim=-1)
         self._bars = torch.tensor([_bar(word) for word in self.words], device=word_embeddings.device)
-        self._known_things = self._known & THINGS
-        self._things = torch.tensor([word in THINGS for word in self.words], device=word_embeddings.device)
+        self._thing_bars = torch.tensor([THING if w in self._things else torch.inf for w in self.words], device=word_embeddings.device)
 
     @classmethod
     def learn(cls, prompts: Sequence[str], held_out: Sequence[str], foreign: Sequence[str], text: TextEncoder) -> "KnownPrompts":
@@ -130,41 +140,44 @@ class KnownPrompts:
         return self._known.issuperset(_words(prompt)) and not re.search(r"\b\d+\b", prompt)
 
     def read(self, prompt: str, text: TextEncoder) -> Reading:
-        """The prompt in known words, as far as there are some, and what was exchanged: shades of colours, other words by meaning, what is
-        no word at all by its spelling. Where it names no known thing at all, its strange one becomes the nearest known. A prompt of known
-        words stays as it is; so does any prompt for another text model than the one that the thresholds were found with."""
+        """The prompt in known words, as far as there are some, and what was exchanged: shades of colours, misspellings, other words by
+        meaning. Where its subject is no known thing, that becomes the nearest known one. A prompt of known words stays as it is; so does
+        any prompt for another text model than the one that the thresholds were found with."""
         strange = [w for w in dict.fromkeys(_words(prompt)) if w not in self._known]
         if not strange or text.name != DEFAULT:
             return Reading(prompt, prompt, {})
-        exchanged = {w: COLOR_OF[w] for w in strange if COLOR_OF.get(w) in self._known}
-        longer = [w for w in strange if w not in exchanged and len(w) > 3]  # shorter ones are all alike
-        exchanged |= self._nearest(longer, text)
-        exchanged |= {w: new for w in longer if w not in exchanged and (new := self._respelt(w, text))}
-        literal = _exchange(prompt, exchanged)
-        subject, read = (_words(_REST.split(words.lower())[0]) for words in (prompt, literal))
-        if self._known_things.isdisjoint(read) and (nouns := [w for w in subject if w in longer]):
-            exchanged |= self._nearest(nouns[-1:], text, THING)
-        return Reading(_exchange(prompt, exchanged), literal, exchanged)
+        read_as = {w: COLOR_OF[w] for w in strange if COLOR_OF.get(w) in self._known}
+        longer = [w for w in strange if w not in read_as and len(w) > 3]  # shorter ones are all alike
+        read_as |= self._respelt(longer, text, MISSPELT)
+        read_as |= self._nearest([w for w in longer if w not in read_as], text, self._bars)
+        read_as |= self._respelt([w for w in longer if w not in read_as], text, ALIKE)
+        literal = _exchange(prompt, read_as)
+        if self._things and self._things.keys().isdisjoint(_subject(literal)):
+            literal, subject = prompt, _subject(prompt)[-1:]
+            if subject and subject[0] in longer:
+                guess = self._nearest(subject, text, self._thing_bars)
+                read_as = {w: new for w, new in read_as.items() if w not in subject} | {w: self._things[new] for w, new in guess.items()}
+        return Reading(_exchange(prompt, read_as), literal, read_as)
 
-    def _nearest(self, strange: list[str], text: TextEncoder, thing: float | None = None) -> dict[str, str]:
-        """Known words that mean about the same as strange ones, where there are some. thing: take things alone, from this nearness on."""
+    def _nearest(self, strange: list[str], text: TextEncoder, bars: Tensor) -> dict[str, str]:
+        """The known words that mean about the same as strange ones, where they are above their bars. bars: [words]"""
         if not strange:
             return {}
-        center = self.word_embeddings.mean(0)  # words of one trade are all alike without this
-        near = F.normalize(_embed(strange, text) - center, dim=-1) @ F.normalize(self.word_embeddings - center, dim=-1).T
-        above, rows = (near - (self._bars if thing is None else torch.where(self._things, thing, torch.inf))).max(1)
+        near = F.normalize(_embed(strange, text) - self._center, dim=-1) @ self._meanings.T
+        above, rows = (near - bars).max(1)
         best = [self.words[i] for i in rows.tolist()]
-        sure = [by >= 0 and text.is_word(new) for new, by in zip(best, above.tolist(), strict=True)]  # those in pieces are all alike
+        sure = [by >= 0 and text.is_word(new) for new, by in zip(best, above.tolist(), strict=True)]  # words in pieces are near to any such
         return {w: new for w, new, ok in zip(strange, best, sure, strict=True) if ok}
 
-    def _respelt(self, word: str, text: TextEncoder) -> str | None:
-        """The known word that a misspelling is nearest to, or the last part of a compound: a houseboat is a boat."""
-        if text.is_word(word):
-            return None
-        near = difflib.get_close_matches(word, [*self.words, *COLOR_OF], 1, SPELLING)
-        meant = near[0] if near else self._head(word, text)
-        meant = COLOR_OF.get(meant, meant)
-        return meant if meant in self._known and meant != word else None
+    def _respelt(self, strange: list[str], text: TextEncoder, ratio: float) -> dict[str, str]:
+        """The known words that misspelt ones are nearest to, or the last parts of compounds: a houseboat is a boat."""
+        read_as = {}
+        for word in strange:
+            if not text.is_word(word):
+                near = difflib.get_close_matches(word, [*self.words, *COLOR_OF], 1, ratio)
+                meant = near[0] if near else self._head(word, text)
+                read_as[word] = COLOR_OF.get(meant, meant)
+        return {word: meant for word, meant in read_as.items() if meant in self._known}
 
     def _head(self, compound: str, text: TextEncoder) -> str:
         """The longest known word that a word ends with, where what comes before it is a word as well; else the word itself."""
@@ -187,15 +200,17 @@ def _bar(word: str) -> float:
     return torch.inf if word in OPPOSITES else QUALITY if word in QUALITIES else SYNONYM
 
 
-def _exchange(prompt: str, exchanged: dict[str, str]) -> str:
-    if not exchanged:
-        return prompt
-    pattern = r"\b(" + "|".join(map(re.escape, exchanged)) + r")\b"
-    return re.sub(pattern, lambda found: exchanged.get(found[0].lower(), found[0]), prompt, flags=re.IGNORECASE)
+def _exchange(prompt: str, read_as: dict[str, str]) -> str:
+    return _WORD.sub(lambda found: read_as.get(found[0].lower(), found[0]), prompt)
+
+
+def _subject(prompt: str) -> list[str]:
+    """The words of a prompt up to those that say more of its thing, or name others."""
+    return _words(_REST.split(prompt.lower())[0])
 
 
 def _words(prompt: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+", prompt.lower())
+    return _WORD.findall(prompt.lower())
 
 
 def _embed(texts: Sequence[str], text: TextEncoder) -> Tensor:

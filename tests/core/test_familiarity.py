@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a model knows: free wording becomes known words, foreign things are told from usual ones, and the memory survives the disk."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from core.familiarity import KnownPrompts, Reading
 from core.library.prompts import StarterPrompts
 from core.text import TextEncoder
 
+STARTER = Path(familiarity.__file__).parent / "weights" / "starter"
 KINDS = ["mushroom", "car", "tower"]
 
 
@@ -22,6 +25,11 @@ def text() -> TextEncoder:
 def known(text) -> KnownPrompts:
     wanted = ((600, "train", KINDS), (100, "unseen", KINDS), (100, "kinds", None))
     return KnownPrompts.learn(*([p.text for p in StarterPrompts(count, split, 0, kinds)] for count, split, kinds in wanted), text)
+
+
+@pytest.fixture(scope="module")
+def starter(text) -> KnownPrompts:
+    return KnownPrompts.load(STARTER, torch.device("cpu"), text.width)
 
 
 def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity.Familiarity:
@@ -57,6 +65,26 @@ def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity
 )
 def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
     assert known.read(prompt, text).text == read
+
+
+@pytest.mark.parametrize(
+    ("prompt", "read", "familiar"),
+    [
+        ("a polka dot maple with white spots", "a polka dot tree with white spots", False),
+        ("a bicycle with a crown", "a car with a crown", False),  # the crown is not what it is about
+        ("a lighthouse of granite", "a lamp of marble", False),
+        ("a zebra", "a zebra", False),  # neither "a striped" …
+        ("a flying pig", "a flying pig", False),  # … nor "a spaceship pig"
+        ("a rowboat", "a boat", True),  # not what it is spelt like
+        ("a littile car", "a little car", True),
+        ("a tower with a pointed roof", "a tower with a pointed roof", True),  # near to "spotted"
+        ("a table with twelve legs", "a table with twelve legs", True),
+        ("a crimson_car", "a red_car", True),
+    ],
+)
+def test_the_starter_model_reads_strange_words(starter, text, prompt, read, familiar) -> None:
+    reading = starter.read(prompt, text)
+    assert reading.text == read and starter.familiarity([reading], text)[0].familiar == familiar
 
 
 def test_prompts_of_known_words_are_told_from_others(known) -> None:

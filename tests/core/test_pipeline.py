@@ -47,6 +47,12 @@ def test_a_mesh_says_how_well_its_prompt_was_known(pipeline) -> None:
     assert not strange.notes["familiarity"]["familiar"] and len(strange.notes["familiarity"]["nearest"]) == 3
 
 
+def test_a_strange_thing_is_made_as_the_nearest_known_one(pipeline) -> None:
+    guessed, meant = make(pipeline, ["a red mountain", "a red rock"], seeds=1)
+    assert guessed.notes["familiarity"]["read_as"] == {"mountain": "rock"}
+    assert guessed.prompt == "a red mountain" and np.array_equal(guessed.vertices, meant.vertices)
+
+
 def test_the_same_request_gives_the_same_bits(pipeline) -> None:
     a, b = (make(pipeline, ["a red mushroom", "a rock"], seeds=[1, 2]) for _ in range(2))
     for one, other in zip(a, b, strict=True):
