@@ -59,7 +59,8 @@ _REST = re.compile(rf"\b(?:with|without|featuring|having|wearing|made|painted|co
 
 @dataclass(frozen=True)
 class Reading:
-    """text: a prompt in known words; literal: the same but for the thing that was guessed, if one was; read_as: what was exchanged."""
+    """text: a prompt in known words; literal: what its familiarity is judged by, which is the prompt itself where its subject is no known
+    thing; read_as: what was exchanged in text."""
 
     text: str
     literal: str
