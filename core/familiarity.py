@@ -31,11 +31,11 @@ from core.text import DEFAULT, TextEncoder
 
 FILE = "familiar.safetensors"
 KEPT = 4096  # prompts that a model remembers
-# Least cosines between two words alone, without what all known words have in common. With the starter model 42 of 88 strange names of its
-# things are read right and 9 wrong, 29 and 4 of 52 words for materials, patterns and finishes; 3 of 85 other adjectives are exchanged.
-SYNONYM = 0.62  # "tires" and "wheels" have 0.64, "shipping" and "ship" 0.61
+# Least cosines between two words alone, without what all known words have in common. With the starter model 42 of 85 strange names of its
+# things are read right and 9 wrong, 29 and 4 of 52 words for materials, patterns and finishes (docs/experiments/reading.py).
+SYNONYM = 0.62  # "tires" and "wheels" have 0.64, "shipping" and "ship" 0.61; 7 of 93 other adjectives are exchanged
 QUALITY = 0.35  # a material, pattern or finish: "terracotta" and "clay" have 0.36, words made of random letters up to 0.32
-THING = 0.3  # a thing where the subject is no known one; 15 of 57 foreign things become something ("a bicycle" a car), and stay unfamiliar
+THING = 0.3  # a thing where the subject is no known one; 17 of 63 foreign things become something ("a bicycle" a car), and stay unfamiliar
 MISSPELT, ALIKE = 0.9, 0.8  # difflib's ratios: certainly meant, and meant if it means nothing else
 SHADES = {  # text models think of "crimson" as near to purple; shades that are things too ("rose", "lemon") stay as they are
     "red": "crimson scarlet maroon burgundy vermilion", "blue": "navy azure cobalt ultramarine", "teal": "turquoise cyan aqua aquamarine",
