@@ -31,11 +31,11 @@ from core.text import DEFAULT, TextEncoder
 
 FILE = "familiar.safetensors"
 KEPT = 4096  # prompts that a model remembers
-# Least cosines between two words alone, without what all known words have in common. With the starter model 42 of 85 strange names of its
-# things are read right and 9 wrong, 29 and 4 of 52 words for materials, patterns and finishes (docs/experiments/reading.py).
-SYNONYM = 0.62  # "tires" and "wheels" have 0.64, "shipping" and "ship" 0.61; 7 of 93 other adjectives are exchanged
+# Least cosines between two words alone, without what all known words have in common. With the starter model 43 of 85 strange names of its
+# things are read right and 8 wrong, 29 and 4 of 52 words for materials, patterns and finishes (docs/experiments/reading.py).
+SYNONYM = 0.62  # "tires" and "wheels" have 0.64, "shipping" and "ship" 0.61
 QUALITY = 0.35  # a material, pattern or finish: "terracotta" and "clay" have 0.36, words made of random letters up to 0.32
-THING = 0.3  # a thing where the subject is no known one; 17 of 63 foreign things become something ("a bicycle" a car), and stay unfamiliar
+THING = 0.3  # a thing where the subject is no known one; a quarter of foreign things become something ("a bicycle" a car)
 MISSPELT, ALIKE = 0.9, 0.8  # difflib's ratios: certainly meant, and meant if it means nothing else
 SHADES = {  # text models think of "crimson" as near to purple; shades that are things too ("rose", "lemon") stay as they are
     "red": "crimson scarlet maroon burgundy vermilion", "blue": "navy azure cobalt ultramarine", "teal": "turquoise cyan aqua aquamarine",
@@ -53,17 +53,18 @@ OPPOSITES = {  # alike in use only
 # Last words of names and the kinds that they name; where several names end with one, the shortest says which
 _NAMES = sorted(((name.split(), kind.name) for kind in KINDS.values() for name in (kind.name, *kind.synonyms)), key=lambda n: -len(n[0]))
 THINGS = {words[-1]: kind for words, kind in _NAMES if words[-1] not in OPPOSITES}
+_REST = re.compile(r"\b(?:with|without|featuring|having|wearing|made|painted|covered|that|in|on|at|by|from|for|near|beside|under)\b")
 _PICTURE = "".join(f"(?<!{word} )" for word in ("model", "render", "picture", "image", "photo"))
-_REST = re.compile(rf"\b(?:with|without|featuring|having|wearing|made|painted|covered|that|in|on|at|by|from|for|near|{_PICTURE}of)\b")
+_STUFF = re.compile(rf"\b{_PICTURE}of\b(?! (?:an?|the)\b)")  # "a lamp of stone", not "a photo of old lamp" or "a sculpture of a lamp"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """text: a prompt in known words; literal: what its familiarity is judged by, which is the prompt itself where its subject is no known
-    thing; read_as: what was exchanged in text."""
+    """text: a prompt in known words; judged: what its familiarity is judged by, the prompt itself where its subject is no known thing;
+    read_as: what was exchanged in text."""
 
     text: str
-    literal: str
+    judged: str
     read_as: dict[str, str]
 
 
@@ -89,7 +90,8 @@ class KnownPrompts:
         self.prompts, self.words, self.usual = list(prompts), list(words), usual
         self.embeddings, self.word_embeddings = embeddings, word_embeddings
         self._known = set(self.words)
-        self._things = {word: kind if kind in self._known else word for word, kind in THINGS.items() if word in self._known}
+        subjects = {word for prompt in self.prompts for word in _subject(prompt)}  # a truck's bed is no bed
+        self._things = {word: kind for word, kind in THINGS.items() if word in subjects and self.knows(kind)}
         self._center = word_embeddings.mean(0)  # what all words have in common, which hides what they mean
         self._meanings = F.normalize(word_embeddings - self._center, dim=-1)
         self._bars = torch.tensor([_bar(word) for word in self.words], device=word_embeddings.device)
@@ -102,15 +104,15 @@ class KnownPrompts:
         kept = [*dict.fromkeys(" ".join(p.lower().split()).strip(" .!") for p in prompts)][:KEPT]
         words = sorted({word for prompt in prompts for word in _words(prompt)})
         known = cls(kept, words, _embed(kept, text), _embed(words, text), 0.0)
-        near, far = (known._similarities(texts, text) for texts in (held_out, foreign))
+        near, far = (known._similarities([known.read(p, text) for p in texts], text).amax(1) for texts in (held_out, foreign))
         borders = torch.cat((near, far)).sort().values
         told = (near >= borders[:, None]).float().mean(1) + (far < borders[:, None]).float().mean(1)
         known.usual = float(borders[told.argmax()])
         return known
 
-    def _similarities(self, prompts: Sequence[str], text: TextEncoder) -> Tensor:
-        """Cosine of each prompt, as it is read, to the nearest one that is remembered. [prompts]"""
-        return (_embed([self.read(prompt, text).literal for prompt in prompts], text) @ self.embeddings.T).amax(1)
+    def _similarities(self, readings: Sequence[Reading], text: TextEncoder) -> Tensor:
+        """Cosine of each prompt to each one that is remembered. [readings, prompts]"""
+        return _embed([reading.judged for reading in readings], text) @ self.embeddings.T
 
     def save(self, folder: Path) -> None:
         """Write FILE into a model's folder."""
@@ -142,8 +144,8 @@ class KnownPrompts:
 
     def read(self, prompt: str, text: TextEncoder) -> Reading:
         """The prompt in known words, as far as there are some, and what was exchanged: shades of colours, misspellings, other words by
-        meaning. Where its subject is no known thing, that becomes the nearest known one. A prompt of known words stays as it is; so does
-        any prompt for another text model than the one that the thresholds were found with."""
+        meaning. Where its subject names no known thing, the last word of that becomes the nearest one, if one is near enough. A prompt
+        of known words stays as it is; so does any prompt for another text model than the one that the thresholds were found with."""
         strange = [w for w in dict.fromkeys(_words(prompt)) if w not in self._known]
         if not strange or text.name != DEFAULT:
             return Reading(prompt, prompt, {})
@@ -152,13 +154,13 @@ class KnownPrompts:
         read_as |= self._respelt(longer, text, MISSPELT)
         read_as |= self._nearest([w for w in longer if w not in read_as], text, self._bars)
         read_as |= self._respelt([w for w in longer if w not in read_as], text, ALIKE)
-        literal = _exchange(prompt, read_as)
-        if self._things and self._things.keys().isdisjoint(_subject(literal)):
-            literal, subject = prompt, _subject(prompt)[-1:]
-            if subject and subject[0] in longer:
-                guess = self._nearest(subject, text, self._thing_bars)
-                read_as = {w: new for w, new in read_as.items() if w not in subject} | {w: self._things[new] for w, new in guess.items()}
-        return Reading(_exchange(prompt, read_as), literal, read_as)
+        judged = _exchange(prompt, read_as)
+        if self._things and self._things.keys().isdisjoint(_subject(judged)):
+            judged, noun = prompt, _words(_STUFF.split(_REST.split(prompt.lower())[0])[0])[-1:]
+            if noun and noun[0] in longer:
+                guess = self._nearest(noun, text, self._thing_bars)
+                read_as = {w: new for w, new in read_as.items() if w not in noun} | {w: self._things[new] for w, new in guess.items()}
+        return Reading(_exchange(prompt, read_as), judged, read_as)
 
     def _nearest(self, strange: list[str], text: TextEncoder, bars: Tensor) -> dict[str, str]:
         """The known words that mean about the same as strange ones, where they are above their bars. bars: [words]"""
@@ -188,8 +190,7 @@ class KnownPrompts:
 
     def familiarity(self, readings: Sequence[Reading], text: TextEncoder, count: int = 3) -> list[Familiarity]:
         """How well each prompt is known; a thing that had to be guessed makes it no more familiar."""
-        similar = _embed([reading.literal for reading in readings], text) @ self.embeddings.T
-        values, rows = similar.topk(min(count, len(self.prompts)), 1)
+        values, rows = self._similarities(readings, text).topk(min(count, len(self.prompts)), 1)
         return [
             Familiarity(near[0], near[0] >= self.usual, tuple(self.prompts[i] for i in nearest), reading.read_as)
             for reading, near, nearest in zip(readings, values.tolist(), rows.tolist(), strict=True)
@@ -206,7 +207,7 @@ def _exchange(prompt: str, read_as: dict[str, str]) -> str:
 
 
 def _subject(prompt: str) -> list[str]:
-    """The words of a prompt up to those that say more of its thing, or name others."""
+    """The words of a prompt up to what says more of its thing, or names others."""
     return _words(_REST.split(prompt.lower())[0])
 
 

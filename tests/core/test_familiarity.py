@@ -73,6 +73,12 @@ def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
         ("a polka dot maple with white spots", "a polka dot tree with white spots", False),
         ("a bicycle with a crown", "a car with a crown", False),  # the crown is not what it is about
         ("a lighthouse of granite", "a lamp of marble", False),
+        ("a 3D model of maple", "a 3D model of tree", False),
+        ("a sculpture of a maple", "a sculpture of a tree", False),
+        ("an illustration of a car", "an illustration of a car", True),  # not "a snowman of a car"
+        ("a barn", "a house", False),  # trucks have a bed, but there is none by itself
+        ("an elm", "an elm", False),  # too short to tell
+        ("a goblet", "a goblet", True),  # nearest to "gourd", which like it is no word of the text model
         ("a zebra", "a zebra", False),  # neither "a striped" …
         ("a flying pig", "a flying pig", False),  # … nor "a spaceship pig"
         ("a rowboat", "a boat", True),  # not what it is spelt like
@@ -85,6 +91,10 @@ def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
 def test_the_starter_model_reads_strange_words(starter, text, prompt, read, familiar) -> None:
     reading = starter.read(prompt, text)
     assert reading.text == read and starter.familiarity([reading], text)[0].familiar == familiar
+
+
+def test_the_shortest_name_says_which_kind_a_word_means() -> None:
+    assert familiarity.THINGS["cup"] == "mug" and familiarity.THINGS["wheel"] == "wagon wheel" and "cream" not in familiarity.THINGS
 
 
 def test_prompts_of_known_words_are_told_from_others(known) -> None:
