@@ -48,7 +48,7 @@ def test_a_mesh_says_how_well_its_prompt_was_known(pipeline) -> None:
 
 
 def test_a_strange_thing_is_made_as_the_nearest_known_one(pipeline) -> None:
-    guessed, meant = make(pipeline, ["a red mountain", "a red rock"], seeds=1)
+    (guessed,), (meant,) = (make(pipeline, [prompt], seeds=1) for prompt in ("a red mountain", "a red rock"))
     assert guessed.notes["familiarity"]["read_as"] == {"mountain": "rock"}
     assert guessed.prompt == "a red mountain" and np.array_equal(guessed.vertices, meant.vertices)
 
