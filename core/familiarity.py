@@ -144,7 +144,7 @@ class KnownPrompts:
 
     def read(self, prompt: str, text: TextEncoder) -> Reading:
         """The prompt in known words, as far as there are some, and what was exchanged: shades of colours, misspellings, other words by
-        meaning. Where its subject names no known thing, the last word of that becomes the nearest one, if one is near enough. A prompt
+        meaning. Where its subject names no known thing, its noun becomes the nearest one, if one is near enough. A prompt
         of known words stays as it is; so does any prompt for another text model than the one that the thresholds were found with."""
         strange = [w for w in dict.fromkeys(_words(prompt)) if w not in self._known]
         if not strange or text.name != DEFAULT:
@@ -156,10 +156,10 @@ class KnownPrompts:
         read_as |= self._respelt([w for w in longer if w not in read_as], text, ALIKE)
         judged = _exchange(prompt, read_as)
         if self._things and self._things.keys().isdisjoint(_subject(judged)):
-            judged, noun = prompt, _words(_STUFF.split(_REST.split(prompt.lower())[0])[0])[-1:]
-            if noun and noun[0] in longer:
-                guess = self._nearest(noun, text, self._thing_bars)
-                read_as = {w: new for w, new in read_as.items() if w not in noun} | {w: self._things[new] for w, new in guess.items()}
+            judged, nouns = prompt, [w for w in _nouns(prompt) if w in longer]
+            guess = dict([*self._nearest(nouns, text, self._thing_bars).items()][:1])
+            read_as = {w: new for w, new in read_as.items() if w not in (guess or nouns)}  # "a zebra" is not "a striped"
+            read_as |= {w: self._things[new] for w, new in guess.items()}
         return Reading(_exchange(prompt, read_as), judged, read_as)
 
     def _nearest(self, strange: list[str], text: TextEncoder, bars: Tensor) -> dict[str, str]:
@@ -209,6 +209,12 @@ def _exchange(prompt: str, read_as: dict[str, str]) -> str:
 def _subject(prompt: str) -> list[str]:
     """The words of a prompt up to what says more of its thing, or names others."""
     return _words(_REST.split(prompt.lower())[0])
+
+
+def _nouns(prompt: str) -> list[str]:
+    """What a prompt may be about: the last words of its subject and of what commas part from that, without what it is made of."""
+    subject = _STUFF.split(_REST.split(prompt.lower())[0])[0]
+    return [word for part in subject.split(",") for word in _words(part)[-1:]]
 
 
 def _words(prompt: str) -> list[str]:

@@ -79,6 +79,8 @@ def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
         ("a barn", "a house", False),  # trucks have a bed, but there is none by itself
         ("an elm", "an elm", False),  # too short to tell
         ("a goblet", "a goblet", True),  # nearest to "gourd", which like it is no word of the text model
+        ("a maple, highly detailed, 8k", "a tree, highly detailed, 8k", False),
+        ("a stripy, terracotta maple", "a striped, clay tree", False),
         ("a zebra", "a zebra", False),  # neither "a striped" …
         ("a flying pig", "a flying pig", False),  # … nor "a spaceship pig"
         ("a rowboat", "a boat", True),  # not what it is spelt like
