@@ -102,7 +102,7 @@ class Latte3DPipeline:
         """Tokens, mask, and for each prompt what there is to say about how well the model knows its words."""
         if self.known is None:
             return *self.text(prompts), [{} for _ in prompts]
-        readings = [self.known.read(prompt, self.text) for prompt in prompts]
+        readings = [self.known.vocabulary.read(prompt, self.text) for prompt in prompts]
         familiar = self.known.familiarity(readings, self.text)
         return *self.text([reading.text for reading in readings]), [{"familiarity": one.to_dict()} for one in familiar]
 

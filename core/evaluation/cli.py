@@ -80,7 +80,7 @@ def draw_prompts(make: Maker, split: str, count: int, seed: int) -> list[Prompt]
         return match(draw_prompts(make, "unseen", count, seed), seed)
     known = None if split == "paraphrases" else getattr(make, "known", None)
     drawn = PromptLibrary.starter(50 * count, split, seed, make.kinds)  # drawn one by one, as far as needed
-    return list(islice((prompt for prompt in drawn if known is None or known.knows(prompt.text)), count))
+    return list(islice((prompt for prompt in drawn if known is None or known.vocabulary.knows(prompt.text)), count))
 
 
 def match(prompts: list[Prompt], seed: int) -> list[Prompt]:

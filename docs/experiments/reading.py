@@ -9,7 +9,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core import familiarity  # noqa: E402
+from core import reading  # noqa: E402
+from core.familiarity import KnownPrompts  # noqa: E402
 from core.library import grammar  # noqa: E402
 from core.text import TextEncoder  # noqa: E402
 
@@ -48,8 +49,8 @@ PLAIN = (
 
 def main(folder: Path) -> None:
     text = TextEncoder()
-    known = familiarity.KnownPrompts.load(folder, torch.device("cpu"), text.width)
-    meanings = {word: {kind} for word, kind in familiarity.THINGS.items()}
+    known = KnownPrompts.load(folder, torch.device("cpu"), text.width).vocabulary
+    meanings = {word: {kind} for word, kind in reading.THINGS.items()}
     for table in (grammar.MATERIAL_ADJECTIVES, grammar.MATERIAL_NOUNS, grammar.PATTERN_ADJECTIVES, grammar.FINISH_WORDS):
         for meaning, words in table.items():
             for word in words:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import familiarity
+from core import familiarity, reading
 from core.errors import MissingWeights
-from core.familiarity import KnownPrompts, Reading
+from core.familiarity import KnownPrompts
 from core.library.prompts import StarterPrompts
+from core.reading import Reading
 from core.text import TextEncoder
 
 STARTER = Path(familiarity.__file__).parent / "weights" / "starter"
@@ -64,7 +65,7 @@ def familiar(known: KnownPrompts, prompt: str, text: TextEncoder) -> familiarity
     ],
 )
 def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
-    assert known.read(prompt, text).text == read
+    assert known.vocabulary.read(prompt, text).text == read
 
 
 @pytest.mark.parametrize(
@@ -91,16 +92,17 @@ def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
     ],
 )
 def test_the_starter_model_reads_strange_words(starter, text, prompt, read, familiar) -> None:
-    reading = starter.read(prompt, text)
+    reading = starter.vocabulary.read(prompt, text)
     assert reading.text == read and starter.familiarity([reading], text)[0].familiar == familiar
 
 
 def test_the_shortest_name_says_which_kind_a_word_means() -> None:
-    assert familiarity.THINGS["cup"] == "mug" and familiarity.THINGS["wheel"] == "wagon wheel" and "cream" not in familiarity.THINGS
+    assert reading.THINGS["cup"] == "mug" and reading.THINGS["wheel"] == "wagon wheel" and "cream" not in reading.THINGS
 
 
 def test_prompts_of_known_words_are_told_from_others(known) -> None:
-    assert known.knows("A wide red car!") and not known.knows("a horse") and not known.knows("a tower with 4 windows")
+    words = known.vocabulary
+    assert words.knows("A wide red car!") and not words.knows("a horse") and not words.knows("a tower with 4 windows")
 
 
 def test_foreign_things_are_told_from_usual_ones(known, text) -> None:
@@ -109,7 +111,7 @@ def test_foreign_things_are_told_from_usual_ones(known, text) -> None:
     for prompt in ("a laptop computer", "a portrait of an old man", "a cup of coffee", "asdf qwer"):
         found = familiar(known, prompt, text)
         assert not found.familiar and len(found.nearest) == 3
-    guessed = known.read("a lighthouse", text)
+    guessed = known.vocabulary.read("a lighthouse", text)
     assert guessed.read_as == {"lighthouse": "tower"} and not known.familiarity([guessed], text)[0].familiar
     assert familiar(known, known.prompts[5], text).similarity == pytest.approx(1, abs=1e-4)
 
