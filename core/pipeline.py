@@ -15,14 +15,16 @@ from core.machine import pick_device
 from core.mesh import TexturedMesh, encode_image
 from core.networks.generator import Fields, Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
+from core.reading import THINGS, words_of
 from core.request import check_prompts, check_seeds, check_sizes
 from core.style import style_of
 from core.surface.atlas import unwrap
 from core.surface.bake import bake
 from core.surface.decimate import decimate
-from core.surface.extract import EmptySurfaceError, ExtractionCancelled, extract_surface
+from core.surface.extract import LOOSE, EmptySurfaceError, ExtractionCancelled, extract_surface
 from core.text import TextEncoder
 
+CRUMB = 0.001  # of the volume: even of things of several pieces, no part is smaller
 Progress = Callable[[str, int, int], None]  # stage, objects done, objects in all
 
 
@@ -32,7 +34,7 @@ class Latte3DPipeline:
     def __init__(self, generator: Generator, card: ModelCard, text: TextEncoder, known: KnownPrompts | None = None):
         self.generator, self.card, self.text, self.known = generator, card, text, known
         self.device: torch.device = generator.dummy.device
-        self.model_id, self.kinds = card.id, list(card.kinds)
+        self.model_id, self.kinds, self.things = card.id, list(card.kinds), list(card.things)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto") -> "Latte3DPipeline":
@@ -126,7 +128,8 @@ class Latte3DPipeline:
                 return values
 
         with watch.stage("extract"):
-            vertices, faces = extract_surface(sdf, resolution=resolution, device=self.device, cancelled=watch.cancelled)
+            least = CRUMB if self.card.several_pieces(_thing_of(prompt)) else LOOSE
+            vertices, faces = extract_surface(sdf, resolution=resolution, keep_volume=least, device=self.device, cancelled=watch.cancelled)
             if triangles is not None and triangles < len(faces):
                 vertices, faces, note = decimate(vertices, faces, triangles)
                 notes = notes | ({"triangles": note} if note else {})
@@ -145,6 +148,12 @@ class Latte3DPipeline:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def _thing_of(prompt: str) -> str | None:
+    """The kind that a prompt is about, where it names one in its own words."""
+    subject = words_of(prompt.lower().partition(" with ")[0])
+    return next((THINGS[word] for word in reversed(subject) if word in THINGS), None)
 
 
 class _Watch:

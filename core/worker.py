@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -177,7 +178,7 @@ def hello(pipeline: Any) -> dict:
     params = {
         "protocol": PROTOCOL_VERSION,
         "version": __version__,
-        "models": [{"id": pipeline.model_id, "kinds": list(pipeline.kinds)}],
+        "models": [{"id": pipeline.model_id, "kinds": list(pipeline.kinds), "things": [asdict(thing) for thing in pipeline.things]}],
         "device": device,
         "device_name": name,
         "free_memory": free,

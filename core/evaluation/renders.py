@@ -31,17 +31,21 @@ def exact_pictures(exact: ExactObjects, view: int, size: int = SIZE) -> np.ndarr
 
 def mesh_views(mesh: TexturedMesh, size: int = SIZE) -> np.ndarray:
     """The mesh from all sides, with the vertex normals that its GLB carries: [views, size, size, 3] u8."""
+    views = torch.tensor(GROUND).repeat(len(AZIMUTHS), size * size, 1)
+    for view, azimuth in zip(views, AZIMUTHS, strict=True):
+        pixel, color = seen_colors(mesh, azimuth, size)
+        view[pixel] = color
+    return _bytes(views.reshape(len(AZIMUTHS), size, size, 3))
+
+
+def seen_colors(mesh: TexturedMesh, azimuth: float, size: int) -> tuple[np.ndarray, torch.Tensor]:
+    """What one view shows of a mesh: (pixel [N] = row * size + column, shaded sRGB [N, 3]); the other pixels see nothing of it."""
+    pixel, face, weights = visible(mesh, azimuth, size)
     normals = vertex_normals(mesh.vertices, mesh.triangles)
-    direction = _all_rays(size)[1]
-    seen = [visible(mesh, azimuth, size) for azimuth in AZIMUTHS]
-    pixel = np.concatenate([own[0] + i * size * size for i, own in enumerate(seen)])
-    face, weights = (np.concatenate([own[k] for own in seen]) for k in (1, 2))
     normal = np.einsum("nk,nki->ni", weights, normals[mesh.triangles[face]])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    look = look_at(mesh, face, weights)
-    views = torch.tensor(GROUND).repeat(len(direction), 1)
-    views[pixel] = picture(direction[pixel], torch.from_numpy(normal).float(), torch.from_numpy(look).float())
-    return _bytes(views.reshape(len(AZIMUTHS), size, size, 3))
+    look, direction = look_at(mesh, face, weights), _rays(azimuth, size)[1][pixel]
+    return pixel, picture(direction, torch.from_numpy(normal).float(), torch.from_numpy(look).float())
 
 
 def empty_views(size: int = SIZE) -> np.ndarray:

@@ -22,6 +22,23 @@ PARTS = {  # file -> the generator's modules in it
 }
 
 
+PICTURES = "pictures"  # folder in the model's: one <kind>.png a thing that has a picture
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One of the things that a model can make, for people to choose from.
+
+    group: the heading that it stands under. example: a prompt that the model makes well. picture: absolute path of a small picture of
+    that, or "" where the folder has none; found when a folder is read, not kept in config.json.
+    """
+
+    name: str
+    group: str
+    example: str
+    picture: str = ""
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """What a model folder says of itself beside the network's sizes."""
@@ -29,6 +46,12 @@ class ModelCard:
     id: str
     kinds: tuple[str, ...]
     training: dict = field(default_factory=dict)  # hardware, hours, steps, commit …
+    things: tuple[Thing, ...] = ()  # one a kind; none in folders of before things were kept
+    one_piece: tuple[str, ...] = ()  # kinds whose objects hang together: a small loose part is none of theirs
+
+    def several_pieces(self, thing: str | None) -> bool:
+        """Whether a thing is known to be of more than one piece, so that its small parts are to be kept."""
+        return thing not in self.one_piece and thing in [known.name for known in self.things]
 
 
 def save_generator(generator: Generator, card: ModelCard, folder: str | Path, dtype: torch.dtype = torch.float16) -> None:
@@ -37,8 +60,29 @@ def save_generator(generator: Generator, card: ModelCard, folder: str | Path, dt
     for part, modules in PARTS.items():
         tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in generator.state_dict().items() if k.split(".")[0] in modules}
         replace_file(folder / f"{part}.safetensors", lambda path, tensors=tensors: save_file(tensors, path))
-    config = {"format": FORMAT, "id": card.id, "kinds": list(card.kinds), "generator": asdict(generator.config), "training": card.training}
-    replace_file(folder / "config.json", lambda path: Path(path).write_text(json.dumps(config, indent=2) + "\n"))
+    save_card(card, generator.config, folder)
+
+
+def save_card(card: ModelCard, sizes: GeneratorConfig, folder: str | Path) -> None:
+    """Write config.json alone. Raises EngineError when that cannot be done."""
+    config = {"format": FORMAT, "id": card.id, "kinds": list(card.kinds), "generator": asdict(sizes), "training": card.training}
+    config["things"] = [{name: getattr(thing, name) for name in ("name", "group", "example")} for thing in card.things]
+    config["one_piece"] = list(card.one_piece)
+    replace_file(Path(folder) / "config.json", lambda path: Path(path).write_text(json.dumps(config, indent=2) + "\n"))
+
+
+def picture_path(folder: str | Path, name: str) -> Path:
+    """Where the picture of a thing lies in a model's folder."""
+    return Path(folder).absolute() / PICTURES / f"{Path(name).name}.png"
+
+
+def _things(folder: Path, listed: list[dict]) -> tuple[Thing, ...]:
+    """The things of a config.json, each with its picture where there is one."""
+    paths = [picture_path(folder, thing["name"]) for thing in listed]
+    return tuple(
+        Thing(str(thing["name"]), str(thing["group"]), str(thing["example"]), str(path) if path.is_file() else "")
+        for thing, path in zip(listed, paths, strict=True)
+    )
 
 
 def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tuple[Generator, ModelCard]:
@@ -49,7 +93,8 @@ def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tu
         known = {f.name for f in fields(GeneratorConfig)}
         sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in config["generator"].items() if k in known}
         sizes.setdefault("geometry_blocks", sizes["decoder_blocks"])  # once, G and T had as many
-        card = ModelCard(config["id"], tuple(config["kinds"]), config.get("training", {}))
+        things = _things(folder, config.get("things", []))
+        card = ModelCard(config["id"], tuple(config["kinds"]), config.get("training", {}), things, tuple(config.get("one_piece", [])))
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}, this version reads {FORMAT}")
         generator = Generator(GeneratorConfig(**sizes))

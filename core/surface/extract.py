@@ -13,6 +13,7 @@ from core.surface.topology import compact, components, half_edge_twins, signed_v
 
 HALF_EXTENT = 0.52  # Objects lie inside ±0.48, so that every surface closes inside the grid.
 COARSEST = 32  # Cells of the first grid, up to 63 where the resolution is no power of two times 32: it must see every part.
+LOOSE = 0.01  # of the volume: smaller pieces lie beside an object and are none of it
 NUDGE = 0.01  # Distances below this many cells are moved off zero: no triangle without area, at most 1 % of a cell off.
 
 SignedDistance = Callable[[torch.Tensor], torch.Tensor]
@@ -32,7 +33,7 @@ def extract_surface(
     resolution: int = 128,
     device: torch.device | str = "cpu",
     slope: float = 1.25,
-    keep_volume: float = 0.02,
+    keep_volume: float = LOOSE,
     batch: int = 1 << 18,
     cancelled: Callable[[], bool] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +41,7 @@ def extract_surface(
 
     `sdf` takes points [N, 3] f32 on `device` and answers [N]. `resolution` counts cells along an edge of the grid: a multiple
     of 8 from 64 to 256. `slope` is the steepest gradient to expect of `sdf`: up to it the triangles are those of
-    `extract_dense`, and a smaller one costs fewer points. Pieces below `keep_volume` of the largest piece's volume are dropped.
+    `extract_dense`, and a smaller one costs fewer points. Pieces below `keep_volume` of the whole volume are dropped.
     The mesh is welded, closed, manifold and counter-clockwise seen from outside.
     Raises EmptySurfaceError, ExtractionCancelled, or ValueError for a resolution outside the range.
     """
@@ -49,7 +50,7 @@ def extract_surface(
 
 
 def extract_dense(
-    sdf: SignedDistance, *, resolution: int = 128, device: torch.device | str = "cpu", keep_volume: float = 0.02, batch: int = 1 << 18
+    sdf: SignedDistance, *, resolution: int = 128, device: torch.device | str = "cpu", keep_volume: float = LOOSE, batch: int = 1 << 18
 ) -> tuple[np.ndarray, np.ndarray]:
     """The plain twin of `extract_surface`: evaluates every corner of the grid."""
     size = resolution + 1
@@ -158,11 +159,12 @@ def _inside_box(grid: np.ndarray) -> tuple[slice, slice, slice]:
 
 
 def _solid_pieces(vertices: np.ndarray, triangles: np.ndarray, keep_volume: float) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the solids of at least `keep_volume` of the largest one; inner walls (negative volume) go as well."""
+    """Keep the solids of at least `keep_volume` of all together; inner walls (negative volume) go as well."""
     count, piece = components(triangles, len(vertices))
     if count > 1:
         volume = signed_volumes(vertices, triangles, piece, count)
-        vertices, triangles = compact(vertices, triangles[(volume >= keep_volume * volume.max())[piece]])
+        least = min(keep_volume * volume.clip(0).sum(), volume.max())  # of many crumbs at least one stays
+        vertices, triangles = compact(vertices, triangles[(volume >= least)[piece]])
     if (half_edge_twins(triangles) < 0).any():  # Around a vertex of marching cubes one fan closes, if the edges pair up.
         vertices, triangles = split_non_manifold(vertices, triangles)
     return vertices, triangles

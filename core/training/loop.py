@@ -30,6 +30,7 @@ from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.text import TextEncoder
+from core.training import things
 from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses
 from core.training.bank import ObjectBank, Sampling
@@ -65,6 +66,7 @@ class TrainingSettings:
     device: str = "auto"
     checkpoint_minutes: float = 4.0
     start_from: Path | None = None  # weights of an earlier model
+    pictures: bool = True  # of the things that it can make, drawn at the end
     weights: LossWeights = field(default_factory=LossWeights)
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -134,6 +136,8 @@ def train(settings: TrainingSettings) -> Path:
             bar.close()
             writer.close()
             _checkpoint(settings, accelerator, generator, average, heads, optimizer, progress)
+    if settings.pictures and accelerator.is_main_process and progress.share(settings) >= 1:  # not where the run was asked to end early
+        things.describe(settings.out, settings.device)
     return settings.out
 
 
@@ -302,7 +306,7 @@ def _checkpoint(
         "hardware": machine_name(),
         "torch": torch.__version__,
     }
-    save_generator(average, ModelCard(settings.out.name, settings.kinds, run), settings.out)
+    save_generator(average, ModelCard(settings.out.name, settings.kinds, run, things.things_of(settings.kinds)), settings.out)
 
 
 def _command(settings: TrainingSettings) -> str:

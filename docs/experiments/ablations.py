@@ -76,7 +76,7 @@ def run(arm: str, out: Path, steps: int, unseen: list[Prompt]) -> None:
     _, what = ARMS[arm]
     sampling = Sampling(patterned=0, prompts_per_kind=what.get("per_kind", PER_KIND), step_points=1536, step_surface=512)
     settings = TrainingSettings(out / arm, "tiny", KINDS, steps=steps, batch=16, reading_steps=500, device="cpu", sampling=sampling,
-                                dummy=what.get("dummy", (0.4, 0.9)), ema=0.99, checkpoint_minutes=2)  # fmt: skip
+                                dummy=what.get("dummy", (0.4, 0.9)), ema=0.99, checkpoint_minutes=2, pictures=False)  # fmt: skip
     generator, _ = load_generator(train(settings))
     for split, prompts in (("unseen", unseen), ("seen", list(seen_prompts(sampling.prompts_per_kind)))):
         for cloud in ("dummy", "real"):

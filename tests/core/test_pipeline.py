@@ -22,7 +22,8 @@ def pipeline(tmp_path_factory) -> Latte3DPipeline:
     """A real, if small, model: a minute's tenth of training."""
     folder = tmp_path_factory.mktemp("model")
     quick = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256)
-    loop.train(loop.TrainingSettings(folder, "tiny", ("mushroom", "rock"), steps=30, batch=4, prompt_pool=64, device="cpu", sampling=quick))
+    small = {"steps": 30, "batch": 4, "prompt_pool": 64, "device": "cpu", "sampling": quick, "pictures": False}
+    loop.train(loop.TrainingSettings(folder, "tiny", ("mushroom", "rock"), **small))
     return Latte3DPipeline.from_pretrained(folder, "cpu")
 
 

@@ -35,7 +35,7 @@ QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surf
 
 def settings(tmp_path, **changes) -> loop.TrainingSettings:
     plain = loop.TrainingSettings(
-        tmp_path / "model", "tiny", ("mushroom", "rock"), steps=8, batch=4, prompt_pool=64, device="cpu", sampling=QUICK
+        tmp_path / "model", "tiny", ("mushroom", "rock"), steps=8, batch=4, prompt_pool=64, device="cpu", sampling=QUICK, pictures=False
     )
     return replace(plain, **changes)
 
@@ -294,7 +294,7 @@ RUN = """
 import sys; from pathlib import Path
 from core.training import loop; from core.training.bank import Sampling
 quick = Sampling(1024, 1024, 256, 128, 512)
-loop.train(loop.TrainingSettings(Path(sys.argv[1]), "tiny", ("rock",), minutes=0.05, batch=2, prompts=4, prompt_pool=32, device="cpu",
+loop.train(loop.TrainingSettings(Path(sys.argv[1]), "tiny", ("rock",), minutes=0.05, batch=2, prompts=4, prompt_pool=32, device="cpu", pictures=False,
                                  checkpoint_minutes=0, sampling=quick))
 """
 

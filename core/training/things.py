@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m core pictures MODEL`: write what a model's folder says of the things that it can make, and their pictures.
+
+Every training does so at its end. In config.json: a group and an example prompt of each thing, and which things are of one piece;
+beside it, pictures/<thing>.png: the example, made by the model itself.
+"""
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from scipy.cluster.vq import kmeans2
+
+from core.errors import EngineError
+from core.evaluation.renders import AZIMUTHS, seen_colors
+from core.files import replace_file
+from core.library.examples import example_of, group_of
+from core.library.kinds import KINDS
+from core.library.objects import COUNTS, Description, ExactObjects
+from core.mesh import TexturedMesh
+from core.networks.storage import Thing, picture_path, save_card
+from core.pipeline import Latte3DPipeline
+from core.style import STYLE_SIZE
+from core.surface.extract import refine_grid
+
+SIDE, MARGIN = 128, 3  # pixels of a picture, and of its empty border
+SHARPER = 6  # pixels a side that are drawn for one of the picture, before it is cropped
+COLORS = 255  # of the palette: a file of some 7 KB
+GRID = 128  # cells a side in which pieces are counted
+GRAIN = 1e-4  # of the volume: where an edge is thinner than a cell, specks of it come off that are no pieces
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m core pictures", description=__doc__)
+    parser.add_argument("model", type=Path, help="the model's folder")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    a = parser.parse_args(argv)
+    describe(a.model, a.device)
+    return 0
+
+
+def describe(folder: Path, device: str = "auto") -> None:
+    """Write the things, which of them are of one piece, and the pictures into a model's folder, each file whole or not at all."""
+    pipeline = Latte3DPipeline.from_pretrained(folder, device)
+    card = replace(pipeline.card, things=things_of(pipeline.kinds), one_piece=one_piece(pipeline.kinds))
+    save_card(card, pipeline.generator.config, folder)
+    for thing in card.things:
+        write_picture(pipeline, thing, picture_path(folder, thing.name))
+
+
+def things_of(kinds: Sequence[str]) -> tuple[Thing, ...]:
+    """What there is to say of kinds of the library."""
+    return tuple(Thing(kind, group_of(kind), example_of(kind)) for kind in kinds)
+
+
+def one_piece(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Those of the kinds whose exact objects always hang together."""
+    return tuple(kind for kind in kinds if _hangs_together(kind))
+
+
+@cache
+def _hangs_together(kind: str) -> bool:
+    """Whether every shape that a prompt of this kind can ask for, each with another style, is of one connected piece."""
+    shapes, rng = _shapes(kind), torch.Generator().manual_seed(0)
+    return all(_pieces(shape, torch.randn(1, STYLE_SIZE, generator=rng)) == 1 for shape in shapes)
+
+
+def _shapes(kind: str) -> list[Description]:
+    """A kind in all its proportions, without and with its second part, in each number of it. Nothing else that a prompt says is shape."""
+    proportions, second = (None, *KINDS[kind].proportions), KINDS[kind].second
+    counts = [None, *(word for word, number in COUNTS.items() if number in second.counts)]
+    plain = [Description(kind, proportion=proportion) for proportion in proportions]
+    return plain + [replace(shape, second=True, count=count) for shape in plain for count in counts]
+
+
+def _pieces(shape: Description, z: torch.Tensor) -> int:
+    exact = ExactObjects([shape], z)
+    inside = refine_grid(lambda points: exact.raw(points[None])[0], resolution=GRID) < 0
+    piece, _ = ndimage.label(inside.numpy())
+    volumes = np.bincount(piece.ravel())[1:]
+    return int((volumes > GRAIN * volumes.sum()).sum())
+
+
+def write_picture(pipeline: Latte3DPipeline, thing: Thing, path: Path) -> None:
+    """Draw a thing's example; where the model makes nothing of it, there is no picture."""
+    try:
+        (mesh,) = pipeline([thing.example], resolution=GRID)
+    except EngineError as error:
+        if error.code != "internal":
+            raise
+        print(f"{thing.example}: {error}", file=sys.stderr)
+        path.unlink(missing_ok=True)
+        return
+    png = encode_palette(draw(mesh))
+    replace_file(path, lambda name: Path(name).write_bytes(png))
+
+
+def draw(mesh: TexturedMesh) -> np.ndarray:
+    """A mesh from its front right, as large as fits, on nothing: [SIDE, SIDE, 4] u8, alpha not multiplied in."""
+    size = SIDE * SHARPER
+    pixel, color = seen_colors(mesh, AZIMUTHS[0], size)
+    large = np.zeros((size * size, 4), np.float32)  # alpha multiplied in: edges mix with nothing, not with black
+    large[pixel] = np.concatenate((color.numpy(), np.ones((len(pixel), 1))), 1)
+    small = _fit(large.reshape(size, size, 4), SIDE - 2 * MARGIN)
+    alpha = small[..., 3:]
+    straight = np.where(alpha > 1 / 512, small[..., :3] / np.maximum(alpha, 1 / 512), 0)
+    inner = np.concatenate((straight, alpha), -1).clip(0, 1)
+    return np.pad((inner * 255).round().astype(np.uint8), ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)))
+
+
+def _fit(image: np.ndarray, side: int) -> np.ndarray:
+    """The square around what is not empty in [H, W, 4] f32, made `side` pixels large."""
+    rows, columns = (np.flatnonzero(image[..., 3].any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return np.zeros((side, side, 4), np.float32)
+    half = max(np.ptp(rows), np.ptp(columns)) / 2 + 1
+    y, x = (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
+    box = (x - half, y - half, x + half, y + half)
+    channels = [Image.fromarray(image[..., i]).resize((side, side), Image.Resampling.BOX, box) for i in range(4)]
+    return np.stack([np.asarray(channel) for channel in channels], -1)
+
+
+def encode_palette(image: np.ndarray) -> bytes:
+    """A PNG of at most COLORS colours, each with its alpha. image: [H, W, 4] u8"""
+    pixels = image.reshape(-1, 4)
+    palette, index = np.unique(pixels, axis=0, return_inverse=True)
+    if len(palette) > COLORS:
+        palette, index = kmeans2(pixels.astype(np.float32), COLORS, minit="++", rng=0)
+        palette = palette.round().astype(np.uint8)
+    picture, buffer = Image.fromarray(index.reshape(image.shape[:2]).astype(np.uint8), "P"), io.BytesIO()
+    picture.putpalette(palette[:, :3].tobytes())
+    picture.save(buffer, "PNG", optimize=True, transparency=palette[:, 3].tobytes())
+    return buffer.getvalue()
