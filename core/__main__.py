@@ -11,7 +11,7 @@ COMMANDS = {
     "library": ("core.library.cli", "draw and list the exact objects that a prompt stands for"),
     "evaluate": ("core.evaluation.cli", "measure a model on prompts that it has not seen"),
     "evaluate-space": ("core.evaluation.space_training", "train the space that evaluate measures R-precision in"),
-    "pictures": ("core.training.things", "write what a model can make into its folder, with a picture of each thing"),
+    "pictures": ("core.training.pictures", "write what a model can make into its folder, with a picture of each thing"),
     "benchmark": ("core.evaluation.benchmark", "time every stage on this machine"),
     "worker": ("core.worker", "serve Blender over stdin and stdout"),
     "install": ("core.install", "make the engine's own Python environment"),

@@ -21,6 +21,7 @@ import numpy as np
 
 from core import worker
 from core.errors import Cancelled, MissingWeights
+from core.things import Thing
 
 STAGES = ("text", "networks", "decode", "extract", "atlas", "bake", "encode")
 FAULTS = ("", "oom", "crash", "hang", "slow", "load", "garbage")
@@ -70,6 +71,7 @@ class FakePipeline:
     device = "cpu"
     model_id = "fake"
     kinds = ("cube",)
+    things = (Thing("cube", "Solids", "a red cube"),)
 
     def __init__(self, fault: str = ""):
         self.fault = fault

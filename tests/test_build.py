@@ -2,6 +2,7 @@
 """The one command: wrong use is told at once, a failed installation says why, the zip is what Blender accepts."""
 
 import importlib
+import json
 import os
 import re
 import shutil
@@ -101,6 +102,9 @@ def test_the_zip_holds_both_programs_and_nothing_else(tmp_path):
     assert {"blender_manifest.toml", "LICENSE", "__init__.py", "core/install.py", "core/worker.py", "core/requirements/engine.txt"} <= set(
         names
     )
+    model = "core/weights/starter"
+    kinds = json.loads((ROOT / model / "config.json").read_text())["kinds"]
+    assert {f"{model}/pictures/{kind}.png" for kind in kinds} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests") or "/." in name or name.endswith(".whl")]
 
 

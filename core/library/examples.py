@@ -40,7 +40,7 @@ EXAMPLES = {  # kind -> prompt
     "teapot": "a blue teapot with white spots",
     "apple": "a red apple with a green leaf",
     "pumpkin": "an orange pumpkin",
-    "boat": "a red boat with a white sail",
+    "boat": "a wooden boat with a white sail",
     "truck": "a yellow truck with a gray bed",
     "rocket": "a white rocket with blue stripes and red fins",
     "robot": "a blue robot with a yellow antenna",

@@ -13,6 +13,7 @@ from core.errors import MissingWeights
 from core.files import replace_file
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
+from core.things import Thing
 
 FORMAT = 3  # 2: textures are a map of paints; 3: one bounded stretch for all waves
 PARTS = {  # file -> the generator's modules in it
@@ -23,20 +24,6 @@ PARTS = {  # file -> the generator's modules in it
 
 
 PICTURES = "pictures"  # folder in the model's: one <kind>.png a thing that has a picture
-
-
-@dataclass(frozen=True)
-class Thing:
-    """One of the things that a model can make, for people to choose from.
-
-    group: the heading that it stands under. example: a prompt that the model makes well. picture: absolute path of a small picture of
-    that, or "" where the folder has none; found when a folder is read, not kept in config.json.
-    """
-
-    name: str
-    group: str
-    example: str
-    picture: str = ""
 
 
 @dataclass(frozen=True)

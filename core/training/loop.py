@@ -30,10 +30,10 @@ from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.text import TextEncoder
-from core.training import things
 from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses
 from core.training.bank import ObjectBank, Sampling
+from core.training.pictures import describe, things_of
 from core.training.reconstruction import GeometryPhase, LossWeights, Reconstruction, TexturePhase
 
 PHASES = {"both": Reconstruction, "geometry": GeometryPhase, "texture": TexturePhase, "upsampler": TexturePhase}
@@ -137,7 +137,7 @@ def train(settings: TrainingSettings) -> Path:
             writer.close()
             _checkpoint(settings, accelerator, generator, average, heads, optimizer, progress)
     if settings.pictures and accelerator.is_main_process and progress.share(settings) >= 1:  # not where the run was asked to end early
-        things.describe(settings.out, settings.device)
+        describe(settings.out, settings.device)
     return settings.out
 
 
@@ -306,7 +306,7 @@ def _checkpoint(
         "hardware": machine_name(),
         "torch": torch.__version__,
     }
-    save_generator(average, ModelCard(settings.out.name, settings.kinds, run, things.things_of(settings.kinds)), settings.out)
+    save_generator(average, ModelCard(settings.out.name, settings.kinds, run, things_of(settings.kinds)), settings.out)
 
 
 def _command(settings: TrainingSettings) -> str:

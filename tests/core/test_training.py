@@ -294,8 +294,8 @@ RUN = """
 import sys; from pathlib import Path
 from core.training import loop; from core.training.bank import Sampling
 quick = Sampling(1024, 1024, 256, 128, 512)
-loop.train(loop.TrainingSettings(Path(sys.argv[1]), "tiny", ("rock",), minutes=0.05, batch=2, prompts=4, prompt_pool=32, device="cpu", pictures=False,
-                                 checkpoint_minutes=0, sampling=quick))
+loop.train(loop.TrainingSettings(Path(sys.argv[1]), "tiny", ("rock",), minutes=0.05, batch=2, prompts=4, prompt_pool=32, device="cpu",
+                                 checkpoint_minutes=0, sampling=quick, pictures=False))
 """
 
 

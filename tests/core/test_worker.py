@@ -15,7 +15,8 @@ def test_hello_then_one_answer_with_arrays(fake_engine):
     engine = fake_engine()
     rpc, _ = engine.receive()
     assert rpc["method"] == "hello" and rpc["params"]["protocol"] == 1
-    assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"]}]
+    things = [{"name": "cube", "group": "Solids", "example": "a red cube", "picture": ""}]
+    assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"], "things": things}]
     engine.generate(7, ("a cube", " ein Würfel 🎲 "), seeds=[1, 2], glb=True)
     stages = []
     while "id" not in (message := engine.receive(skip_progress=False))[0]:
@@ -193,7 +194,7 @@ def tiny_model(tmp_path_factory):
 def test_the_real_engine_end_to_end(start_engine, tiny_model):
     engine = start_engine([sys.executable, "-m", "core.worker", "--model", str(tiny_model), "--device", "cpu"])
     rpc, _ = engine.receive()
-    assert rpc["params"]["models"] == [{"id": "tiny", "kinds": ["blob"]}] and rpc["params"]["device"] == "cpu"
+    assert rpc["params"]["models"] == [{"id": "tiny", "kinds": ["blob"], "things": []}] and rpc["params"]["device"] == "cpu"
     engine.generate(1, ("a red chair", "🪑 of wood"), seeds=[0, 1], resolution=64, texture_size=256, glb=True)
     rpc, arrays = engine.receive()
     for index, item in enumerate(rpc["result"]["objects"]):
