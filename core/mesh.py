@@ -32,6 +32,7 @@ class TexturedMesh:
     prompt: str = ""
     seed: int = 0
     model: str = ""
+    detail: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
     notes: dict = field(default_factory=dict)
 

@@ -24,12 +24,13 @@ from core import __version__
 from core.errors import BadRequest, EngineError, MissingWeights, out_of_memory
 from core.machine import device_facts
 from core.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
-from core.request import check_prompts, check_seeds, check_sizes
+from core.request import check_prompts, check_seeds, choose_detail
 
 MAX_PROMPTS = 64  # in one request
 FEATURES = ["generate", "progress", "cancel", "triangles", "glb"]
 ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "internal": -32603}
-DEFAULTS = {"model": None, "prompts": None, "seeds": None, "resolution": 128, "texture_size": 1024, "triangles": None, "glb": False}
+SIZES = {"detail": "standard", "resolution": None, "texture_size": None, "triangles": None}  # of the mesh and its images
+DEFAULTS = {"model": None, "prompts": None, "seeds": None, "glb": False} | SIZES
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -201,7 +202,7 @@ def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
     settings["prompts"] = check_prompts(settings["prompts"])
     seeds = [0] * len(settings["prompts"]) if settings["seeds"] is None else _list(settings["seeds"], "seeds")
     settings["seeds"] = check_seeds(seeds, len(settings["prompts"]))
-    check_sizes(settings["resolution"], settings["texture_size"], settings["triangles"])
+    choose_detail(**{name: settings[name] for name in SIZES})
     if not isinstance(settings["glb"], bool):
         raise BadRequest("The parameter 'glb' is true or false.")
     return settings
@@ -223,6 +224,7 @@ def mesh_answer(request_id: int | str, meshes: list, glb: bool) -> tuple[dict, d
                 "seed": int(mesh.seed),
                 "height_m": float(mesh.height_m),
                 "model": mesh.model,
+                "detail": mesh.detail,
                 "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},
                 "triangles": len(mesh.triangles),
                 "notes": mesh.notes,

@@ -44,6 +44,7 @@ class Cube:
     prompt: str
     seed: int
     model: str = "fake"
+    detail: str = "standard"
     height_m: float = 0.8
     timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
     base_color: bytes = field(default_factory=lambda: png((200, 40, 30)))

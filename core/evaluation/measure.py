@@ -14,9 +14,11 @@ from core.library.objects import ExactObjects
 from core.library.parser import parse
 from core.library.prompts import Prompt
 from core.mesh import TexturedMesh, encode_image
+from core.request import choose_detail
 from core.style import style_of
 from core.surface.atlas import unwrap
 from core.surface.bake import bake
+from core.surface.decimate import decimate
 from core.surface.extract import extract_surface
 
 Maker = Callable[..., list[TexturedMesh]]  # a Latte3DPipeline, or ExactMaker
@@ -32,13 +34,13 @@ class Measured:
     exact: np.ndarray
 
 
-def measure(make: Maker, prompt: Prompt, number: int, resolution: int, texture_size: int) -> Measured:
-    """An object that came out empty counts with the worst ones."""
+def measure(make: Maker, prompt: Prompt, number: int, detail: str = "full", **sizes: int | None) -> Measured:
+    """`sizes` as `core.request.choose_detail` takes them. An object that came out empty counts with the worst ones."""
     z, rng = style_of([prompt.seed]), torch.Generator().manual_seed(number)
     exact = ExactObjects([prompt.description], z)
     row, shown = {"prompt": prompt.text, "seed": prompt.seed, "kind": prompt.description.kind}, renders.exact_views(exact)
     try:
-        (mesh,) = make([prompt.text], seeds=prompt.seed, resolution=resolution, texture_size=texture_size)
+        (mesh,) = make([prompt.text], seeds=prompt.seed, detail=detail, **sizes)
     except EngineError as error:
         if error.code != "internal":  # too little memory says nothing about the model
             raise
@@ -49,7 +51,7 @@ def measure(make: Maker, prompt: Prompt, number: int, resolution: int, texture_s
         row |= {"sound": False, "probes": probes.nothing_found(prompt.description)}
     else:
         made = renders.mesh_views(mesh)
-        row |= figures(mesh, prompt, exact, rng, resolution)
+        row |= figures(mesh, prompt, exact, rng, choose_detail(detail, **sizes).resolution)
     return Measured(row | renders.likeness(made, shown), mesh, made, shown)
 
 
@@ -75,15 +77,17 @@ class ExactMaker:
     model_id = "exact"
     kinds = None  # all
 
-    def __call__(self, prompts: list[str], *, seeds: int, resolution: int, texture_size: int) -> list[TexturedMesh]:
-        meshes = []
+    def __call__(self, prompts: list[str], *, seeds: int, detail: str = "full", **given: int | None) -> list[TexturedMesh]:
+        meshes, sizes = [], choose_detail(detail, **given)
         for prompt in prompts:
             exact = ExactObjects([parse(prompt)], style_of([seeds]))
-            vertices, triangles = extract_surface(lambda p, exact=exact: exact.sdf(p[None])[0], resolution=resolution)
-            atlas = unwrap(vertices, triangles, size=texture_size)
+            vertices, triangles = extract_surface(lambda p, exact=exact: exact.sdf(p[None])[0], resolution=sizes.resolution)
+            if sizes.triangles is not None:
+                vertices, triangles, _ = decimate(vertices, triangles, sizes.triangles)
+            atlas = unwrap(vertices, triangles, size=sizes.texture_size)
             images = bake(
-                vertices, triangles, atlas.uvs, lambda p, exact=exact: exact.appearance(p[None])[0], size=texture_size, atlas=atlas
+                vertices, triangles, atlas.uvs, lambda p, exact=exact: exact.appearance(p[None])[0], size=sizes.texture_size, atlas=atlas
             )
-            height = float(exact.height_m[0])
-            meshes.append(TexturedMesh(vertices, triangles, atlas.uvs, *map(encode_image, images), height, prompt, seeds, self.model_id))
+            told = float(exact.height_m[0]), prompt, seeds, self.model_id, detail
+            meshes.append(TexturedMesh(vertices, triangles, atlas.uvs, *map(encode_image, images), *told))
         return meshes

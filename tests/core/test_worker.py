@@ -131,6 +131,8 @@ def test_a_lost_client_ends_it_without_a_word(fake_engine):
         ({"prompts": ["a"], "seeds": [1, 2]}, "seed"),
         ({"prompts": ["a"], "seeds": [True]}, "seed"),
         ({"prompts": ["a"], "seeds": [-1]}, "seed"),
+        ({"prompts": ["a"], "detail": "finest"}, "detail"),
+        ({"prompts": ["a"], "detail": None}, "detail"),
         ({"prompts": ["a"], "resolution": 1.5}, "resolution"),
         ({"prompts": ["a"], "resolution": 100_000}, "resolution"),
         ({"prompts": ["a"], "resolution": 100}, "multiple of 8"),
@@ -149,7 +151,8 @@ def test_each_wrong_parameter_is_named(params, word):
 def test_settings_get_defaults_and_prompts_are_stripped():
     settings = checked_settings({"prompts": [" a red chair ", "🪑" * (MAX_PROMPT - 1) + "a"]}, "starter")
     assert settings["prompts"][0] == "a red chair" and settings["seeds"] == [0, 0]
-    assert (settings["resolution"], settings["texture_size"], settings["triangles"], settings["glb"]) == (128, 1024, None, False)
+    assert (settings["detail"], settings["glb"]) == ("standard", False)
+    assert settings["resolution"] is settings["texture_size"] is settings["triangles"] is None  # as the detail says
 
 
 @pytest.mark.parametrize(
