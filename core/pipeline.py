@@ -12,15 +12,15 @@ from torch import Tensor
 from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, out_of_memory
 from core.familiarity import KnownPrompts
 from core.machine import pick_device
-from core.mesh import TexturedMesh, encode_image
+from core.mesh import TexturedMesh, encode_look
 from core.networks.generator import Fields, Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.request import Detail, check_prompts, check_seeds, choose_detail
 from core.style import style_of
 from core.surface.atlas import unwrap
 from core.surface.bake import bake
-from core.surface.decimate import decimate
-from core.surface.extract import EmptySurfaceError, ExtractionCancelled, extract_surface
+from core.surface.extract import EmptySurfaceError, ExtractionCancelled
+from core.surface.meshing import make_surface
 from core.text import TextEncoder
 
 Progress = Callable[[str, int, int], None]  # stage, objects done, objects in all
@@ -126,21 +126,23 @@ class Latte3DPipeline:
                 return values
 
         with watch.stage("extract"):
-            vertices, faces = extract_surface(sdf, resolution=sizes.resolution, device=self.device, cancelled=watch.cancelled)
-            if sizes.triangles is not None and sizes.triangles < len(faces):
-                vertices, faces, note = decimate(vertices, faces, sizes.triangles)
-                notes = notes | ({"triangles": note} if note else {})
+            surface = make_surface(
+                sdf, resolution=sizes.resolution, triangles=sizes.triangles, device=self.device, cancelled=watch.cancelled
+            )
+            vertices, faces = surface.vertices, surface.triangles
         with watch.stage("atlas"):
             atlas = unwrap(vertices, faces, size=sizes.texture_size)
         with watch.stage("bake"):
-            base_color, metallic_roughness = bake(
+            images = bake(
                 vertices, faces, atlas.uvs, appearance, size=sizes.texture_size, atlas=atlas, device=self.device, cancelled=watch.cancelled
             )
         with watch.stage("encode"):
-            images = encode_image(base_color), encode_image(metallic_roughness)
+            look = encode_look(*images, atlas)
         return TexturedMesh(
-            vertices, faces, atlas.uvs, *images, float(fields.height_m[0]), prompt, seed, self.model_id, detail, watch.timings_ms, notes
-        )
+            vertices, faces, atlas.uvs, height_m=float(fields.height_m[0]), prompt=prompt, seed=seed, model=self.model_id, detail=detail,
+            timings_ms=watch.timings_ms, notes=notes | ({"triangles": surface.note} if surface.note else {}), sharp=surface.sharp,
+            seams=atlas.seams, **look,
+        )  # fmt: skip
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

@@ -228,13 +228,19 @@ def mesh_answer(request_id: int | str, meshes: list, glb: bool) -> tuple[dict, d
                 "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},
                 "triangles": len(mesh.triangles),
                 "notes": mesh.notes,
+                "color": [float(channel) for channel in mesh.color],
+                "roughness": mesh.roughness,
+                "metallic": mesh.metallic,
             }
         )
         arrays[f"{index}.vertices"] = np.asarray(mesh.vertices, np.float32)
         arrays[f"{index}.triangles"] = np.asarray(mesh.triangles, np.int32)
         arrays[f"{index}.uvs"] = np.asarray(mesh.uvs, np.float32)
-        arrays[f"{index}.base_color"] = np.frombuffer(mesh.base_color, np.uint8)
-        arrays[f"{index}.metallic_roughness"] = np.frombuffer(mesh.metallic_roughness, np.uint8)
+        arrays[f"{index}.sharp"] = np.asarray(mesh.sharp, np.int32)
+        arrays[f"{index}.seams"] = np.asarray(mesh.seams, np.int32)
+        for name, image in (("base_color", mesh.base_color), ("metallic_roughness", mesh.metallic_roughness)):
+            if image is not None:  # one value everywhere, which the object tells
+                arrays[f"{index}.{name}"] = np.frombuffer(image, np.uint8)
         if glb:
             arrays[f"{index}.glb"] = np.frombuffer(mesh.to_glb(), np.uint8)
     return {"jsonrpc": "2.0", "id": request_id, "result": {"objects": objects}}, arrays

@@ -50,6 +50,11 @@ class Cube:
     base_color: bytes = field(default_factory=lambda: png((200, 40, 30)))
     metallic_roughness: bytes = field(default_factory=lambda: png((0, 128, 0)))
     notes: dict = field(default_factory=dict)
+    sharp: np.ndarray = field(default_factory=lambda: np.array([(0, 1), (0, 2), (1, 3)], np.int32))
+    seams: np.ndarray = field(default_factory=lambda: np.array([(0, 1)], np.int32))
+    color: tuple = (0.78, 0.16, 0.12)
+    roughness: float | None = None
+    metallic: float | None = None
 
     def __post_init__(self):
         if "dragon" in self.prompt:

@@ -10,7 +10,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from core.evaluation.textures import look_at
 from core.library.objects import ExactObjects
 from core.library.preview import GROUND, camera_axes, camera_rays, picture, render, render_rays
-from core.mesh import TexturedMesh, vertex_normals
+from core.mesh import TexturedMesh
+from core.surface.creases import corner_normals
 from core.surface.texels import covered_texels
 
 AZIMUTHS = (35.0, 125.0, 215.0, 305.0)
@@ -31,12 +32,12 @@ def exact_pictures(exact: ExactObjects, view: int, size: int = SIZE) -> np.ndarr
 
 def mesh_views(mesh: TexturedMesh, size: int = SIZE) -> np.ndarray:
     """The mesh from all sides, with the vertex normals that its GLB carries: [views, size, size, 3] u8."""
-    normals = vertex_normals(mesh.vertices, mesh.triangles)
+    fans, normals = corner_normals(mesh.vertices, mesh.triangles, mesh.sharp)
     direction = _all_rays(size)[1]
     seen = [visible(mesh, azimuth, size) for azimuth in AZIMUTHS]
     pixel = np.concatenate([own[0] + i * size * size for i, own in enumerate(seen)])
     face, weights = (np.concatenate([own[k] for own in seen]) for k in (1, 2))
-    normal = np.einsum("nk,nki->ni", weights, normals[mesh.triangles[face]])
+    normal = np.einsum("nk,nki->ni", weights, normals[fans[face]])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     look = look_at(mesh, face, weights)
     views = torch.tensor(GROUND).repeat(len(direction), 1)

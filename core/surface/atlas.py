@@ -16,6 +16,7 @@ from core.surface.charts import (
     merge_small,
     smoothed_positions,
 )
+from core.surface.creases import uv_seams
 from core.surface.packing import chart_masks, pack_masks
 from core.surface.texels import covered_texels
 from core.surface.topology import half_edge_twins
@@ -33,7 +34,7 @@ class Atlas:
     """UVs of a mesh, and the texels its triangles own at the size it was made for.
 
     `uvs` [F, 3, 2] f32, origin bottom left; `chart` [F] i32; `size` in texels; `triangle` and `texel` [N] i32: the owned texels
-    (row * size + column, row 0 at the bottom), each owned once.
+    (row * size + column, row 0 at the bottom), each owned once; `seams` [E, 2] i32 the edges where the UVs are cut.
     """
 
     uvs: np.ndarray
@@ -41,6 +42,7 @@ class Atlas:
     size: int
     triangle: np.ndarray
     texel: np.ndarray
+    seams: np.ndarray
 
 
 def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, padding: int = 4) -> Atlas:
@@ -53,8 +55,8 @@ def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, pad
         raise ValueError("An atlas needs at least one triangle and 64 texels.")
     smooth = smoothed_positions(vertices, triangles)
     normals = face_normals(smooth, triangles)
-    twins = half_edge_twins(triangles).T
-    neighbours = np.ascontiguousarray(np.where(twins >= 0, twins // 3, np.arange(len(triangles))))
+    twins = half_edge_twins(triangles)
+    neighbours = np.ascontiguousarray(np.where(twins.T >= 0, twins.T // 3, np.arange(len(triangles))))
     direction = choose_directions(normals, neighbours)
     count, chart = connected_charts(direction, neighbours)
     count, chart, direction = merge_small(direction, chart, count, normals, neighbours, max(SMALL, len(triangles) // 500))
@@ -71,7 +73,7 @@ def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, pad
         count, chart = _part(chart, count, lost, neighbours)
         if fold_round == 0:
             count, chart, direction = merge_small(direction, chart, count, normals, neighbours, SMALL)
-    return Atlas(uvs, chart.astype(np.int32), size, triangle, texel)
+    return Atlas(uvs, chart.astype(np.int32), size, triangle, texel, uv_seams(triangles, uvs, twins))
 
 
 def _project(smooth: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -> np.ndarray:

@@ -70,6 +70,17 @@ def bake(
     return _images(values, spread_texels(texel, size, spread).reshape(size, size)[::-1])
 
 
+def mean_color(base_color: np.ndarray, atlas: Atlas) -> tuple[float, float, float]:
+    """Mean sRGB colour, 0..1, of the surface: of one in sixteen of the texels it owns in its image."""
+    owned = base_color[::-1].reshape(-1, 3)[atlas.texel[::16]]
+    return tuple(round(float(channel), 4) for channel in owned.mean(axis=0) / 255)
+
+
+def one_value(image: np.ndarray) -> bool:
+    """Whether an image [S, S, 3] is the same everywhere. Every texel that no triangle owns copies others, or is their mean."""
+    return bool((image[::8, ::8] == image[0, 0]).all() and (image == image[0, 0]).all())
+
+
 def _fill_between(values: np.ndarray, coarse: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:
     """Fill in, where the known texels around a texel agree, their mean; return the texels where they do not, or are missing."""
     half = (size + 1) // 2
