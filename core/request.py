@@ -25,7 +25,7 @@ class Detail:
 
 
 DETAILS = {
-    "draft": Detail(128, 512, 3_000),
+    "draft": Detail(64, 512, 3_000),
     "standard": Detail(128, 1024, 12_000),
     "high": Detail(128, 1024, 50_000),
     "full": Detail(128, 1024, None),

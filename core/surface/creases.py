@@ -6,7 +6,7 @@ import numpy as np
 from core.surface.topology import group, half_edge_twins
 
 
-def corner_normals(vertices: np.ndarray, triangles: np.ndarray, sharp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def corner_normals(vertices: np.ndarray, triangles: np.ndarray, sharp: np.ndarray | tuple = ()) -> tuple[np.ndarray, np.ndarray]:
     """Normals where shading breaks at `sharp` edges [E, 2]: (fan of each corner [F, 3] i64, unit normal of each fan [N, 3] f32).
 
     A fan is the triangles around a vertex between two sharp edges; without sharp edges each vertex is one. Weighted by area.
