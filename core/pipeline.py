@@ -131,7 +131,7 @@ class Latte3DPipeline:
             )
             vertices, faces = surface.vertices, surface.triangles
         with watch.stage("atlas"):
-            atlas = unwrap(vertices, faces, size=sizes.texture_size)
+            atlas = unwrap(vertices, faces, size=sizes.texture_size, coarse=sizes.triangles is not None)
         with watch.stage("bake"):
             images = bake(
                 vertices, faces, atlas.uvs, appearance, size=sizes.texture_size, atlas=atlas, device=self.device, cancelled=watch.cancelled

@@ -82,7 +82,7 @@ class ExactMaker:
             exact = ExactObjects([parse(prompt)], style_of([seeds]))
             surface = make_surface(lambda p, exact=exact: exact.sdf(p[None])[0], resolution=sizes.resolution, triangles=sizes.triangles)
             vertices, triangles = surface.vertices, surface.triangles
-            atlas = unwrap(vertices, triangles, size=sizes.texture_size)
+            atlas = unwrap(vertices, triangles, size=sizes.texture_size, coarse=sizes.triangles is not None)
             appearance = lambda p, exact=exact: exact.appearance(p[None])[0]  # noqa: E731
             look = encode_look(*bake(vertices, triangles, atlas.uvs, appearance, size=sizes.texture_size, atlas=atlas), atlas)
             meshes.append(

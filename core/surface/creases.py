@@ -11,12 +11,13 @@ def corner_normals(vertices: np.ndarray, triangles: np.ndarray, sharp: np.ndarra
 
     A fan is the triangles around a vertex between two sharp edges; without sharp edges each vertex is one. Weighted by area.
     """
-    corners = vertices[triangles].astype(np.float64)
-    face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    x, y, z = (np.ascontiguousarray(vertices[:, k])[triangles.T] for k in range(3))
+    (ux, uy, uz), (vx, vy, vz) = ([c[k] - c[0] for c in (x, y, z)] for k in (1, 2))
+    face = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
     fans, count = triangles.astype(np.int64), len(vertices)
     if len(sharp):
         count, fans = _fans(triangles, sharp, count)
-    total = np.stack([np.bincount(fans.ravel(), np.repeat(face[:, k], 3), count) for k in range(3)], axis=1)
+    total = np.stack([np.bincount(fans.ravel(), np.repeat(part, 3), count) for part in face], axis=1)
     length = np.linalg.norm(total, axis=1, keepdims=True)
     return fans, np.where(length > 1e-20, total / np.maximum(length, 1e-20), (0.0, 0.0, 1.0)).astype(np.float32)
 

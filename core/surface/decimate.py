@@ -6,11 +6,11 @@ import math
 import numpy as np
 
 from core.surface.slivers import flip_slivers, without_flat
-from core.surface.topology import compact, components, mesh_health, part_crowded_edges, split_non_manifold
+from core.surface.topology import compact, components, half_edge_twins, part_crowded_edges, split_non_manifold
 
 KEPT_VOLUME = 0.6  # share of the whole that is left at least
 KEPT_EXTENT = 0.85  # share of each side of its box: legs, blades and handles stay
-FEW = 40  # so few triangles for each piece may have lost one
+MANY = 5_000  # so many triangles lose no piece
 
 
 def decimate(vertices: np.ndarray, triangles: np.ndarray, target: int) -> tuple[np.ndarray, np.ndarray, str]:
@@ -44,8 +44,7 @@ def _keeps_shape(whole: tuple[np.ndarray, np.ndarray], found: tuple[np.ndarray, 
         return False
     if (np.ptp(found[0], axis=0) < KEPT_EXTENT * np.ptp(whole[0], axis=0)).any():
         return False
-    pieces = components(found[1], len(found[0]))[0]
-    return len(found[1]) > FEW * pieces or pieces >= components(whole[1], len(whole[0]))[0]
+    return len(found[1]) > MANY or components(found[1], len(found[0]))[0] >= components(whole[1], len(whole[0]))[0]
 
 
 def _volume(vertices: np.ndarray, triangles: np.ndarray) -> float:
@@ -61,28 +60,27 @@ def _mended(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np
     triangles = _without_folds(triangles[distinct])
     if len(triangles) < 4:
         return None
-    vertices, triangles = part_crowded_edges(*split_non_manifold(*compact(vertices, triangles)))
+    vertices, triangles = split_non_manifold(*compact(vertices, triangles))
+    if (half_edge_twins(triangles) < 0).any():
+        vertices, triangles = split_non_manifold(*part_crowded_edges(vertices, triangles))
     triangles = flip_slivers(vertices, triangles)
-    vertices = without_flat(vertices, triangles)
-    health = mesh_health(vertices, triangles)
-    solid = health["closed"] and health["manifold"] and health["oriented"] and not health["degenerate"]
-    return (vertices, triangles) if solid else None
+    twins = half_edge_twins(triangles).ravel()
+    closed = (twins >= 0).all() and (triangles.ravel()[twins] == triangles[:, (1, 2, 0)].ravel()).all()
+    return (without_flat(vertices, triangles), triangles) if closed else None
 
 
 def _without_folds(triangles: np.ndarray) -> np.ndarray:
     """Two triangles back to back on the same corners enclose nothing: both go. Copies that face the same way are needed by their
     neighbours, and stay."""
-    first = triangles.argmin(axis=1)
-    rows = np.take_along_axis(triangles, (first[:, None] + np.arange(3)) % 3, axis=1)  # from the lowest vertex on, the winding kept
-    odd = rows[:, 1] > rows[:, 2]
-    _, same = np.unique(np.sort(triangles, axis=1), axis=0, return_inverse=True)
-    same = same.ravel()
+    low, middle, high = np.sort(triangles, axis=1).T.astype(np.int64)
+    _, same = np.unique((low << 42) | (middle << 21) | high, return_inverse=True)
     if same.max(initial=0) == len(triangles) - 1:
         return triangles
-    ways = np.stack([np.bincount(same[odd == way], minlength=same.max() + 1) for way in (False, True)])
-    gone = ways.min(axis=0)  # so many of each way cancel
+    turned = triangles[:, (1, 2, 0)]
+    odd = ((triangles < turned).sum(axis=1) == 1).astype(np.int64)  # which of the two ways it runs
+    ways = np.stack([np.bincount(same[odd == way], minlength=same.max() + 1) for way in (0, 1)])
     order = np.lexsort((odd, same))
     begin = np.flatnonzero(np.diff(same[order] * 2 + odd[order], prepend=-1))
     rank = np.empty(len(triangles), np.int64)
     rank[order] = np.arange(len(order)) - np.repeat(begin, np.diff(np.append(begin, len(order))))
-    return triangles[rank >= gone[same]]
+    return triangles[rank >= ways.min(axis=0)[same]]  # so many of each way cancel
