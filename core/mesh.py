@@ -4,6 +4,7 @@
 import io
 import json
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -176,10 +177,9 @@ def encode_image(pixels: np.ndarray, *, lossless: bool = False) -> bytes:
 def encode_look(base_color: np.ndarray, metallic_roughness: np.ndarray, atlas: Atlas) -> dict:
     """What TexturedMesh holds of its look, from baked images [S, S, 3] u8: an image that is one value everywhere becomes a number."""
     look = {"color": mean_color(base_color, atlas), "base_color": None, "metallic_roughness": None}
-    if not one_value(base_color):
-        look["base_color"] = encode_image(base_color)
     if one_value(metallic_roughness):
         look |= {name: round(float(metallic_roughness[0, 0, k]) / 255, 4) for k, name in ((1, "roughness"), (2, "metallic"))}
-    else:
-        look["metallic_roughness"] = encode_image(metallic_roughness)
-    return look
+    varied = {"base_color": base_color, "metallic_roughness": metallic_roughness}
+    varied = {name: image for name, image in varied.items() if not one_value(image)}
+    with ThreadPoolExecutor(2) as threads:  # Pillow encodes outside of Python's lock.
+        return look | dict(zip(varied, threads.map(encode_image, varied.values()), strict=True))

@@ -130,11 +130,13 @@ class Latte3DPipeline:
                 sdf, resolution=sizes.resolution, triangles=sizes.triangles, device=self.device, cancelled=watch.cancelled
             )
             vertices, faces = surface.vertices, surface.triangles
+        coarse = sizes.triangles is not None
         with watch.stage("atlas"):
-            atlas = unwrap(vertices, faces, size=sizes.texture_size, coarse=sizes.triangles is not None)
+            atlas = unwrap(vertices, faces, size=sizes.texture_size, coarse=coarse)
         with watch.stage("bake"):
             images = bake(
-                vertices, faces, atlas.uvs, appearance, size=sizes.texture_size, atlas=atlas, device=self.device, cancelled=watch.cancelled
+                vertices, faces, atlas.uvs, appearance, size=sizes.texture_size, atlas=atlas,
+                coarse=coarse and sizes.texture_size >= 1024, device=self.device, cancelled=watch.cancelled,
             )
         with watch.stage("encode"):
             look = encode_look(*images, atlas)

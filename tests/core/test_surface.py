@@ -169,9 +169,10 @@ def owners(atlas: Atlas, size: int) -> np.ndarray:
     return count
 
 
-def test_no_texel_has_two_owners_by_an_independent_test():
+@pytest.mark.parametrize("coarse", [False, True])
+def test_no_texel_has_two_owners_by_an_independent_test(coarse):
     vertices, triangles = extract_surface(rough(chair), resolution=64)
-    atlas = unwrap(*decimate(vertices, triangles, 4000)[:2], size=256)
+    atlas = unwrap(*decimate(vertices, triangles, 4000)[:2], size=256, coarse=coarse)
     count = owners(atlas, 256)
     assert count.max() == 1
     found = np.zeros(256 * 256, bool)
@@ -204,6 +205,25 @@ def _assert_charts_apart(atlas: Atlas, padding: int) -> None:
     for dy, dx in ((0, padding), (padding, 0), (padding - 2, padding - 2), (padding - 2, 2 - padding)):
         shifted = np.roll(image, (dy, dx), axis=(0, 1))
         assert not ((image >= 0) & (shifted >= 0) & (image != shifted)).any()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_atlas_of_coarse_meshes(name):
+    """Decimated meshes fold: no texel has two owners, charts stay apart, hardly any surface is lost to a single texel, seams are told."""
+    made = make_surface(SHAPES[name], resolution=128, triangles=6000)
+    atlas = unwrap(made.vertices, made.triangles, size=512, coarse=True)
+    assert np.bincount(atlas.texel).max() == 1 and len(atlas.texel) > 0.35 * 512 * 512
+    _assert_charts_apart(atlas, padding=4)
+    corners = made.vertices[made.triangles]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    assert area[np.ptp(atlas.uvs, axis=1).max(axis=1) == 0].sum() < 0.002 * area.sum()
+    seams = set(map(tuple, atlas.seams.tolist()))
+    places: dict[tuple, set] = {}
+    for face, uvs in zip(made.triangles.tolist(), atlas.uvs.tolist(), strict=True):
+        for k in range(3):
+            ends = sorted([(face[k], *uvs[k]), (face[(k + 1) % 3], *uvs[(k + 1) % 3])])
+            places.setdefault((ends[0][0], ends[1][0]), set()).add(tuple(ends))
+    assert seams == {edge for edge, found in places.items() if len(found) > 1}
 
 
 def test_atlas_of_odd_meshes():
@@ -254,7 +274,8 @@ def test_bake_finds_the_surface_again():
     assert (surface_image[:, :, 0] == 255).all()
 
 
-def test_sparse_bake_is_the_full_one_with_fewer_questions():
+@pytest.mark.parametrize(("coarse", "asked_for"), [(False, 0.45), (True, 0.3)])
+def test_sparse_bake_is_the_full_one_with_fewer_questions(coarse, asked_for):
     """Stripes with hard edges on a slope of colour: the edges stay where they are."""
     vertices, triangles = surface("chair")
     atlas = unwrap(vertices, triangles)
@@ -268,8 +289,8 @@ def test_sparse_bake_is_the_full_one_with_fewer_questions():
     full = bake(vertices, triangles, atlas.uvs, appearance, atlas=atlas, sparse=False)
     dense = sum(asked)
     asked.clear()
-    sparse = bake(vertices, triangles, atlas.uvs, appearance, atlas=atlas, sparse=True)
-    assert sum(asked) < 0.45 * dense
+    sparse = bake(vertices, triangles, atlas.uvs, appearance, atlas=atlas, sparse=True, coarse=coarse)
+    assert sum(asked) < asked_for * dense
     for one, other in zip(full, sparse, strict=True):
         difference = np.abs(one.astype(int) - other).max(axis=2)
         assert (difference > 3).mean() < 1e-3
