@@ -4,14 +4,20 @@
 import io
 import json
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 
+from core.surface.atlas import Atlas
+from core.surface.bake import mean_color, one_value
+from core.surface.creases import corner_normals
 from core.surface.topology import mesh_health
 
 __all__ = ["TexturedMesh", "encode_image", "mesh_health"]
+
+NO_EDGES = np.empty((0, 2), np.int32)
 
 
 @dataclass
@@ -19,32 +25,58 @@ class TexturedMesh:
     """One generated object in the core frame (Z up, front +X, centred, largest dimension 0.96).
 
     `vertices` [V, 3] f32; `triangles` [F, 3] i32, counter-clockwise seen from outside; `uvs` [F, 3, 2] f32 per corner, origin bottom
-    left; `base_color` (sRGB) and `metallic_roughness` (glTF: G roughness, B metallic, linear) are encoded images; `height_m` is
-    the object's height in metres.
+    left; `base_color` (sRGB) and `metallic_roughness` (glTF: G roughness, B metallic, linear) are encoded images, or None where each
+    would be one value everywhere: then `color`, or `roughness` and `metallic`, hold it. `color`, the surface's mean, is always there.
+    `height_m` is the object's height in metres. `sharp` and `seams` [E, 2] i32 are edges, the lower vertex first: those to be shaded
+    sharp, and those where the UVs are cut.
     """
 
     vertices: np.ndarray
     triangles: np.ndarray
     uvs: np.ndarray
-    base_color: bytes
-    metallic_roughness: bytes
+    base_color: bytes | None
+    metallic_roughness: bytes | None
     height_m: float
     prompt: str = ""
     seed: int = 0
     model: str = ""
+    detail: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
     notes: dict = field(default_factory=dict)
+    sharp: np.ndarray = field(default_factory=NO_EDGES.copy)
+    seams: np.ndarray = field(default_factory=NO_EDGES.copy)
+    color: tuple[float, float, float] = (0.8, 0.8, 0.8)  # sRGB, 0..1
+    roughness: float | None = None
+    metallic: float | None = None
 
     def to_glb(self) -> bytes:
-        """A binary glTF 2.0 file: metres, Y up, front +Z, origin at the centre of the base, vertices split at seams."""
-        source, uvs, triangles = split_seams(self.triangles, self.uvs)
+        """A binary glTF 2.0 file: metres, Y up, front +Z, origin at the centre of the base, vertices split at seams and sharp edges."""
         metric = self._metric_vertices()
-        normals = vertex_normals(metric, self.triangles)[source]
-        positions = metric[source][:, (1, 2, 0)]  # glTF (x, y, z) = core (y, z, x).
-        normals = normals[:, (1, 2, 0)]
+        fans, normals = corner_normals(metric, self.triangles, self.sharp)
+        source, uvs, triangles = split_seams(fans, self.uvs)
+        vertex = np.empty(len(normals), np.int64)
+        vertex[fans] = self.triangles
+        positions = metric[vertex[source]][:, (1, 2, 0)]  # glTF (x, y, z) = core (y, z, x).
+        normals = normals[source][:, (1, 2, 0)]
         flipped = uvs * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)  # glTF's v runs downwards.
         extras = {"prompt": self.prompt, "seed": self.seed, "model": self.model}
-        return write_glb(positions, normals, flipped, triangles, (self.base_color, self.metallic_roughness), extras)
+        material, images = self._material()
+        return write_glb(positions, normals, flipped, triangles, material, images, extras)
+
+    def _material(self) -> tuple[dict, list[bytes]]:
+        """glTF's pbrMetallicRoughness, and the images that its textures number."""
+        material, images = {}, []
+        if self.base_color is None:  # glTF's factors are linear.
+            material["baseColorFactor"] = [*(round(linear(c), 6) for c in self.color), 1.0]
+        else:
+            material["baseColorTexture"] = {"index": len(images)}
+            images.append(self.base_color)
+        if self.metallic_roughness is None:
+            material |= {"roughnessFactor": self.roughness, "metallicFactor": self.metallic}
+        else:
+            material["metallicRoughnessTexture"] = {"index": len(images)}
+            images.append(self.metallic_roughness)
+        return material, images
 
     def _metric_vertices(self) -> np.ndarray:
         """Vertices in metres [V, 3] f32, still Z up, the base's centre at the origin."""
@@ -67,13 +99,9 @@ def split_seams(triangles: np.ndarray, uvs: np.ndarray) -> tuple[np.ndarray, np.
     return vertex[kept], corner_uvs[kept], index.reshape(-1, 3)
 
 
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Unit normals [V, 3] f32, weighted by area."""
-    corners = vertices[triangles].astype(np.float64)
-    face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.stack([np.bincount(triangles.ravel(), np.repeat(face[:, k], 3), len(vertices)) for k in range(3)], axis=1)
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.where(length > 1e-20, total / np.maximum(length, 1e-20), (0.0, 0.0, 1.0)).astype(np.float32)
+def linear(srgb: float) -> float:
+    """One channel of a colour, 0..1, as light."""
+    return srgb / 12.92 if srgb <= 0.04045 else ((srgb + 0.055) / 1.055) ** 2.4
 
 
 def write_glb(
@@ -81,10 +109,12 @@ def write_glb(
     normals: np.ndarray,
     uvs: np.ndarray,
     triangles: np.ndarray,
-    images: tuple[bytes, bytes],
+    material: dict,
+    images: list[bytes],
     extras: dict,
 ) -> bytes:
-    """A GLB with one mesh and one material. Arrays are [V, 3], [V, 3], [V, 2] f32 and [F, 3] u32 as glTF wants them."""
+    """A GLB with one mesh and one material. Arrays are [V, 3], [V, 3], [V, 2] f32 and [F, 3] u32 as glTF wants them; `material` is its
+    pbrMetallicRoughness, whose textures number the encoded `images`."""
     arrays = [np.ascontiguousarray(a, "<f4") for a in (positions, normals, uvs)] + [np.ascontiguousarray(triangles, "<u4").ravel()]
     views, chunks = [], []
     for data, target in [(a.tobytes(), 34962) for a in arrays[:3]] + [(arrays[3].tobytes(), 34963)] + [(i, None) for i in images]:
@@ -98,7 +128,6 @@ def write_glb(
     ]
     accessors[0] |= {"min": arrays[0].min(axis=0).tolist(), "max": arrays[0].max(axis=0).tolist()}
     accessors.append({"bufferView": 3, "componentType": 5125, "count": int(arrays[3].size), "type": "SCALAR"})
-    surface = {"baseColorTexture": {"index": 0}, "metallicRoughnessTexture": {"index": 1}}
     primitive = {"attributes": {"POSITION": 0, "NORMAL": 1, "TEXCOORD_0": 2}, "indices": 3, "material": 0}
     document = {
         "asset": {"version": "2.0", "generator": "LATTE3D for Blender"},
@@ -106,14 +135,15 @@ def write_glb(
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": extras.get("prompt") or "object", "extras": extras}],
         "meshes": [{"primitives": [primitive]}],
-        "materials": [{"pbrMetallicRoughness": surface}],
-        "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
-        "textures": [{"source": 0, "sampler": 0}, {"source": 1, "sampler": 0}],
-        "images": [{"bufferView": 4 + k, "mimeType": mime_type(image)} for k, image in enumerate(images)],
+        "materials": [{"pbrMetallicRoughness": material}],
         "accessors": accessors,
         "bufferViews": views,
         "buffers": [{"byteLength": len(blob)}],
     }
+    if images:  # glTF allows no empty lists
+        document["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}]
+        document["textures"] = [{"source": k, "sampler": 0} for k in range(len(images))]
+        document["images"] = [{"bufferView": 4 + k, "mimeType": mime_type(image)} for k, image in enumerate(images)]
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     header = struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + len(blob))
@@ -142,3 +172,14 @@ def encode_image(pixels: np.ndarray, *, lossless: bool = False) -> bytes:
     else:
         image.save(out, "JPEG", quality=95, subsampling=0)
     return out.getvalue()
+
+
+def encode_look(base_color: np.ndarray, metallic_roughness: np.ndarray, atlas: Atlas) -> dict:
+    """What TexturedMesh holds of its look, from baked images [S, S, 3] u8: an image that is one value everywhere becomes a number."""
+    look = {"color": mean_color(base_color, atlas), "base_color": None, "metallic_roughness": None}
+    if one_value(metallic_roughness):
+        look |= {name: round(float(metallic_roughness[0, 0, k]) / 255, 4) for k, name in ((1, "roughness"), (2, "metallic"))}
+    varied = {"base_color": base_color, "metallic_roughness": metallic_roughness}
+    varied = {name: image for name, image in varied.items() if not one_value(image)}
+    with ThreadPoolExecutor(2) as threads:  # Pillow encodes outside of Python's lock.
+        return look | dict(zip(varied, threads.map(encode_image, varied.values()), strict=True))

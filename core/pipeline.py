@@ -12,16 +12,16 @@ from torch import Tensor
 from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, out_of_memory
 from core.familiarity import KnownPrompts
 from core.machine import pick_device
-from core.mesh import TexturedMesh, encode_image
+from core.mesh import TexturedMesh, encode_look
 from core.networks.generator import Fields, Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.reading import THINGS, words_of
-from core.request import check_prompts, check_seeds, check_sizes
+from core.request import Detail, check_prompts, check_seeds, choose_detail
 from core.style import style_of
 from core.surface.atlas import unwrap
 from core.surface.bake import bake
-from core.surface.decimate import decimate
-from core.surface.extract import LOOSE, EmptySurfaceError, ExtractionCancelled, extract_surface
+from core.surface.extract import LOOSE, EmptySurfaceError, ExtractionCancelled
+from core.surface.meshing import make_surface
 from core.text import TextEncoder
 
 CRUMB = 0.001  # of the volume: even of things of several pieces, no part is smaller
@@ -53,7 +53,7 @@ class Latte3DPipeline:
     def warm_up(self, cancelled: Callable[[], bool] | None = None) -> None:
         """Make a small object and throw it away: what the libraries below do only once then does not fall to the first prompt."""
         with contextlib.suppress(Exception):  # what fails here fails for the first prompt again, where somebody can be told
-            self(["a warm-up"], resolution=64, texture_size=64, cancelled=cancelled)
+            self(["a warm-up"], cancelled=cancelled)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the generator to a folder that `from_pretrained` reads (fp16)."""
@@ -67,8 +67,9 @@ class Latte3DPipeline:
         prompts: list[str],
         *,
         seeds: list[int] | int = 0,
-        resolution: int = 128,
-        texture_size: int = 1024,
+        detail: str = "standard",
+        resolution: int | None = None,
+        texture_size: int | None = None,
         triangles: int | None = None,
         clouds: Tensor | None = None,
         progress: Progress | None = None,
@@ -76,15 +77,15 @@ class Latte3DPipeline:
     ) -> list[TexturedMesh]:
         """One textured mesh a prompt; all prompts run through the networks together.
 
-        seeds: one for all, or one a prompt; 0 is the typical object. resolution: cells a side of the SDF grid, 64 … 256.
-        texture_size: pixels a side. triangles: at most about so many. clouds: shapes to start from, points and normals [B, N, 6] (or one
-        for all) in the model's frame, instead of the dummy sphere. progress(stage, done, total) is told of every stage; cancelled() is
-        asked often.
+        seeds: one for all, or one a prompt; 0 is the typical object. detail: a name of `core.request.DETAILS`, which stands for the next
+        three; each that is given replaces its own. resolution: cells a side of the SDF grid, 64 … 256. texture_size: pixels a side.
+        triangles: at most about so many. clouds: shapes to start from, points and normals [B, N, 6] (or one for all) in the model's
+        frame, instead of the dummy sphere. progress(stage, done, total) is told of every stage; cancelled() is asked often.
         Raises BadRequest, Cancelled, or EngineError("out_of_memory").
         """
         prompts = check_prompts(prompts)
         seeds = check_seeds([seeds] * len(prompts) if isinstance(seeds, int) else seeds, len(prompts))
-        check_sizes(resolution, texture_size, triangles)
+        sizes = choose_detail(detail, resolution, texture_size, triangles)
         if clouds is not None and (clouds.ndim != 3 or len(clouds) not in (1, len(prompts)) or clouds.shape[2] != 6):
             raise BadRequest(f"Clouds {list(clouds.shape)} do not fit {len(prompts)} prompts.", "", "Give points and normals [B, N, 6].")
         watch = _Watch(len(prompts), progress, cancelled)
@@ -96,7 +97,7 @@ class Latte3DPipeline:
                 fields = self.generator(tokens, mask, z, None if clouds is None else clouds.to(self.device))
                 self._wait()
             return [
-                self._textured_mesh(fields[i], prompt, seed, resolution, texture_size, triangles, familiarity[i], watch.of(i))
+                self._textured_mesh(fields[i], prompt, seed, detail, sizes, familiarity[i], watch.of(i))
                 for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
             ]
 
@@ -113,9 +114,8 @@ class Latte3DPipeline:
         fields: Fields,
         prompt: str,
         seed: int,
-        resolution: int,
-        texture_size: int,
-        triangles: int | None,
+        detail: str,
+        sizes: Detail,
         notes: dict,
         watch: "_Watch",
     ) -> TexturedMesh:
@@ -128,22 +128,26 @@ class Latte3DPipeline:
                 return values
 
         with watch.stage("extract"):
-            least = CRUMB if self.card.several_pieces(_thing_of(prompt)) else LOOSE
-            vertices, faces = extract_surface(sdf, resolution=resolution, keep_volume=least, device=self.device, cancelled=watch.cancelled)
-            if triangles is not None and triangles < len(faces):
-                vertices, faces, note = decimate(vertices, faces, triangles)
-                notes = notes | ({"triangles": note} if note else {})
+            surface = make_surface(
+                sdf, resolution=sizes.resolution, triangles=sizes.triangles, device=self.device, cancelled=watch.cancelled,
+                keep_volume=CRUMB if self.card.several_pieces(_thing_of(prompt)) else LOOSE,
+            )  # fmt: skip
+            vertices, faces = surface.vertices, surface.triangles
+        coarse = sizes.triangles is not None
         with watch.stage("atlas"):
-            atlas = unwrap(vertices, faces, size=texture_size)
+            atlas = unwrap(vertices, faces, size=sizes.texture_size, coarse=coarse)
         with watch.stage("bake"):
-            base_color, metallic_roughness = bake(
-                vertices, faces, atlas.uvs, appearance, size=texture_size, atlas=atlas, device=self.device, cancelled=watch.cancelled
+            images = bake(
+                vertices, faces, atlas.uvs, appearance, size=sizes.texture_size, atlas=atlas,
+                coarse=coarse and sizes.texture_size >= 1024, device=self.device, cancelled=watch.cancelled,
             )
         with watch.stage("encode"):
-            images = encode_image(base_color), encode_image(metallic_roughness)
+            look = encode_look(*images, atlas)
         return TexturedMesh(
-            vertices, faces, atlas.uvs, *images, float(fields.height_m[0]), prompt, seed, self.model_id, watch.timings_ms, notes
-        )
+            vertices, faces, atlas.uvs, height_m=float(fields.height_m[0]), prompt=prompt, seed=seed, model=self.model_id, detail=detail,
+            timings_ms=watch.timings_ms, notes=notes | ({"triangles": surface.note} if surface.note else {}), sharp=surface.sharp,
+            seams=atlas.seams, **look,
+        )  # fmt: skip
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

@@ -2,6 +2,7 @@
 """What can be asked of the engine: the limits, and one sentence for each way past them. Without torch."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import BadRequest
@@ -11,6 +12,24 @@ MAX_SEED = 2**63 - 1
 RESOLUTIONS = range(64, 257, 8)  # cells along an edge of the grid
 TEXTURE_SIZES = (64, 4096)  # smallest and largest image, pixels
 MIN_TRIANGLES = 16
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How fine an object is made. resolution: cells along an edge of the grid. texture_size: pixels along an edge of the images.
+    triangles: at most about so many; None: as many as the grid gives."""
+
+    resolution: int
+    texture_size: int
+    triangles: int | None
+
+
+DETAILS = {
+    "draft": Detail(64, 512, 3_000),
+    "standard": Detail(128, 1024, 12_000),
+    "high": Detail(128, 1024, 50_000),
+    "full": Detail(128, 1024, None),
+}
 EXAMPLE = "Type what you want to see, such as: a red mushroom with white spots."
 
 
@@ -43,13 +62,19 @@ def check_seeds(seeds: Sequence[Any], count: int) -> list[int]:
     return [_integer(seed, "seed", 0, MAX_SEED) for seed in seeds]
 
 
-def check_sizes(resolution: Any, texture_size: Any, triangles: Any) -> None:
-    """Raise BadRequest for a grid, an image or a number of triangles (None: as many as there are) that cannot be made."""
-    if _integer(resolution, "resolution", RESOLUTIONS[0], RESOLUTIONS[-1]) not in RESOLUTIONS:
-        raise BadRequest(f"The resolution {resolution} is no multiple of {RESOLUTIONS.step}.")
-    _integer(texture_size, "texture size", *TEXTURE_SIZES)
-    if triangles is not None:
-        _integer(triangles, "number of triangles", MIN_TRIANGLES, 2**31 - 1)
+def choose_detail(detail: Any, resolution: Any = None, texture_size: Any = None, triangles: Any = None) -> Detail:
+    """The detail of that name, with each size that is given (not None) in place of its own. Raises BadRequest for a detail, a grid, an
+    image or a number of triangles that cannot be made."""
+    if not isinstance(detail, str) or detail not in DETAILS:
+        raise BadRequest(f"There is no detail {str(detail)[:40]!r}.", "", f"Choose one of {', '.join(DETAILS)}.")
+    given = {"resolution": resolution, "texture_size": texture_size, "triangles": triangles}
+    chosen = replace(DETAILS[detail], **{name: value for name, value in given.items() if value is not None})
+    if _integer(chosen.resolution, "resolution", RESOLUTIONS[0], RESOLUTIONS[-1]) not in RESOLUTIONS:
+        raise BadRequest(f"The resolution {chosen.resolution} is no multiple of {RESOLUTIONS.step}.")
+    _integer(chosen.texture_size, "texture size", *TEXTURE_SIZES)
+    if chosen.triangles is not None:
+        _integer(chosen.triangles, "number of triangles", MIN_TRIANGLES, 2**31 - 1)
+    return chosen
 
 
 def _integer(value: Any, what: str, low: int, high: int) -> int:

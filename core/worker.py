@@ -25,12 +25,13 @@ from core import __version__
 from core.errors import BadRequest, EngineError, MissingWeights, out_of_memory
 from core.machine import device_facts
 from core.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
-from core.request import check_prompts, check_seeds, check_sizes
+from core.request import check_prompts, check_seeds, choose_detail
 
 MAX_PROMPTS = 64  # in one request
 FEATURES = ["generate", "progress", "cancel", "triangles", "glb"]
 ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "internal": -32603}
-DEFAULTS = {"model": None, "prompts": None, "seeds": None, "resolution": 128, "texture_size": 1024, "triangles": None, "glb": False}
+SIZES = {"detail": "standard", "resolution": None, "texture_size": None, "triangles": None}  # of the mesh and its images
+DEFAULTS = {"model": None, "prompts": None, "seeds": None, "glb": False} | SIZES
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -202,7 +203,7 @@ def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
     settings["prompts"] = check_prompts(settings["prompts"])
     seeds = [0] * len(settings["prompts"]) if settings["seeds"] is None else _list(settings["seeds"], "seeds")
     settings["seeds"] = check_seeds(seeds, len(settings["prompts"]))
-    check_sizes(settings["resolution"], settings["texture_size"], settings["triangles"])
+    choose_detail(**{name: settings[name] for name in SIZES})
     if not isinstance(settings["glb"], bool):
         raise BadRequest("The parameter 'glb' is true or false.")
     return settings
@@ -224,16 +225,23 @@ def mesh_answer(request_id: int | str, meshes: list, glb: bool) -> tuple[dict, d
                 "seed": int(mesh.seed),
                 "height_m": float(mesh.height_m),
                 "model": mesh.model,
+                "detail": mesh.detail,
                 "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},
                 "triangles": len(mesh.triangles),
                 "notes": mesh.notes,
+                "color": [float(channel) for channel in mesh.color],
+                "roughness": mesh.roughness,
+                "metallic": mesh.metallic,
             }
         )
         arrays[f"{index}.vertices"] = np.asarray(mesh.vertices, np.float32)
         arrays[f"{index}.triangles"] = np.asarray(mesh.triangles, np.int32)
         arrays[f"{index}.uvs"] = np.asarray(mesh.uvs, np.float32)
-        arrays[f"{index}.base_color"] = np.frombuffer(mesh.base_color, np.uint8)
-        arrays[f"{index}.metallic_roughness"] = np.frombuffer(mesh.metallic_roughness, np.uint8)
+        arrays[f"{index}.sharp"] = np.asarray(mesh.sharp, np.int32)
+        arrays[f"{index}.seams"] = np.asarray(mesh.seams, np.int32)
+        for name, image in (("base_color", mesh.base_color), ("metallic_roughness", mesh.metallic_roughness)):
+            if image is not None:  # one value everywhere, which the object tells
+                arrays[f"{index}.{name}"] = np.frombuffer(image, np.uint8)
         if glb:
             arrays[f"{index}.glb"] = np.frombuffer(mesh.to_glb(), np.uint8)
     return {"jsonrpc": "2.0", "id": request_id, "result": {"objects": objects}}, arrays

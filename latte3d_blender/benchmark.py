@@ -18,6 +18,7 @@ from . import machine, meshes, placement
 from .engine import Engine, EngineFault
 
 PROMPT = "a red mushroom with white spots"
+DETAILS = ("draft", "standard", "high", "full")
 
 
 def click(engine: Engine, prompt: str, seed: int, settings: dict) -> dict:
@@ -51,28 +52,37 @@ def smart_uv_ms(made: bpy.types.Object) -> float:
 
 
 def measure(options: argparse.Namespace) -> dict:
-    """All figures, medians over the rounds. Raises EngineFault."""
-    settings = {"resolution": options.resolution, "texture_size": options.texture_size, "triangles": None}
+    """All figures, medians over the rounds: stages and the click at Full, the cold click at the default, and the click at each detail,
+    taken in turn, so that a machine that slows down slows all of them. Raises EngineFault."""
+    sizes = {"resolution": options.resolution, "texture_size": options.texture_size, "triangles": None}
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     engine = Engine()
     with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
         launch = machine.launch(python=options.engine, model=options.model, device=options.device, log=Path(folder) / "engine.log")
         try:
             engine.start(launch)
-            first = click(engine, PROMPT, 0, settings)  # queued while the engine starts, as an artist's first click is
-            rounds = [click(engine, PROMPT, seed, settings) for seed in range(1, options.rounds + 1)]
+            first = click(engine, PROMPT, 0, sizes | {"detail": "standard"})  # queued while the engine starts, as an artist's first is
+            for detail in DETAILS:
+                click(engine, PROMPT, 0, sizes | {"detail": detail})  # what is done once at each is not the warm click's
+            clicks: dict[str, list] = {detail: [] for detail in DETAILS}
+            uv = []
+            for seed in range(1, options.rounds + 1):
+                for detail, made in clicks.items():
+                    made.append(click(engine, PROMPT, seed, sizes | {"detail": detail}))
+                uv.append(smart_uv_ms(clicks["full"][-1]["object"]))
             device = engine.hello.get("device", "")
         finally:
             engine.stop()
+    rounds = clicks["full"]
     times = {f"{name}_ms": round(statistics.median(r["times"][name] for r in rounds), 1) for name in rounds[0]["times"]}
     stages = {name: round(statistics.median(r["stages"][name] for r in rounds), 1) for name in rounds[0]["stages"]}
-    uv = [smart_uv_ms(r["object"]) for r in rounds[:3]]
     return {
         "blender": bpy.app.version_string,
         "device": device,
         "triangles": int(statistics.median(r["triangles"] for r in rounds)),
         "stages_ms": stages,
         **times,
+        "details": {name: round(statistics.median(r["times"]["click_to_object"] for r in made), 1) for name, made in clicks.items()},
         "cold_start_ms": round(1000 * engine.cold_start_s, 1),
         "cold_click_ms": round(first["times"]["click_to_object"], 1),
         "smart_uv_ms": round(statistics.median(uv), 1),
@@ -85,8 +95,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--engine", default="", metavar="PYTHON")
     parser.add_argument("--model", default="", metavar="FOLDER")
     parser.add_argument("--device", default="")
-    parser.add_argument("--resolution", type=int, default=128)
-    parser.add_argument("--texture-size", type=int, default=1024)
+    parser.add_argument("--resolution", type=int, help="in place of each detail's own")
+    parser.add_argument("--texture-size", type=int, help="in place of each detail's own")
     parser.add_argument("--rounds", type=int, default=7)
     try:
         print(json.dumps(measure(parser.parse_args(argv))), flush=True)

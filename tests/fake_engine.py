@@ -45,11 +45,17 @@ class Cube:
     prompt: str
     seed: int
     model: str = "fake"
+    detail: str = "standard"
     height_m: float = 0.8
     timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
-    base_color: bytes = field(default_factory=lambda: png((200, 40, 30)))
-    metallic_roughness: bytes = field(default_factory=lambda: png((0, 128, 0)))
+    base_color: bytes | None = field(default_factory=lambda: png((200, 40, 30)))
+    metallic_roughness: bytes | None = field(default_factory=lambda: png((0, 128, 0)))
     notes: dict = field(default_factory=dict)
+    sharp: np.ndarray = field(default_factory=lambda: np.array([(0, 1), (0, 2), (1, 3)], np.int32))
+    seams: np.ndarray = field(default_factory=lambda: np.array([(0, 1)], np.int32))
+    color: tuple = (0.78, 0.16, 0.12)
+    roughness: float | None = None
+    metallic: float | None = None
 
     def __post_init__(self):
         if "dragon" in self.prompt:

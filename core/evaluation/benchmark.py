@@ -17,6 +17,7 @@ from core.errors import EngineError
 from core.machine import machine_name
 from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
+from core.request import DETAILS
 from core.surface.atlas import unwrap
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,34 +29,35 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m core benchmark", description=__doc__)
     parser.add_argument("model", type=Path, nargs="?", default=ROOT / "core" / "weights" / "starter")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--resolution", type=int, default=128)
-    parser.add_argument("--texture-size", type=int, default=1024)
+    parser.add_argument("--detail", default="full", choices=tuple(DETAILS), help="of the stages; clicks are timed at each (full)")
+    parser.add_argument("--resolution", type=int, help="cells along an edge of the grid (the detail's)")
+    parser.add_argument("--texture-size", type=int, help="pixels along an edge of the images (the detail's)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--blender", type=Path, help="a Python with bpy (default: what build.py made)")
     parser.add_argument("--no-blender", action="store_true", help="leave out what needs Blender")
     parser.add_argument("--json", action="store_true", help="print the last line as JSON")
     a = parser.parse_args(argv)
-    stages, mesh, device = time_stages(a.model, a.device, a.resolution, a.texture_size, a.rounds)
+    settings = {"detail": a.detail, "resolution": a.resolution, "texture_size": a.texture_size}
+    stages, mesh, device = time_stages(a.model, a.device, settings, a.rounds)
     result = {"machine": machine_name(), "device": device, "triangles": len(mesh.triangles), "stages_ms": stages}
     if not a.no_blender:
         in_blender = time_blender(a)
         result["stages_ms"]["wire"] = in_blender.pop("wire_ms")
-        result |= {
-            k: in_blender[k] for k in ("insert_ms", "click_to_object_ms", "cold_start_ms", "cold_click_ms", "smart_uv_ms", "blender")
-        }
+        names = ("insert_ms", "click_to_object_ms", "cold_start_ms", "cold_click_ms", "smart_uv_ms", "details", "blender")
+        result |= {name: in_blender[name] for name in names}
         result["atlas_of_smart_uv"] = round(in_blender["stages_ms"]["atlas"] / in_blender["smart_uv_ms"], 3)
     result |= time_xatlas(mesh)
     print(json.dumps(result) if a.json else "\n".join(f"{k:24} {v}" for k, v in result.items()))
     return 0
 
 
-def time_stages(model: Path, device: str, resolution: int, texture_size: int, rounds: int) -> tuple[dict[str, float], TexturedMesh, str]:
+def time_stages(model: Path, device: str, settings: dict, rounds: int) -> tuple[dict[str, float], TexturedMesh, str]:
     """Medians of the stages over prompts and rounds, text uncached; the first prompt's mesh; the device's name."""
     pipeline = Latte3DPipeline.from_pretrained(model, device)
     runs: list[TexturedMesh] = []
     for number in range(rounds + 1):
         pipeline.text.forget()
-        meshes = [pipeline([p], seeds=number, resolution=resolution, texture_size=texture_size)[0] for p in PROMPTS]
+        meshes = [pipeline([p], seeds=number, **settings)[0] for p in PROMPTS]
         runs += meshes if number else []  # the first round warms up
     stages = {name: round(statistics.median(m.timings_ms[name] for m in runs), 1) for name in runs[0].timings_ms}
     return stages, runs[0], str(pipeline.device)
@@ -66,7 +68,9 @@ def time_blender(a: argparse.Namespace) -> dict:
     folder = ROOT / ".venv-blender"
     python = a.blender or (folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python")
     command = [python, "-m", "latte3d_blender.benchmark", "--engine", sys.executable, "--model", a.model.resolve(), "--device", a.device]
-    command += ["--resolution", a.resolution, "--texture-size", a.texture_size, "--rounds", a.rounds]
+    command += ["--rounds", a.rounds]
+    for option, value in (("--resolution", a.resolution), ("--texture-size", a.texture_size)):
+        command += [option, value] if value else []
     said = ""
     try:
         run = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, timeout=600)
@@ -93,6 +97,6 @@ def time_xatlas(mesh: TexturedMesh) -> dict[str, float]:
     own = []
     for _ in range(5):
         begun = time.perf_counter()
-        unwrap(vertices, triangles, size=1024)
+        unwrap(vertices, triangles, size=1024, coarse=True)
         own.append(1000 * (time.perf_counter() - begun))
     return {"xatlas_ms": round(xatlas_ms, 1), "atlas_same_mesh_ms": round(statistics.median(own), 1), "xatlas_triangles": len(triangles)}

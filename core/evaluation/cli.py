@@ -29,6 +29,7 @@ from core.library.prompts import Prompt, PromptLibrary
 from core.library.splits import SPLITS
 from core.machine import machine_name
 from core.pipeline import Latte3DPipeline
+from core.request import DETAILS
 from core.text import TextEncoder
 
 MATCHED = "matched"
@@ -42,8 +43,9 @@ def main(argv: list[str]) -> int:
                         f"{MATCHED}: train prompts that name the same attributes of the same kinds as the unseen ones")  # fmt: skip
     parser.add_argument("--count", type=int, default=200, help="prompts drawn from the split")
     parser.add_argument("--prompts", type=Path, help="a file with one prompt a line, instead of a split")
-    parser.add_argument("--resolution", type=int, default=128)
-    parser.add_argument("--texture-size", type=int, default=1024)
+    parser.add_argument("--detail", default="full", choices=tuple(DETAILS), help="how fine the meshes are (full)")
+    parser.add_argument("--resolution", type=int, help="cells along an edge of the grid (the detail's)")
+    parser.add_argument("--texture-size", type=int, help="pixels along an edge of the images (the detail's)")
     parser.add_argument("--seed", type=int, default=1, help="draws the prompts and their styles")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rows", type=Path, help="write every prompt's figures to this JSON-lines file, each as soon as it is measured")
@@ -113,7 +115,7 @@ def measure_all(make: Maker, prompts: list[Prompt], space: Space | None, standar
     rows, strips, embeddings = [], [], []
     with row_file(a.rows) as write:
         for number, prompt in enumerate(prompts, 1):
-            measured = measure(make, prompt, number, a.resolution, a.texture_size)
+            measured = measure(make, prompt, number, a.detail, resolution=a.resolution, texture_size=a.texture_size)
             row = measured.row
             write(row)
             rows.append(row)

@@ -13,11 +13,12 @@ from core.evaluation import metrics, probes, renders
 from core.library.objects import ExactObjects
 from core.library.parser import parse
 from core.library.prompts import Prompt
-from core.mesh import TexturedMesh, encode_image
+from core.mesh import TexturedMesh, encode_image, encode_look
+from core.request import Detail, choose_detail
 from core.style import style_of
 from core.surface.atlas import unwrap
 from core.surface.bake import bake
-from core.surface.extract import extract_surface
+from core.surface.meshing import make_surface
 
 Maker = Callable[..., list[TexturedMesh]]  # a Latte3DPipeline, or ExactMaker
 
@@ -32,13 +33,13 @@ class Measured:
     exact: np.ndarray
 
 
-def measure(make: Maker, prompt: Prompt, number: int, resolution: int, texture_size: int) -> Measured:
-    """An object that came out empty counts with the worst ones."""
+def measure(make: Maker, prompt: Prompt, number: int, detail: str = "full", **sizes: int | None) -> Measured:
+    """`sizes` as `core.request.choose_detail` takes them. An object that came out empty counts with the worst ones."""
     z, rng = style_of([prompt.seed]), torch.Generator().manual_seed(number)
     exact = ExactObjects([prompt.description], z)
     row, shown = {"prompt": prompt.text, "seed": prompt.seed, "kind": prompt.description.kind}, renders.exact_views(exact)
     try:
-        (mesh,) = make([prompt.text], seeds=prompt.seed, resolution=resolution, texture_size=texture_size)
+        (mesh,) = make([prompt.text], seeds=prompt.seed, detail=detail, **sizes)
     except EngineError as error:
         if error.code != "internal":  # too little memory says nothing about the model
             raise
@@ -49,16 +50,16 @@ def measure(make: Maker, prompt: Prompt, number: int, resolution: int, texture_s
         row |= {"sound": False, "probes": probes.nothing_found(prompt.description)}
     else:
         made = renders.mesh_views(mesh)
-        row |= figures(mesh, prompt, exact, rng, resolution)
+        row |= figures(mesh, prompt, exact, rng, choose_detail(detail, **sizes))
     return Measured(row | renders.likeness(made, shown), mesh, made, shown)
 
 
-def figures(mesh: TexturedMesh, prompt: Prompt, exact: ExactObjects, rng: torch.Generator, resolution: int) -> dict:
+def figures(mesh: TexturedMesh, prompt: Prompt, exact: ExactObjects, rng: torch.Generator, sizes: Detail) -> dict:
     """What is measured on the mesh itself."""
     row: dict = {"triangles": len(mesh.triangles), "generation_ms": sum(mesh.timings_ms.values())}
     row |= {"iou": metrics.volume_iou(mesh, exact, rng), "kind_found": metrics.kind_found(mesh, prompt.description, exact.z, rng)}
     reading = metrics.read_surface(mesh, exact, rng)
-    row |= metrics.surface_measures(mesh, exact, reading, rng) | metrics.health(mesh, exact, resolution)
+    row |= metrics.surface_measures(mesh, exact, reading, rng) | metrics.health(mesh, exact, sizes)
     row["height_error"] = abs(mesh.height_m / float(exact.height_m[0]) - 1)
     row["probes"] = probes.probe(mesh, prompt.description, exact.z, reading, rng)
     return row
@@ -75,15 +76,17 @@ class ExactMaker:
     model_id = "exact"
     kinds = None  # all
 
-    def __call__(self, prompts: list[str], *, seeds: int, resolution: int, texture_size: int) -> list[TexturedMesh]:
-        meshes = []
+    def __call__(self, prompts: list[str], *, seeds: int, detail: str = "full", **given: int | None) -> list[TexturedMesh]:
+        meshes, sizes = [], choose_detail(detail, **given)
         for prompt in prompts:
             exact = ExactObjects([parse(prompt)], style_of([seeds]))
-            vertices, triangles = extract_surface(lambda p, exact=exact: exact.sdf(p[None])[0], resolution=resolution)
-            atlas = unwrap(vertices, triangles, size=texture_size)
-            images = bake(
-                vertices, triangles, atlas.uvs, lambda p, exact=exact: exact.appearance(p[None])[0], size=texture_size, atlas=atlas
-            )
-            height = float(exact.height_m[0])
-            meshes.append(TexturedMesh(vertices, triangles, atlas.uvs, *map(encode_image, images), height, prompt, seeds, self.model_id))
+            surface = make_surface(lambda p, exact=exact: exact.sdf(p[None])[0], resolution=sizes.resolution, triangles=sizes.triangles)
+            vertices, triangles = surface.vertices, surface.triangles
+            atlas = unwrap(vertices, triangles, size=sizes.texture_size, coarse=sizes.triangles is not None)
+            appearance = lambda p, exact=exact: exact.appearance(p[None])[0]  # noqa: E731
+            look = encode_look(*bake(vertices, triangles, atlas.uvs, appearance, size=sizes.texture_size, atlas=atlas), atlas)
+            meshes.append(
+                TexturedMesh(vertices, triangles, atlas.uvs, height_m=float(exact.height_m[0]), prompt=prompt, seed=seeds,
+                             model=self.model_id, detail=detail, sharp=surface.sharp, seams=atlas.seams, **look)
+            )  # fmt: skip
         return meshes

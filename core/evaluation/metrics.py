@@ -9,10 +9,11 @@ import torch
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from core.evaluation.textures import image_of, texels_at
+from core.evaluation.textures import texels_at
 from core.library.kinds import KINDS
 from core.library.objects import Description, ExactObjects
 from core.mesh import TexturedMesh
+from core.request import Detail
 from core.surface.extract import HALF_EXTENT, refine_grid
 from core.surface.texels import covered_texels
 from core.surface.topology import components, mesh_health
@@ -113,15 +114,15 @@ def kind_found(mesh: TexturedMesh, description: Description, z: torch.Tensor, rn
     return names[int(np.argmax(ious))]
 
 
-def health(mesh: TexturedMesh, exact: ExactObjects, resolution: int) -> dict[str, bool | int]:
-    """Whether the mesh is sound: closed, manifold, oriented, in as many pieces as the exact object at that resolution, UVs used once."""
+def health(mesh: TexturedMesh, exact: ExactObjects, sizes: Detail) -> dict[str, bool | int]:
+    """Whether the mesh is sound: closed, manifold, oriented, in as many pieces as the exact object on that grid, UVs used once."""
     found = mesh_health(mesh.vertices, mesh.triangles)
-    size = image_of(mesh.base_color).shape[0]
+    size = sizes.texture_size
     _, texel = covered_texels(mesh.uvs * np.float32(size), size, size)
     return {
         "sound": bool(found["closed"] and found["manifold"] and found["oriented"]),
         "pieces": components(mesh.triangles, len(mesh.vertices))[0],
-        "pieces_exact": exact_pieces(exact, resolution),
+        "pieces_exact": exact_pieces(exact, sizes.resolution),
         "uv_in_range": bool(mesh.uvs.min() >= 0 and mesh.uvs.max() <= 1),
         "uv_overlaps": int(len(texel) - len(np.unique(texel))),
     }

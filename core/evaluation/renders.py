@@ -10,7 +10,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from core.evaluation.textures import look_at
 from core.library.objects import ExactObjects
 from core.library.preview import GROUND, camera_axes, camera_rays, picture, render, render_rays
-from core.mesh import TexturedMesh, vertex_normals
+from core.mesh import TexturedMesh
+from core.surface.creases import corner_normals
 from core.surface.texels import covered_texels
 
 AZIMUTHS = (35.0, 125.0, 215.0, 305.0)
@@ -41,8 +42,8 @@ def mesh_views(mesh: TexturedMesh, size: int = SIZE) -> np.ndarray:
 def seen_colors(mesh: TexturedMesh, azimuth: float, size: int) -> tuple[np.ndarray, torch.Tensor]:
     """What one view shows of a mesh: (pixel [N] = row * size + column, shaded sRGB [N, 3]); the other pixels see nothing of it."""
     pixel, face, weights = visible(mesh, azimuth, size)
-    normals = vertex_normals(mesh.vertices, mesh.triangles)
-    normal = np.einsum("nk,nki->ni", weights, normals[mesh.triangles[face]])
+    fans, normals = corner_normals(mesh.vertices, mesh.triangles, mesh.sharp)
+    normal = np.einsum("nk,nki->ni", weights, normals[fans[face]])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     look, direction = look_at(mesh, face, weights), _rays(azimuth, size)[1][pixel]
     return pixel, picture(direction, torch.from_numpy(normal).float(), torch.from_numpy(look).float())

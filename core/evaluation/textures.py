@@ -17,11 +17,20 @@ def texels_at(mesh: TexturedMesh, face: np.ndarray, points: np.ndarray) -> np.nd
 def look_at(mesh: TexturedMesh, face: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The same, where barycentric weights [N, 3] say the places."""
     uv = np.einsum("nk,nki->ni", weights, mesh.uvs[face])
-    color, finish = image_of(mesh.base_color), image_of(mesh.metallic_roughness)
-    size = color.shape[0]
+    color = _read(mesh.base_color, uv, mesh.color)
+    finish = _read(mesh.metallic_roughness, uv, (1, mesh.roughness, mesh.metallic))
+    return np.concatenate((color, finish[:, 1:]), -1)
+
+
+def _read(encoded: bytes | None, uv: np.ndarray, everywhere: tuple) -> np.ndarray:
+    """The pixels [N, 3] at places [N, 2] of an image, or the value that stands for it."""
+    if encoded is None:
+        return np.tile(np.array(everywhere, np.float32), (len(uv), 1))
+    image = image_of(encoded)
+    size = image.shape[0]
     column = np.clip((uv[:, 0] * size).astype(int), 0, size - 1)
     row = np.clip(size - 1 - (uv[:, 1] * size).astype(int), 0, size - 1)
-    return np.concatenate((color[row, column], finish[row, column, 1:]), -1)
+    return image[row, column]
 
 
 def barycentric(mesh: TexturedMesh, face: np.ndarray, points: np.ndarray) -> np.ndarray:

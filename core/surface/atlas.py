@@ -16,15 +16,18 @@ from core.surface.charts import (
     merge_small,
     smoothed_positions,
 )
+from core.surface.creases import uv_seams
 from core.surface.packing import chart_masks, pack_masks
 from core.surface.texels import covered_texels
 from core.surface.topology import half_edge_twins
 
 TURNS = 16  # Angles tried in a quarter turn for a chart's tightest box.
 CELLS = 96  # About as many packing cells on a side: finer packs closer and takes longer.
+COARSE_CELLS = 72  # The same for meshes made for speed.
 LEEWAY = 1.1  # How many more cells than planned the packing may need before it starts again.
 SMALL = 8  # Charts of so few triangles try to join a neighbour.
 FOLD_ROUNDS = 2  # So often folds move to charts of their own; what then still folds is collapsed like a speck.
+FOLD_TEST = 0.5  # Folds are looked for at this share of the image's texels along a side.
 SPECK = 6  # A fold that covers no more texels is not worth a chart: it takes its colour from one texel.
 
 
@@ -33,7 +36,7 @@ class Atlas:
     """UVs of a mesh, and the texels its triangles own at the size it was made for.
 
     `uvs` [F, 3, 2] f32, origin bottom left; `chart` [F] i32; `size` in texels; `triangle` and `texel` [N] i32: the owned texels
-    (row * size + column, row 0 at the bottom), each owned once.
+    (row * size + column, row 0 at the bottom), each owned once; `seams` [E, 2] i32 the edges where the UVs are cut.
     """
 
     uvs: np.ndarray
@@ -41,29 +44,39 @@ class Atlas:
     size: int
     triangle: np.ndarray
     texel: np.ndarray
+    seams: np.ndarray
 
 
-def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, padding: int = 4) -> Atlas:
+def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, padding: int = 4, coarse: bool = False) -> Atlas:
     """Unwrap a mesh for an image of `size` texels square, charts at least `padding` texels apart.
 
-    `vertices` [V, 3] f32, `triangles` [F, 3] integer, closed or not. All charts have the same texel density.
+    `vertices` [V, 3] f32, `triangles` [F, 3] integer, closed or not. All charts have the same texel density. `coarse`: of a decimated
+    mesh, whose charts often fold: folds are looked for before the charts are packed, and these more quickly.
     Raises ValueError for a mesh without triangles or a size below 64.
     """
     if not len(triangles) or size < 64:
         raise ValueError("An atlas needs at least one triangle and 64 texels.")
     smooth = smoothed_positions(vertices, triangles)
     normals = face_normals(smooth, triangles)
-    twins = half_edge_twins(triangles).T
-    neighbours = np.ascontiguousarray(np.where(twins >= 0, twins // 3, np.arange(len(triangles))))
+    twins = half_edge_twins(triangles)
+    neighbours = np.ascontiguousarray(np.where(twins.T >= 0, twins.T // 3, np.arange(len(triangles))))
     direction = choose_directions(normals, neighbours)
     count, chart = connected_charts(direction, neighbours)
     count, chart, direction = merge_small(direction, chart, count, normals, neighbours, max(SMALL, len(triangles) // 500))
-    side = None
-    for fold_round in range(FOLD_ROUNDS + 1):
+    side, cells = None, COARSE_CELLS if coarse else CELLS
+    if coarse:
+        for _ in range(FOLD_ROUNDS + 1):
+            flat = _project(smooth, triangles, direction)
+            lost = _folds(flat, chart, count, _depth(smooth, triangles, direction), neighbours, size)
+            if not lost.size:
+                break
+            count, chart = _part(chart, count, lost, neighbours)
+            count, chart, direction = merge_small(direction, chart, count, normals, neighbours, SMALL)
+    for fold_round in range(FOLD_ROUNDS if coarse else 0, FOLD_ROUNDS + 1):
         flat = _project(smooth, triangles, direction)
-        uvs, side = _lay_out(flat, chart, count, neighbours, size, padding, side)
+        uvs, side = _lay_out(flat, chart, count, neighbours, size, padding, side, cells)
         triangle, texel = covered_texels(uvs * np.float32(size), size, size)
-        lost = _losers(triangle, texel, np.einsum("ij,ij->i", smooth[triangles[:, 0]], DIRECTIONS[direction]), size)
+        lost = _losers(triangle, texel, _depth(smooth, triangles, direction), size * size)
         lost, kept = _collapse_specks(uvs, triangle, lost, neighbours, everything=fold_round == FOLD_ROUNDS)
         triangle, texel = triangle[kept], texel[kept]
         if not lost.size:
@@ -71,7 +84,7 @@ def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, pad
         count, chart = _part(chart, count, lost, neighbours)
         if fold_round == 0:
             count, chart, direction = merge_small(direction, chart, count, normals, neighbours, SMALL)
-    return Atlas(uvs, chart.astype(np.int32), size, triangle, texel)
+    return Atlas(uvs, chart.astype(np.int32), size, triangle, texel, uv_seams(triangles, uvs, twins))
 
 
 def _project(smooth: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -81,8 +94,37 @@ def _project(smooth: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -
     return np.stack((columns[corner + U_COLUMN[direction]], columns[corner + V_COLUMN[direction]]))
 
 
+def _depth(smooth: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """How near each triangle [F] is to who looks along its direction."""
+    return np.einsum("ij,ij->i", smooth[triangles[:, 0]], DIRECTIONS[direction])
+
+
+def _folds(
+    flat: np.ndarray, chart: np.ndarray, count: int, depth: np.ndarray, neighbours: np.ndarray, size: int
+) -> np.ndarray:
+    """Triangles that lie under others of their chart, found at half the texels that the image will have, specks left out."""
+    corners = flat.reshape(2, -1)
+    of = np.tile(chart, 3)
+    low = np.full((2, count), np.inf, np.float32)
+    high = -low
+    for axis in range(2):
+        np.minimum.at(low[axis], of, corners[axis])
+        np.maximum.at(high[axis], of, corners[axis])
+    u, v = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
+    area = max(float(np.abs(u[0] * v[1] - u[1] * v[0]).sum()) / 2, 1e-12)
+    scale = np.float32(FOLD_TEST * size * math.sqrt(0.6 / area))
+    columns, rows = (np.ceil((high - low) * scale).astype(np.int64)) + 1
+    base = np.cumsum(rows) - rows  # All charts, one above the other
+    points = (flat - low[:, None, chart]) * scale
+    points[1] += base[chart].astype(np.float32)
+    width, height = int(columns.max()), int(rows.sum())
+    triangle, texel = covered_texels(points.transpose(2, 1, 0), width, height)
+    lost = _losers(triangle, texel, depth, width * height)
+    return lost[~_specks(lost, triangle, neighbours, SPECK * FOLD_TEST**2)] if lost.size else lost
+
+
 def _lay_out(
-    flat: np.ndarray, chart: np.ndarray, count: int, neighbours: np.ndarray, size: int, padding: int, guess: int | None
+    flat: np.ndarray, chart: np.ndarray, count: int, neighbours: np.ndarray, size: int, padding: int, guess: int | None, cells: int
 ) -> tuple[np.ndarray, int]:
     """UVs [F, 3, 2] f32 of projected corners: each chart turned to its tightest box, all scaled alike and packed.
 
@@ -103,8 +145,8 @@ def _lay_out(
     segments -= low[:, segment_chart]
     turn, low = turn.take(chart, axis=1), low.take(chart, axis=1)
     turned = np.stack([_turn(flat[:, corner], turn) for corner in range(3)], axis=1) - low[:, None]
-    cells, quarter, shift, used = _pack(turned, chart, segments, segment_chart, count, size, padding, guess)
-    quarter, shift = (quarter * cells).take(chart, axis=1), shift.take(chart, axis=1)
+    scale, quarter, shift, used = _pack(turned, chart, segments, segment_chart, count, size, padding, guess, cells)
+    quarter, shift = (quarter * scale).take(chart, axis=1), shift.take(chart, axis=1)
     uvs = np.stack([_turn(turned[:, corner], quarter) + shift for corner in range(3)])  # [3, 2, F]
     uvs = np.ascontiguousarray(uvs.transpose(2, 0, 1))
     return np.clip(uvs, 0, 1, out=uvs), used
@@ -144,12 +186,13 @@ def _pack(
     size: int,
     padding: int,
     guess: int | None,
+    cells: int,
 ) -> tuple[np.float32, np.ndarray, np.ndarray, int]:
     """Scale from mesh units to the unit square, each chart's quarter turn (cosine, sine) [2, C], its shift [2, C] f32, cells."""
     u, v = turned[:, 1] - turned[:, 0], turned[:, 2] - turned[:, 0]
     area = max(float(np.abs(u[0] * v[1] - u[1] * v[0]).sum()) / 2, 1e-12)
     border = float(np.hypot(*(segments[1] - segments[0])).sum())
-    aim = min(CELLS, size // 2)
+    aim = min(cells, size // 2)
     # Charts fill about four fifths of the cells they touch; a border touches half a cell and half the padding more.
     cell = math.sqrt(area / 0.85) / aim
     for _ in range(3):
@@ -173,18 +216,27 @@ def _pack(
     return np.float32(in_cells / side), quarter, shift.astype(np.float32), side
 
 
-def _losers(triangle: np.ndarray, texel: np.ndarray, depth: np.ndarray, size: int) -> np.ndarray:
-    """Triangles that share a texel with one nearer to the viewer: those to move to a chart of their own."""
-    owner = np.full(size * size, -1, np.int32)
+def _losers(triangle: np.ndarray, texel: np.ndarray, depth: np.ndarray, texels: int) -> np.ndarray:
+    """Triangles that share a texel, of so many, with one nearer to the viewer: those to move to a chart of their own."""
+    owner = np.full(texels, -1, np.int32)
     owner[texel] = triangle
-    if (owner[texel] == triangle).all():
+    shared_by = owner[texel] != triangle
+    if not shared_by.any():
         return np.empty(0, np.int64)
-    shared = np.zeros(size * size, bool)
-    shared[texel[owner[texel] != triangle]] = True
+    shared = np.zeros(texels, bool)
+    shared[texel[shared_by]] = True
     clash = np.flatnonzero(shared[texel])
     clash = clash[np.argsort(depth[triangle[clash]], kind="stable")]
     owner[texel[clash]] = triangle[clash]
     return np.unique(triangle[clash][owner[texel[clash]] != triangle[clash]])
+
+
+def _specks(lost: np.ndarray, triangle: np.ndarray, neighbours: np.ndarray, most: float) -> np.ndarray:
+    """Which of the losing triangles belong to a connected patch that covers at most so many texels: [lost] bool."""
+    patch = np.full(neighbours.shape[1], -1, np.int64)
+    patch[lost] = 0
+    count, patch = connected_charts(patch, neighbours)
+    return np.bincount(patch[triangle], minlength=count)[patch[lost]] <= most
 
 
 def _collapse_specks(
@@ -193,11 +245,7 @@ def _collapse_specks(
     """Draw each speck of losing triangles together to a corner, in `uvs`: (the other losers, which owned texels remain)."""
     if not lost.size:
         return lost, slice(None)
-    patch = np.full(len(uvs), -1, np.int64)
-    patch[lost] = 0
-    count, patch = connected_charts(patch, neighbours)
-    texels = np.bincount(patch[triangle], minlength=count)
-    speck = lost if everything else lost[texels[patch[lost]] <= SPECK]
+    speck = lost if everything else lost[_specks(lost, triangle, neighbours, SPECK)]
     uvs[speck] = uvs[speck, :1]
     gone = np.zeros(len(uvs), bool)
     gone[speck] = True

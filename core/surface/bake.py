@@ -26,6 +26,7 @@ def bake(
     size: int = 1024,
     atlas: Atlas | None = None,
     sparse: bool | None = None,
+    coarse: bool = False,
     spread: int = 8,
     device: torch.device | str = "cpu",
     batch: int = 1 << 18,
@@ -34,9 +35,10 @@ def bake(
     """Two images [S, S, 3] u8, top row first: base colour (sRGB), and glTF's metallic-roughness (G roughness, B metallic; R is 1).
 
     `appearance` takes points [N, 3] f32 of the core frame on `device` and answers [N, 5]: sRGB colour, roughness, metallic, each
-    0..1. It is asked for covered texels only; if `sparse` (by default on a CPU) for every other one in rows and columns, and the
-    rest only where their neighbours differ. `uvs` [F, 3, 2] have their origin at the bottom left. The `atlas` that made them, if
-    at hand and of the same size, saves rasterising again. Colours run `spread` texels past each chart; the rest is their mean.
+    0..1. It is asked for covered texels only; if `sparse` (by default on a CPU) for every other one in rows and columns (`coarse`:
+    every fourth), and the rest only where their neighbours differ. `uvs` [F, 3, 2] have their origin at the bottom left. The `atlas`
+    that made them, if at hand and of the same size, saves rasterising again. Colours run `spread` texels past each chart; the rest is
+    their mean.
     """
     points = uvs * np.float32(size)
     if atlas is not None and atlas.size == size:
@@ -61,13 +63,37 @@ def bake(
 
     if sparse is None:
         sparse = torch.device(device).type == "cpu"
-    if sparse:
-        coarse = ((texel % size) | (texel // size)) % 2 == 0
-        evaluate(np.flatnonzero(coarse))
-        evaluate(_fill_between(values, coarse, texel, size))
-    else:
-        evaluate(np.arange(texel.size))
+    _fill(values, np.arange(texel.size), texel, size, (2 if coarse else 1) if sparse else 0, evaluate)
     return _images(values, spread_texels(texel, size, spread).reshape(size, size)[::-1])
+
+
+def _fill(
+    values: np.ndarray, which: np.ndarray, texel: np.ndarray, size: int, levels: int, evaluate: Callable[[np.ndarray], None]
+) -> None:
+    """Find the values of texels `which`, whose places in an image of `size` are `texel`: after every other one in rows and columns, which
+    are an image of half the size, the rest only where their neighbours differ; so for so many levels, then all of them."""
+    if not levels:
+        evaluate(which)
+        return
+    row, column = texel // size, texel % size
+    known = (row | column) % 2 == 0
+    half = (size + 1) // 2
+    _fill(values, which[known], (row[known] // 2) * half + column[known] // 2, half, levels - 1, evaluate)
+    own = values[which]
+    rest = _fill_between(own, known, texel, size)
+    values[which] = own
+    evaluate(which[rest])
+
+
+def mean_color(base_color: np.ndarray, atlas: Atlas) -> tuple[float, float, float]:
+    """Mean sRGB colour, 0..1, of the surface: of one in sixteen of the texels it owns in its image."""
+    owned = base_color[::-1].reshape(-1, 3)[atlas.texel[::16]]
+    return tuple(round(float(channel), 4) for channel in owned.mean(axis=0) / 255)
+
+
+def one_value(image: np.ndarray) -> bool:
+    """Whether an image [S, S, 3] is the same everywhere. Every texel that no triangle owns copies others, or is their mean."""
+    return bool((image[::8, ::8] == image[0, 0]).all() and (image == image[0, 0]).all())
 
 
 def _fill_between(values: np.ndarray, coarse: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:

@@ -46,17 +46,14 @@ def extract_surface(
     Raises EmptySurfaceError, ExtractionCancelled, or ValueError for a resolution outside the range.
     """
     values = refine_grid(sdf, resolution=resolution, device=device, slope=slope, batch=batch, cancelled=cancelled)
-    return _triangulate(values, keep_volume)
+    return triangulate(values, keep_volume)
 
 
 def extract_dense(
     sdf: SignedDistance, *, resolution: int = 128, device: torch.device | str = "cpu", keep_volume: float = LOOSE, batch: int = 1 << 18
 ) -> tuple[np.ndarray, np.ndarray]:
     """The plain twin of `extract_surface`: evaluates every corner of the grid."""
-    size = resolution + 1
-    values = torch.empty(size**3, device=device)
-    _evaluate(sdf, values, torch.arange(size**3, device=device), size, batch, None)
-    return _triangulate(values.view(size, size, size), keep_volume)
+    return triangulate(dense_grid(sdf, resolution=resolution, device=device, batch=batch), keep_volume)
 
 
 def refine_grid(
@@ -66,21 +63,60 @@ def refine_grid(
     device: torch.device | str = "cpu",
     slope: float = 1.25,
     batch: int = 1 << 18,
+    start: torch.Tensor | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> torch.Tensor:
-    """Corner values [R + 1, R + 1, R + 1] (x, y, z): exact near the surface, interpolated with the right sign elsewhere."""
+    """Corner values [R + 1, R + 1, R + 1] (x, y, z): exact near the surface, interpolated with the right sign elsewhere.
+
+    `start`, a `dense_grid` of another resolution, saves asking far from the surface.
+    """
     if not 64 <= resolution <= 256 or resolution % 8:
         raise ValueError(f"The resolution must be a multiple of 8 from 64 to 256, not {resolution}.")
     levels = math.floor(math.log2(resolution / 24))
     while resolution % (1 << levels) or (resolution >> levels < COARSEST and levels > 1):
         levels -= 1
-    size = (resolution >> levels) + 1
-    values = torch.empty(size**3, device=device)
-    _evaluate(sdf, values, torch.arange(size**3, device=device), size, batch, cancelled)
-    values = values.view(size, size, size)
+    coarsest = resolution >> levels
+    if start is None:
+        values = dense_grid(sdf, resolution=coarsest, device=device, batch=batch, cancelled=cancelled)
+    elif len(start) == coarsest + 1:
+        values = start
+    else:
+        values = _regrid(sdf, start, coarsest + 1, slope, batch, cancelled)
     for _ in range(levels):
         values = _refine(sdf, values, slope, batch, cancelled)
     return values
+
+
+def dense_grid(
+    sdf: SignedDistance,
+    *,
+    resolution: int,
+    device: torch.device | str = "cpu",
+    batch: int = 1 << 18,
+    cancelled: Callable[[], bool] | None = None,
+) -> torch.Tensor:
+    """Corner values [R + 1, R + 1, R + 1] (x, y, z), all of them evaluated."""
+    size = resolution + 1
+    values = torch.empty(size**3, device=device)
+    _evaluate(sdf, values, torch.arange(size**3, device=device), size, batch, cancelled)
+    return values.view(size, size, size)
+
+
+def _regrid(
+    sdf: SignedDistance, known: torch.Tensor, size: int, slope: float, batch: int, cancelled: Callable[[], bool] | None
+) -> torch.Tensor:
+    """Values [size]³ from another grid's: evaluated where a cell may hold surface, elsewhere what the nearest known corner proves."""
+    place = torch.linspace(0, len(known) - 1, size, device=known.device)
+    nearest = place.round()
+    off = ((place - nearest) * (2 * HALF_EXTENT / (len(known) - 1))).square()
+    apart = (off[:, None, None] + off[:, None] + off).sqrt() * slope
+    nearest = nearest.long()
+    value = known[nearest[:, None, None], nearest[:, None], nearest]
+    proven = value.abs() - apart  # the least that the distance can be, if the corner's sign holds
+    wanted = proven <= slope * math.sqrt(3) * 2 * HALF_EXTENT / (size - 1)
+    values = torch.where(value < 0, -proven, proven).view(-1)
+    _evaluate(sdf, values, wanted.view(-1).nonzero()[:, 0], size, batch, cancelled)
+    return values.view(size, size, size)
 
 
 def _refine(sdf: SignedDistance, coarse: torch.Tensor, slope: float, batch: int, cancelled: Callable[[], bool] | None) -> torch.Tensor:
@@ -127,8 +163,11 @@ def _evaluate(
         values[part] = sdf(points).reshape(-1).to(values.dtype)
 
 
-def _triangulate(values: torch.Tensor, keep_volume: float) -> tuple[np.ndarray, np.ndarray]:
-    """Marching cubes on corner values, closed at the border of the grid, then the loose pieces dropped."""
+def triangulate(values: torch.Tensor, keep_volume: float, *, margin: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Marching cubes on corner values, closed at the border of the grid, then the loose pieces dropped.
+
+    `margin`: so far, in cells, vertices stay away from the grid's corners, beside the surface if need be: no triangle is a sliver then.
+    """
     cell = 2 * HALF_EXTENT / (values.shape[0] - 1)
     grid = values.float().cpu().numpy()
     for axis in range(3):
@@ -142,6 +181,9 @@ def _triangulate(values: torch.Tensor, keep_volume: float) -> tuple[np.ndarray, 
     near_zero = np.flatnonzero(np.abs(flat) < NUDGE * cell)
     flat[near_zero] = np.where(flat[near_zero] < 0, -NUDGE * cell, NUDGE * cell)
     vertices, triangles, _, _ = marching_cubes(grid, 0.0, gradient_direction="descent")
+    if margin:
+        along = vertices - np.floor(vertices)  # of the three only the one along the vertex's edge is not zero
+        vertices += np.where(along > 0, np.clip(along, margin, 1 - margin) - along, 0)
     vertices = ((vertices + low) * cell - HALF_EXTENT).astype(np.float32)
     triangles = np.ascontiguousarray(triangles, np.int32)
     return _solid_pieces(vertices, triangles, keep_volume)

@@ -112,6 +112,38 @@ def _pair_around_edges(vertices: np.ndarray, triangles: np.ndarray, twins: np.nd
             twins[half], twins[mate] = mate, half
 
 
+def part_crowded_edges(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give sheets that still share an edge, because they join again around its ends, a middle of their own on it.
+
+    For what `split_non_manifold` cannot part: a closed mesh stays closed and keeps its shape, with two triangles more for each edge.
+    """
+    while (lone := np.flatnonzero(half_edge_twins(triangles).ravel() < 0)).size:
+        twins = np.full(triangles.size, -1, np.int64)
+        _pair_around_edges(vertices, triangles, twins, lone)
+        start, end = triangles.ravel(), triangles[:, (1, 2, 0)].ravel()
+        middles, cut, added, kept = [], set(), [], set()
+        for half in lone.tolist():
+            mate, edge = int(twins[half]), (min(start[half], end[half]), max(start[half], end[half]))
+            if mate < half or {half // 3, mate // 3} & cut:
+                continue
+            if edge not in kept:  # One pair of sheets may keep the edge.
+                kept.add(edge)
+                continue
+            middle = len(vertices) + len(middles)
+            middles.append((vertices[start[half]] + vertices[end[half]]) / 2)
+            for own in (half, mate):
+                apex = triangles[own // 3, (own % 3 + 2) % 3]
+                added += [(start[own], middle, apex), (middle, end[own], apex)]
+            cut |= {half // 3, mate // 3}
+        if not middles:
+            break
+        whole = np.ones(len(triangles), bool)
+        whole[list(cut)] = False
+        vertices = np.concatenate((vertices, np.array(middles, vertices.dtype)))
+        triangles = np.concatenate((triangles[whole], np.array(added, triangles.dtype)))
+    return vertices, triangles
+
+
 def mesh_health(vertices: np.ndarray, triangles: np.ndarray) -> dict[str, int | float | bool]:
     """What a solid must be, as facts: closed, manifold, oriented, components, euler, degenerate, volume.
 

@@ -18,6 +18,7 @@ from core.library.preview import render
 from core.library.prompts import StarterPrompts
 from core.library.splits import split_of
 from core.mesh import TexturedMesh
+from core.request import Detail
 from core.text import TextEncoder
 
 MUSHROOM = parse("a red mushroom with white spots")
@@ -61,7 +62,7 @@ def test_the_exact_object_scores_almost_perfectly(mushroom) -> None:
     assert figures["normal_consistency"] > 0.98
     assert figures["base_color_error"] < 0.015 and figures["roughness_error"] < 0.01 and figures["metallic_error"] < 0.01
     assert metrics.kind_found(mushroom, MUSHROOM, Z, rng()) == "mushroom"
-    health = metrics.health(mushroom, target, 80)
+    health = metrics.health(mushroom, target, Detail(80, 1024, None))
     assert health == {"sound": True, "pieces": 1, "pieces_exact": 1, "uv_in_range": True, "uv_overlaps": 0}
 
 
@@ -123,9 +124,9 @@ def test_tall_is_told_from_narrow_and_a_part_from_none() -> None:
 
 def test_a_hole_or_a_double_texel_is_seen(mushroom) -> None:
     open_mesh = replace(mushroom, triangles=mushroom.triangles[5:], uvs=mushroom.uvs[5:])
-    assert not metrics.health(open_mesh, exact(MUSHROOM), 80)["sound"]
+    assert not metrics.health(open_mesh, exact(MUSHROOM), Detail(80, 1024, None))["sound"]
     folded = np.where(mushroom.uvs > 0.5, 1 - mushroom.uvs, mushroom.uvs)  # the image folded twice: charts lie on one another
-    assert metrics.health(replace(mushroom, uvs=folded), exact(MUSHROOM), 80)["uv_overlaps"] > 1000
+    assert metrics.health(replace(mushroom, uvs=folded), exact(MUSHROOM), Detail(80, 1024, None))["uv_overlaps"] > 1000
 
 
 def test_points_are_spread_by_area(mushroom) -> None:
@@ -170,10 +171,10 @@ def test_a_report_shows_everything_and_names_the_worst(tmp_path, capsys, argumen
 def test_an_interruption_leaves_the_rows_that_were_measured(tmp_path, monkeypatch, arguments) -> None:
     real = cli.measure
 
-    def interrupted(make, prompt, number, *sizes):
+    def interrupted(make, prompt, number, detail, **sizes):
         if number == 2:
             raise KeyboardInterrupt
-        return real(make, prompt, number, *sizes)
+        return real(make, prompt, number, detail, **sizes)
 
     monkeypatch.setattr(cli, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):

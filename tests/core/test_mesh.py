@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from core.mesh import TexturedMesh, encode_image, mesh_health
+from core.mesh import TexturedMesh, encode_image, encode_look, mesh_health
 from core.surface import unwrap
 from core.surface.topology import split_non_manifold
 
@@ -47,12 +48,64 @@ def test_glb_is_what_the_mesh_is(cube):
     assert mesh.visual.material.baseColorTexture.size == (64, 64)
 
 
+EDGES = np.array([(0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5), (4, 6), (5, 7), (6, 7)], np.int32)
+
+
+def test_sharp_edges_part_the_normals_of_a_glb(cube):
+    """A cube with all edges sharp is shaded flat; with none, its corners point outwards."""
+    flat = glb_mesh(replace(cube, sharp=EDGES))
+    normals = flat.vertex_normals[flat.faces]
+    np.testing.assert_allclose(normals, np.repeat(flat.face_normals[:, None], 3, axis=1), atol=1e-5)
+    assert len(flat.vertices) == 24
+    smooth = glb_mesh(cube)
+    assert np.abs(smooth.vertex_normals).max() < 0.99
+
+
+def test_one_sharp_edge_alone_parts_nothing(cube):
+    """A crease that ends at once leaves one fan around each of its vertices."""
+    assert len(glb_mesh(replace(cube, sharp=EDGES[:1])).vertices) == len(glb_mesh(cube).vertices)
+
+
+def glb_mesh(mesh: TexturedMesh) -> trimesh.Trimesh:
+    (found,) = trimesh.load(io.BytesIO(mesh.to_glb()), file_type="glb", process=False).geometry.values()
+    return found
+
+
+def test_an_image_of_one_value_is_a_number(cube):
+    atlas = unwrap(CUBE, TRIANGLES, size=64)
+    plain, varied = np.full((64, 64, 3), (255, 128, 0), np.uint8), gradient()
+    look = encode_look(plain, varied, atlas)
+    assert look["base_color"] is None and look["color"] == pytest.approx((1, 128 / 255, 0), abs=1e-3) and look["metallic_roughness"]
+    look = encode_look(varied, plain, atlas)
+    assert look["metallic_roughness"] is None and look["roughness"] == pytest.approx(128 / 255, abs=1e-3) and look["metallic"] == 0
+    one = plain.copy()
+    one[11, 13] += 1  # one texel is enough
+    assert encode_look(one, one, atlas).keys() == {"color", "base_color", "metallic_roughness"}
+
+
+@pytest.mark.parametrize("without", [("base_color",), ("metallic_roughness",), ("base_color", "metallic_roughness")])
+def test_numbers_become_the_factors_of_a_glb(cube, tmp_path, without):
+    numbers = {"color": (1.0, 0.5, 0.0), "roughness": 0.25, "metallic": 1.0}
+    mesh = replace(cube, **dict.fromkeys(without), **numbers)
+    material = glb_mesh(mesh).visual.material
+    if "base_color" in without:
+        assert material.baseColorTexture is None and material.baseColorFactor[:3].tolist() == [255, 55, 0]  # 0.2140 as light
+    if "metallic_roughness" in without:
+        assert material.metallicRoughnessTexture is None and (material.roughnessFactor, material.metallicFactor) == (0.25, 1.0)
+    assert_valid(mesh, tmp_path)
+
+
 def test_glb_passes_the_khronos_validator(cube, tmp_path):
+    assert_valid(cube, tmp_path)
+    assert_valid(replace(cube, sharp=EDGES), tmp_path)
+
+
+def assert_valid(mesh: TexturedMesh, tmp_path: Path) -> None:
     node = shutil.which("node")
     script = Path(__file__).parents[1] / "gltf_validate.mjs"
     if node is None:
         pytest.skip("node is not installed")
-    (tmp_path / "object.glb").write_bytes(cube.to_glb())
+    (tmp_path / "object.glb").write_bytes(mesh.to_glb())
     run = subprocess.run([node, script, tmp_path / "object.glb"], capture_output=True, text=True, env=os.environ, timeout=60)
     if "gltf-validator" in run.stderr:
         pytest.skip("npm package gltf-validator not found; install it anywhere and name its node_modules in NODE_PATH")

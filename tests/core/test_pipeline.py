@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From prompts to meshes: sound meshes, the same arrays every time, clear refusals, and a cancel that is heard."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from core import text
 from core.errors import BadRequest, Cancelled, MissingWeights
 from core.library.objects import Description, ExactObjects
 from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
+from core.request import DETAILS
 from core.surface.topology import mesh_health
 from core.training import loop
 from core.training.bank import Sampling
@@ -28,7 +31,7 @@ def pipeline(tmp_path_factory) -> Latte3DPipeline:
 
 
 def make(pipeline: Latte3DPipeline, prompts: list[str], **settings) -> list[TexturedMesh]:
-    return pipeline(prompts, **({"resolution": 64, "texture_size": 256} | settings))
+    return pipeline(prompts, **({"detail": "full", "resolution": 64, "texture_size": 256} | settings))
 
 
 def test_a_mesh_is_sound_and_tells_where_it_comes_from(pipeline) -> None:
@@ -104,7 +107,17 @@ def test_unusable_prompts_are_refused(pipeline, prompt: str, says: str) -> None:
         pipeline(["a rock", prompt])
 
 
-@pytest.mark.parametrize("sizes", [{"resolution": 100}, {"texture_size": 0}, {"triangles": 3}])
+def test_a_detail_gives_the_sizes_and_each_size_that_is_given_overrides_it(pipeline) -> None:
+    meshes = {detail: pipeline(["a red mushroom"], detail=detail, resolution=96)[0] for detail in DETAILS}
+    (untold,), (overridden,) = pipeline(["a red mushroom"], resolution=96), pipeline(["a red mushroom"], detail="draft", triangles=500)
+    assert np.array_equal(untold.vertices, meshes["standard"].vertices) and untold.detail == "standard"
+    counts = [len(mesh.triangles) for mesh in meshes.values()]
+    assert 2500 < counts[0] <= 3200 < counts[1] <= 12_600 < counts[-1] and len(overridden.triangles) <= 530
+    sizes = [Image.open(io.BytesIO(mesh.base_color)).width for mesh in meshes.values()]
+    assert sizes == [detail.texture_size for detail in DETAILS.values()]
+
+
+@pytest.mark.parametrize("sizes", [{"resolution": 100}, {"texture_size": 0}, {"triangles": 3}, {"detail": "finest"}])
 def test_impossible_sizes_are_refused(pipeline, sizes: dict) -> None:
     with pytest.raises(BadRequest, match=next(iter(sizes)).replace("_", " ")):
         make(pipeline, ["a rock"], **sizes)

@@ -3,13 +3,15 @@
 
 import math
 
+import igl
 import numpy as np
 import pytest
 import torch
 
 from core.mesh import mesh_health
 from core.surface import Atlas, ExtractionCancelled, bake, decimate, extract_dense, extract_surface, unwrap
-from core.surface.extract import EmptySurfaceError
+from core.surface.extract import EmptySurfaceError, dense_grid, refine_grid
+from core.surface.meshing import make_surface
 from core.surface.texels import covered_texels
 
 CELL = 1.04 / 128
@@ -40,6 +42,20 @@ def chair(p):
     return torch.stack(parts).amin(dim=0)
 
 
+def bench(p):
+    """Slats, gaps between them and crossed braces: many handles, where a collapse pinches."""
+    parts = [box(p, (0.46, 0.02, 0.012), (0, y, -0.05)) for y in (-0.18, -0.12, -0.06, 0.0, 0.06, 0.12, 0.18)]
+    parts += [box(p, (0.46, 0.012, 0.02), (0, 0.2, z)) for z in (0.05, 0.11, 0.17, 0.23)]
+    parts += [box(p, (0.02, 0.21, 0.015), (x, 0, -0.075)) for x in (-0.4, 0.0, 0.4)]
+    parts += [box(p, (0.02, 0.015, 0.17), (x, 0.215, 0.09)) for x in (-0.4, 0.0, 0.4)]
+    parts += [rod(p, (x, y, -0.4), (x, -y, -0.08), 0.018) for x in (-0.4, 0.4) for y in (-0.18, 0.18)]
+    return torch.stack(parts).amin(dim=0)
+
+
+def two_balls(p):
+    return torch.minimum(ball(p, 0.2, (-0.2, 0, 0)), ball(p, 0.15, (0.25, 0, 0)))
+
+
 def thin_parts(p):
     slanted = rod(p, (-0.4, -0.3, -0.2), (0.4, 0.35, 0.3), 0.012)
     upright = rod(p, (0.0, 0.013, -0.4), (0.01, 0.02, 0.42), 0.009)
@@ -55,12 +71,13 @@ def rough(shape, amplitude=0.25 * CELL):
 
 
 SHAPES = {"ball": ball, "torus": torus, "chair": chair, "thin": thin_parts, "rough torus": rough(torus), "rough chair": rough(chair)}
+MANY_PARTS = {"bench": bench, "two balls": two_balls}
 _surfaces: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
 
 def surface(name: str) -> tuple[np.ndarray, np.ndarray]:
     if name not in _surfaces:
-        _surfaces[name] = extract_surface(SHAPES[name])
+        _surfaces[name] = extract_surface((SHAPES | MANY_PARTS)[name])
     return _surfaces[name]
 
 
@@ -152,9 +169,10 @@ def owners(atlas: Atlas, size: int) -> np.ndarray:
     return count
 
 
-def test_no_texel_has_two_owners_by_an_independent_test():
+@pytest.mark.parametrize("coarse", [False, True])
+def test_no_texel_has_two_owners_by_an_independent_test(coarse):
     vertices, triangles = extract_surface(rough(chair), resolution=64)
-    atlas = unwrap(*decimate(vertices, triangles, 4000)[:2], size=256)
+    atlas = unwrap(*decimate(vertices, triangles, 4000)[:2], size=256, coarse=coarse)
     count = owners(atlas, 256)
     assert count.max() == 1
     found = np.zeros(256 * 256, bool)
@@ -187,6 +205,25 @@ def _assert_charts_apart(atlas: Atlas, padding: int) -> None:
     for dy, dx in ((0, padding), (padding, 0), (padding - 2, padding - 2), (padding - 2, 2 - padding)):
         shifted = np.roll(image, (dy, dx), axis=(0, 1))
         assert not ((image >= 0) & (shifted >= 0) & (image != shifted)).any()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_atlas_of_coarse_meshes(name):
+    """Decimated meshes fold: no texel has two owners, charts stay apart, hardly any surface is lost to a single texel, seams are told."""
+    made = make_surface(SHAPES[name], resolution=128, triangles=6000)
+    atlas = unwrap(made.vertices, made.triangles, size=512, coarse=True)
+    assert np.bincount(atlas.texel).max() == 1 and len(atlas.texel) > 0.35 * 512 * 512
+    _assert_charts_apart(atlas, padding=4)
+    corners = made.vertices[made.triangles]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    assert area[np.ptp(atlas.uvs, axis=1).max(axis=1) == 0].sum() < 0.002 * area.sum()
+    seams = set(map(tuple, atlas.seams.tolist()))
+    places: dict[tuple, set] = {}
+    for face, uvs in zip(made.triangles.tolist(), atlas.uvs.tolist(), strict=True):
+        for k in range(3):
+            ends = sorted([(face[k], *uvs[k]), (face[(k + 1) % 3], *uvs[(k + 1) % 3])])
+            places.setdefault((ends[0][0], ends[1][0]), set()).add(tuple(ends))
+    assert seams == {edge for edge, found in places.items() if len(found) > 1}
 
 
 def test_atlas_of_odd_meshes():
@@ -237,7 +274,8 @@ def test_bake_finds_the_surface_again():
     assert (surface_image[:, :, 0] == 255).all()
 
 
-def test_sparse_bake_is_the_full_one_with_fewer_questions():
+@pytest.mark.parametrize(("coarse", "asked_for"), [(False, 0.45), (True, 0.3)])
+def test_sparse_bake_is_the_full_one_with_fewer_questions(coarse, asked_for):
     """Stripes with hard edges on a slope of colour: the edges stay where they are."""
     vertices, triangles = surface("chair")
     atlas = unwrap(vertices, triangles)
@@ -251,8 +289,8 @@ def test_sparse_bake_is_the_full_one_with_fewer_questions():
     full = bake(vertices, triangles, atlas.uvs, appearance, atlas=atlas, sparse=False)
     dense = sum(asked)
     asked.clear()
-    sparse = bake(vertices, triangles, atlas.uvs, appearance, atlas=atlas, sparse=True)
-    assert sum(asked) < 0.45 * dense
+    sparse = bake(vertices, triangles, atlas.uvs, appearance, atlas=atlas, sparse=True, coarse=coarse)
+    assert sum(asked) < asked_for * dense
     for one, other in zip(full, sparse, strict=True):
         difference = np.abs(one.astype(int) - other).max(axis=2)
         assert (difference > 3).mean() < 1e-3
@@ -265,12 +303,67 @@ def test_colours_run_past_the_seams():
     assert (color == (255, 128, 64)).all()  # One colour everywhere: charts, what is past them, and the mean behind.
 
 
-@pytest.mark.parametrize("name", ["chair", "thin", "rough torus"])
+@pytest.mark.parametrize("name", ["chair", "thin", "rough torus", "bench"])
 @pytest.mark.parametrize("target", [10000, 1000])
-def test_decimation_keeps_a_solid(name, target):
+def test_decimation_reaches_its_target_and_keeps_a_solid(name, target):
     vertices, triangles, note = decimate(*surface(name), target)
     health = mesh_health(vertices, triangles)
     assert health["closed"] and health["manifold"] and health["oriented"] and not health["degenerate"]
-    assert len(triangles) <= 1.05 * target or note
-    assert health["volume"] == pytest.approx(mesh_health(*surface(name))["volume"], rel=0.1)
+    assert len(triangles) <= 1.05 * target + 8 and not note
+    assert health["volume"] == pytest.approx(mesh_health(*surface(name))["volume"], rel=0.2)
     assert unwrap(vertices, triangles, size=256).uvs.shape == (len(triangles), 3, 2)
+
+
+@pytest.mark.parametrize("name", ["chair", "bench", "two balls"])
+def test_a_target_that_would_flatten_the_shape_is_missed_and_said(name):
+    whole = surface(name)
+    vertices, triangles, note = decimate(*whole, 5)
+    health = mesh_health(vertices, triangles)
+    assert health["closed"] and health["manifold"] and health["components"] >= mesh_health(*whole)["components"]
+    assert health["volume"] > 0.6 * mesh_health(*whole)["volume"] and (np.ptp(vertices, axis=0) > 0.8 * np.ptp(whole[0], axis=0)).all()
+    assert len(triangles) < 900
+    assert note.startswith(f"{len(triangles)} triangles instead of 5: ") and note.endswith(".")
+
+
+def farthest(one, other) -> float:
+    """Of points spread over one mesh, the distance to the other that 99 % keep."""
+    import trimesh
+
+    points = trimesh.sample.sample_surface(trimesh.Trimesh(*one, process=False), 4000, seed=0)[0]
+    return float(np.quantile(igl.point_mesh_squared_distance(points, other[0].astype(float), other[1].astype(np.int64))[0], 0.99)) ** 0.5
+
+
+@pytest.mark.parametrize("name", ["torus", "chair", "rough torus"])
+def test_a_mesh_of_wanted_size_lies_on_the_fine_surface(name):
+    """Thin parts included: within 0.3 % of the object's size both ways, few slivers, a solid, the same every time."""
+    made = make_surface((SHAPES | MANY_PARTS)[name], resolution=128, triangles=12_000)
+    mesh, fine = (made.vertices, made.triangles), surface(name)
+    assert 9_000 < len(made.triangles) <= 12_600 and not made.note
+    health = mesh_health(*mesh)
+    assert health["closed"] and health["manifold"] and health["oriented"] and not health["degenerate"]
+    size = float(np.ptp(fine[0], axis=0).max())
+    assert farthest(mesh, fine) < 0.003 * size and farthest(fine, mesh) < 0.003 * size
+    corners = mesh[0][mesh[1]]
+    side = np.roll(corners, -1, axis=1) - corners
+    side /= np.linalg.norm(side, axis=2, keepdims=True)
+    angle = np.degrees(np.arccos(np.clip(-(side * np.roll(side, 1, axis=1)).sum(axis=2), -1, 1))).min(axis=1)
+    assert (angle < 5).mean() < 0.02
+    again = make_surface((SHAPES | MANY_PARTS)[name], resolution=128, triangles=12_000)
+    assert np.array_equal(again.vertices, made.vertices) and np.array_equal(again.triangles, made.triangles)
+
+
+def test_vertices_settle_on_the_surface():
+    """A coarse grid's vertices lie as near to a ball as those of a grid four times finer."""
+    made = make_surface(ball, resolution=64, triangles=20_000)
+    assert np.abs(np.linalg.norm(made.vertices, axis=1) - 0.4).max() < 2e-4
+
+
+@pytest.mark.parametrize("cells", [72, 96, 120])
+def test_a_grid_that_starts_from_another_is_the_same_near_the_surface(cells):
+    asked = []
+    counted = lambda p: (asked.append(len(p)), chair(p))[1]  # noqa: E731
+    plain = refine_grid(counted, resolution=cells)
+    plain_cost, started = sum(asked), refine_grid(counted, resolution=cells, start=dense_grid(chair, resolution=32))
+    assert sum(asked) - plain_cost < plain_cost
+    near = plain.abs() < 1.04 / cells
+    assert torch.equal(plain[near], started[near]) and torch.equal(plain < 0, started < 0)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from core.request import MAX_PROMPT
-from core.worker import checked_settings, typed_error
+from core.worker import checked_settings, mesh_answer, typed_error
+from tests.fake_engine import Cube
 
 
 def test_hello_then_one_answer_with_arrays(fake_engine):
@@ -132,6 +133,8 @@ def test_a_lost_client_ends_it_without_a_word(fake_engine):
         ({"prompts": ["a"], "seeds": [1, 2]}, "seed"),
         ({"prompts": ["a"], "seeds": [True]}, "seed"),
         ({"prompts": ["a"], "seeds": [-1]}, "seed"),
+        ({"prompts": ["a"], "detail": "finest"}, "detail"),
+        ({"prompts": ["a"], "detail": None}, "detail"),
         ({"prompts": ["a"], "resolution": 1.5}, "resolution"),
         ({"prompts": ["a"], "resolution": 100_000}, "resolution"),
         ({"prompts": ["a"], "resolution": 100}, "multiple of 8"),
@@ -150,7 +153,8 @@ def test_each_wrong_parameter_is_named(params, word):
 def test_settings_get_defaults_and_prompts_are_stripped():
     settings = checked_settings({"prompts": [" a red chair ", "🪑" * (MAX_PROMPT - 1) + "a"]}, "starter")
     assert settings["prompts"][0] == "a red chair" and settings["seeds"] == [0, 0]
-    assert (settings["resolution"], settings["texture_size"], settings["triangles"], settings["glb"]) == (128, 1024, None, False)
+    assert (settings["detail"], settings["glb"]) == ("standard", False)
+    assert settings["resolution"] is settings["texture_size"] is settings["triangles"] is None  # as the detail says
 
 
 @pytest.mark.parametrize(
@@ -200,12 +204,27 @@ def test_the_real_engine_end_to_end(start_engine, tiny_model):
     for index, item in enumerate(rpc["result"]["objects"]):
         vertices, triangles = arrays[f"{index}.vertices"], arrays[f"{index}.triangles"]
         assert np.abs(vertices).max() < 0.53 and triangles.max() == len(vertices) - 1 and len(triangles) == item["triangles"]
+        for name in ("sharp", "seams"):
+            edges = arrays[f"{index}.{name}"]
+            assert edges.dtype == np.int32 and edges.shape[1] == 2 and (edges[:, 0] < edges[:, 1]).all()
+        assert len(arrays[f"{index}.seams"]) and item["detail"] == "standard" and len(item["color"]) == 3
+        assert (f"{index}.metallic_roughness" in arrays) == (item["roughness"] is None) == (item["metallic"] is None)
         assert bytes(arrays[f"{index}.glb"][:4]) == b"glTF" and {"text", "networks", "atlas", "bake"} <= item["timings_ms"].keys()
     engine.generate(2, resolution=256, texture_size=2048)
     engine.send({"method": "cancel", "params": {"id": 2}})
     assert engine.receive()[0]["error"]["data"]["kind"] == "cancelled"
     status, log = engine.end(30)
     assert status == 0 and "Traceback" not in log
+
+
+def test_an_image_of_one_value_is_not_sent():
+    mesh = Cube("a cube", 0, base_color=None, metallic_roughness=None, roughness=0.5, metallic=0.0)
+    answer, arrays = mesh_answer(1, [mesh, Cube("a cube", 1)], glb=False)
+    plain, varied = answer["result"]["objects"]
+    assert {"0.sharp", "0.seams", "1.base_color", "1.metallic_roughness"} <= arrays.keys()
+    assert not {"0.base_color", "0.metallic_roughness"} & arrays.keys()
+    assert (plain["color"], plain["roughness"], plain["metallic"]) == ([0.78, 0.16, 0.12], 0.5, 0.0)
+    assert varied["roughness"] is None and varied["metallic"] is None
 
 
 def test_the_real_engine_with_a_truncated_model(start_engine, tiny_model, tmp_path):
