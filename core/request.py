@@ -16,8 +16,8 @@ MIN_TRIANGLES = 16
 
 @dataclass(frozen=True)
 class Detail:
-    """How fine an object is made. resolution: cells along an edge of the grid. texture_size: pixels along an edge of the images.
-    triangles: at most about so many; None: as many as the grid gives."""
+    """How fine an object is made. texture_size: pixels along an edge of the images. triangles: at most about so many; None: as many as
+    the grid gives. resolution: cells along an edge of the grid; with a number of triangles at most so many, as they need."""
 
     resolution: int
     texture_size: int

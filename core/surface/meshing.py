@@ -53,7 +53,7 @@ def make_surface(
     vertices, faces = triangulate(values, keep_volume, margin=MARGIN)
     vertices = settle(sdf, vertices, faces, 2 * HALF_EXTENT / cells, device)
     vertices, faces, note = decimate(vertices, faces, triangles)
-    return Surface(vertices, faces, sharp_edges(vertices, faces), note)
+    return Surface(vertices, faces, sharp_edges(vertices, faces, sdf, device), note)
 
 
 def fitting_resolution(probe: torch.Tensor, triangles: int, most: int) -> int:

@@ -352,6 +352,16 @@ def test_a_mesh_of_wanted_size_lies_on_the_fine_surface(name):
     assert np.array_equal(again.vertices, made.vertices) and np.array_equal(again.triangles, made.triangles)
 
 
+def test_creases_are_sharp_and_thin_round_parts_are_not():
+    """A box has its twelve edges, a thin rod of few facets none."""
+    made = make_surface(lambda p: box(p, (0.3, 0.2, 0.25)), resolution=64, triangles=3000)
+    middle = np.abs(made.vertices[made.sharp].mean(axis=1)) / (0.3, 0.2, 0.25)
+    assert len(made.sharp) > 40 and (np.sort(middle, axis=1)[:, 1] > 0.93).all()  # near the edge of two sides
+    length = np.linalg.norm(np.diff(made.vertices[made.sharp], axis=1), axis=2).sum()
+    assert 0.9 < length / (8 * (0.3 + 0.2 + 0.25)) < 2  # twice where a bevel as wide as a cell stands for the edge
+    assert not len(make_surface(lambda p: rod(p, (-0.4, 0.1, 0), (0.4, 0, 0.1), 0.03), resolution=64, triangles=200).sharp)
+
+
 def test_vertices_settle_on_the_surface():
     """A coarse grid's vertices lie as near to a ball as those of a grid four times finer."""
     made = make_surface(ball, resolution=64, triangles=20_000)
