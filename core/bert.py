@@ -18,7 +18,7 @@ class Bert:
     Args:
         folder: holds config.json, tokenizer.json and model.safetensors of a BertModel with absolute positions and GELU.
         device: where it runs.
-        longest: tokens a text, what is beyond is cut off.
+        longest: tokens a text, what is beyond is cut off; no more than there are positions.
     """
 
     def __init__(self, folder: Path, device: torch.device, longest: int):
@@ -27,7 +27,8 @@ class Bert:
         self.heads, self.layers, self.epsilon = config["num_attention_heads"], config["num_hidden_layers"], config["layer_norm_eps"]
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(longest)
+        self.longest = min(longest, config["max_position_embeddings"])
+        self.tokenizer.enable_truncation(self.longest)
         self.weights = {name: tensor.to(device) for name, tensor in load_file(folder / "model.safetensors").items()}
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:

@@ -20,7 +20,8 @@ class TexturedMesh:
 
     `vertices` [V, 3] f32; `triangles` [F, 3] i32, counter-clockwise seen from outside; `uvs` [F, 3, 2] f32 per corner, origin bottom
     left; `base_color` (sRGB) and `metallic_roughness` (glTF: G roughness, B metallic, linear) are encoded images; `height_m` is
-    the object's height in metres.
+    the object's height in metres. `notes` are sentences for the artist; `familiarity` is how the prompt was read
+    (`core.reading.Reading.to_dict`).
     """
 
     vertices: np.ndarray
@@ -33,7 +34,8 @@ class TexturedMesh:
     seed: int = 0
     model: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
-    notes: dict = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    familiarity: dict = field(default_factory=dict)
 
     def to_glb(self) -> bytes:
         """A binary glTF 2.0 file: metres, Y up, front +Z, origin at the centre of the base, vertices split at seams."""

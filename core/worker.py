@@ -21,15 +21,19 @@ import numpy as np
 from safetensors import SafetensorError
 
 from core import __version__
-from core.errors import BadRequest, EngineError, MissingWeights, out_of_memory
+from core.errors import BadRequest, EngineError, MissingWeights, Unfamiliar, out_of_memory
 from core.machine import device_facts
 from core.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
 from core.request import check_prompts, check_seeds, check_sizes
 
 MAX_PROMPTS = 64  # in one request
 FEATURES = ["generate", "progress", "cancel", "triangles", "glb"]
-ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "internal": -32603}
-DEFAULTS = {"model": None, "prompts": None, "seeds": None, "resolution": 128, "texture_size": 1024, "triangles": None, "glb": False}
+ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "unfamiliar": -32004,
+                 "internal": -32603}  # fmt: skip
+DEFAULTS = {"model": None, "prompts": None, "seeds": None, "resolution": 128, "texture_size": 1024, "triangles": None, "strict": False,
+            "glb": False}  # fmt: skip
+
+ALL_KNOWN = {"familiar": True, "read_as": {}, "set_aside": [], "not_understood": []}  # of a prompt that a model without memory was given
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -202,8 +206,9 @@ def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
     seeds = [0] * len(settings["prompts"]) if settings["seeds"] is None else _list(settings["seeds"], "seeds")
     settings["seeds"] = check_seeds(seeds, len(settings["prompts"]))
     check_sizes(settings["resolution"], settings["texture_size"], settings["triangles"])
-    if not isinstance(settings["glb"], bool):
-        raise BadRequest("The parameter 'glb' is true or false.")
+    for name in ("glb", "strict"):
+        if not isinstance(settings[name], bool):
+            raise BadRequest(f"The parameter {name!r} is true or false.")
     return settings
 
 
@@ -225,7 +230,9 @@ def mesh_answer(request_id: int | str, meshes: list, glb: bool) -> tuple[dict, d
                 "model": mesh.model,
                 "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},
                 "triangles": len(mesh.triangles),
-                "notes": mesh.notes,
+                **ALL_KNOWN,
+                **mesh.familiarity,
+                "notes": list(mesh.notes),
             }
         )
         arrays[f"{index}.vertices"] = np.asarray(mesh.vertices, np.float32)
@@ -244,6 +251,8 @@ def error_answer(request_id: int | str | None, error: Exception) -> dict:
     if typed.code == "internal":
         traceback.print_exception(error)
     data = {"kind": typed.code, "cause": typed.cause, "remedy": typed.remedy}
+    if isinstance(typed, Unfamiliar):
+        data |= {"prompt": typed.prompt, "things": typed.things, "example": typed.example}
     return {"jsonrpc": "2.0", "id": request_id, "error": {"code": ERROR_NUMBERS[typed.code], "message": typed.message, "data": data}}
 
 
