@@ -47,12 +47,14 @@ _SAID_OF_OTHERS = (
     "as than until since surrounded hanging growing placed set being"
 )
 _SAYING_NOTHING = (
-    "and or but some my your our his her its their it this these those there here one i you he she we they me us very really quite rather "
-    "extremely slightly too so just also only both all each every any please then been be was were do does did s t d m re ve ll"
+    "and or but some my your our his her its their it this these those there here one i you he she we they me us very really quite "
+    "rather extremely slightly too so just also only both all each every any please then been be was were do does did not no s t d m re "
+    "ve ll tone tones color colour colors colours hue hues tint paint material look finish "
 )
 SAYING = frozenset(_SAID_OF_IT.split())  # words that open a phrase about the prompt's thing …
 _ELSEWHERE = frozenset(_SAID_OF_OTHERS.split())  # … and about something else
-EMPTY = ARTICLES | SAYING | frozenset(_SAYING_NOTHING.split())  # words that say nothing by themselves
+FILLERS = frozenset(_SAYING_NOTHING.split())
+EMPTY = ARTICLES | SAYING | FILLERS  # words that say nothing by themselves
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def excluded(prompt: str, knows: Callable[[str], bool], is_thing: Callable[[str]
             yield found.start(), end, prompt[start:end]
     for found in _PREFIXED.finditer(prompt):
         stem = next(text for text in found.groups() if text)
-        if knows(stem.lower()) or knows(stem.lower() + "s"):  # not "seamless"
+        if "-" in found[0] or knows(stem.lower()) or knows(stem.lower() + "s"):  # not "seamless"
             yield found.start(), found.end(), stem
 
 

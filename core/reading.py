@@ -15,7 +15,8 @@ from torch import Tensor
 
 from core import lexicon
 from core.library.grammar import with_article
-from core.phrases import EMPTY, Phrase, Word, always_said, aside, blank, excluded, phrases_of, words_of
+from core.library.kinds import KINDS
+from core.phrases import EMPTY, FILLERS, Phrase, Word, always_said, aside, blank, excluded, phrases_of, words_of
 from core.text import DEFAULT, TextEncoder
 
 # Least cosines between two words alone, without what all known words have in common (docs/experiments/reading.py counts what they do).
@@ -108,7 +109,7 @@ class Vocabulary:
 
     def understands(self, word: str, kind: str | None) -> bool:
         """Whether a word says something of a kind (None: of any)."""
-        said = self._known if kind is None else self._said[kind]
+        said = self._said[kind] if kind in KINDS else self._known  # of a thing of one's own, few prompts may have been learnt
         return word in said or word in lexicon.ATTRIBUTES or word in EMPTY or word.isdigit()
 
     def kind_of(self, word: str) -> str | None:
@@ -177,8 +178,10 @@ class _Reader:
         self.edits += [(a, b, "") for a, b, *_ in [*out, *said]]
         phrases = phrases_of(blank(rest, [*said, *pictures]))
         subject, head = self._find_head(phrases)
+        self._look_up(head, [p for p in phrases if p is subject or p.says_more])
         self._judge(head, subject)
-        self._understand(phrases, subject, head)
+        if head:
+            self._understand(phrases, subject, head)
         self._leave_out([what for *_, what in out], head)
         self.reading.text = self._rewritten()
         return self.reading
@@ -186,6 +189,13 @@ class _Reader:
     @cached_property
     def _known(self):
         return self.words._known.__contains__
+
+    def _look_up(self, head: Word | None, spoken: list[Phrase]) -> None:
+        """Let the text model see all words that it may be asked about at once: one by one they take longer."""
+        unknown = [w.text for p in spoken for w in p.content if not self._known(w.text)]
+        unknown += [head.text] if head and not self.words.kind_of(head.text) else []
+        if unknown and self.text.name == DEFAULT:
+            self.text(unknown)
 
     def _find_head(self, phrases: list[Phrase]) -> tuple[Phrase, Word | None]:
         """The phrase that says what the prompt is about, and its noun: a known thing's name before any other word. What commas part from
@@ -261,28 +271,30 @@ class _Reader:
         else:
             said.familiar = False
 
-    def _understand(self, phrases: list[Phrase], subject: Phrase, head: Word | None) -> None:
+    def _understand(self, phrases: list[Phrase], subject: Phrase, head: Word) -> None:
         """Exchange the words that mean something, take away the others."""
         kind, said = self.reading.thing, self.reading
         spoken = [p for p in phrases if p is subject or p.says_more]
         strange = [w.text for p in spoken for w in p.content if w != head and not (self._known(w.text) and self._understood(w.text))]
         said.read_as |= {w: new for w, new in self._exchanged([*dict.fromkeys(strange)]).items() if w not in said.read_as}
-        if head and head.text in said.read_as:
+        if head.text in said.read_as:
             self.edits.append((head.start, head.end, said.read_as[head.text]))
         dropped = False
         for phrase in phrases:
             content = phrase.content
             if dropped and self.prompt[phrase.start : phrase.start + 4].lower() == "and ":  # what opened the phrase before opens this one
                 self.edits.append((phrase.start, phrase.start + 3, phrase.opener))
-            dropped = phrase is not subject and not (phrase.says_more and content and self._says_something(phrase))
+            kept = phrase is subject or phrase is phrases[0] or (phrase.says_more and content and self._says_something(phrase))
+            dropped = not kept
             if not content and phrase.opener == ",":
                 continue  # a full stop
             if dropped:
                 self.edits.append((phrase.start, phrase.end, ""))
                 self._name(" ".join(w.text for w in content))
                 continue
+            self.edits += [(w.start, w.end, "") for w in phrase.words if w.text in FILLERS and not self._known(w.text)]
             for word in content:
-                if word == head or (head is None and phrase is subject):
+                if word == head:
                     continue
                 counted = kind and phrase is subject and lexicon.ATTRIBUTES.get(word.text, ("",))[0] == "count"  # one thing is made
                 if word.text in said.read_as:
@@ -359,13 +371,15 @@ class _Reader:
             if start >= at:
                 text += self.prompt[at:start] + new
                 at = end
-        text = " ".join([text + self.prompt[at:], *self.more])
-        return _tidy(text) or self.prompt
+        text = " ".join([_tidy(text + self.prompt[at:]), *self.more])
+        return text.strip() or self.prompt
 
 
 def _tidy(text: str) -> str:
     """Without what is left over where words were taken away."""
+    text = re.sub(r"(?<!\w)-+(?!\w)", "", text)
     text = re.sub(r"(?:\s*[,;|]\s*)+", ", ", " ".join(text.split()))
+    text = re.sub(r"\b(an?|the), ", r"\1 ", text, flags=re.I)
     text = re.sub(r"\b(?:an?|the)\s+(?=(?:an?|the)\b)", "", text, flags=re.I)
     text = re.sub(r"^(?:and|but|or|with|of)\b|(?:\b(?:and|but|or|an?|the|with|of|in|that|is|has)|[\s,;.:()-]+)+$", "", text, flags=re.I)
     text = re.sub(r"\b(a)n?\s+(?=([a-z]))", lambda m: m[1] + ("n " if m[2] in "aeiou" else " "), text, flags=re.I)

