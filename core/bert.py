@@ -18,23 +18,23 @@ class Bert:
     Args:
         folder: holds config.json, tokenizer.json and model.safetensors of a BertModel with absolute positions and GELU.
         device: where it runs.
-        longest: tokens a text, what is beyond is cut off.
     """
 
-    def __init__(self, folder: Path, device: torch.device, longest: int):
+    def __init__(self, folder: Path, device: torch.device):
         config = json.loads((folder / "config.json").read_text())
         self.width: int = config["hidden_size"]
         self.heads, self.layers, self.epsilon = config["num_attention_heads"], config["num_hidden_layers"], config["layer_norm_eps"]
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(longest)
+        self.tokenizer.no_truncation()
+        self.longest: int = config["max_position_embeddings"]
         self.weights = {name: tensor.to(device) for name, tensor in load_file(folder / "model.safetensors").items()}
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
 
     def __call__(self, ids: Tensor) -> Tensor:
-        """ids: [B, L], none of them padding -> [B, L, width]"""
+        """ids: [B, L ≤ longest], none of them padding -> [B, L, width]"""
         table = {kind: self.weights[f"embeddings.{kind}_embeddings.weight"] for kind in ("word", "position", "token_type")}
         x = table["word"][ids] + table["token_type"][0] + table["position"][: ids.shape[1]]
         x = self._norm(x, "embeddings.LayerNorm")

@@ -4,8 +4,8 @@
 import re
 from typing import Literal
 
-Code = Literal["bad_request", "missing_weights", "out_of_memory", "cancelled", "internal"]
-CODES: tuple[str, ...] = ("bad_request", "missing_weights", "out_of_memory", "cancelled", "internal")
+Code = Literal["bad_request", "missing_weights", "out_of_memory", "cancelled", "unfamiliar", "internal"]
+CODES: tuple[str, ...] = ("bad_request", "missing_weights", "out_of_memory", "cancelled", "unfamiliar", "internal")
 
 
 class EngineError(Exception):
@@ -43,6 +43,20 @@ class MissingWeights(EngineError):
 
     def __init__(self, message: str, cause: str = "", remedy: str = ""):
         super().__init__("missing_weights", message, cause, remedy)
+
+
+class Unfamiliar(EngineError):
+    """A prompt is about something that the model does not know, and only what it knows was asked for.
+
+    subject: what the prompt is about ("a dragon"); prompt: all of it; example: the things that come nearest, nearest first, each with a
+    prompt that asks for it.
+    """
+
+    def __init__(self, subject: str, prompt: str, example: dict[str, str]):
+        cause = f"The nearest that it knows: {', '.join(example)}." if example else ""
+        remedy = "Ask for one of these, or have it made anyway." if example else "Ask for something else, or have it made anyway."
+        super().__init__("unfamiliar", f"“{subject}” is not one of the things that this model knows.", cause, remedy)
+        self.prompt, self.things, self.example = prompt, list(example), example
 
 
 class Cancelled(EngineError):

@@ -28,7 +28,8 @@ class TexturedMesh:
     left; `base_color` (sRGB) and `metallic_roughness` (glTF: G roughness, B metallic, linear) are encoded images, or None where each
     would be one value everywhere: then `color`, or `roughness` and `metallic`, hold it. `color`, the surface's mean, is always there.
     `height_m` is the object's height in metres. `sharp` and `seams` [E, 2] i32 are edges, the lower vertex first: those to be shaded
-    sharp, and those where the UVs are cut.
+    sharp, and those where the UVs are cut. `notes` are sentences for the artist; `familiarity` is how the prompt was read
+    (`core.reading.Reading.to_dict`).
     """
 
     vertices: np.ndarray
@@ -42,7 +43,8 @@ class TexturedMesh:
     model: str = ""
     detail: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
-    notes: dict = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    familiarity: dict = field(default_factory=dict)
     sharp: np.ndarray = field(default_factory=NO_EDGES.copy)
     seams: np.ndarray = field(default_factory=NO_EDGES.copy)
     color: tuple[float, float, float] = (0.8, 0.8, 0.8)  # sRGB, 0..1

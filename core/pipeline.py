@@ -15,7 +15,7 @@ from core.machine import pick_device
 from core.mesh import TexturedMesh, encode_look
 from core.networks.generator import Fields, Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
-from core.reading import THINGS, words_of
+from core.reading import Reading
 from core.request import Detail, check_prompts, check_seeds, choose_detail
 from core.style import style_of
 from core.surface.atlas import unwrap
@@ -71,6 +71,7 @@ class Latte3DPipeline:
         resolution: int | None = None,
         texture_size: int | None = None,
         triangles: int | None = None,
+        strict: bool = False,
         clouds: Tensor | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
@@ -79,9 +80,10 @@ class Latte3DPipeline:
 
         seeds: one for all, or one a prompt; 0 is the typical object. detail: a name of `core.request.DETAILS`, which stands for the next
         three; each that is given replaces its own. resolution: cells a side of the SDF grid, 64 … 256. texture_size: pixels a side.
-        triangles: at most about so many. clouds: shapes to start from, points and normals [B, N, 6] (or one for all) in the model's
-        frame, instead of the dummy sphere. progress(stage, done, total) is told of every stage; cancelled() is asked often.
-        Raises BadRequest, Cancelled, or EngineError("out_of_memory").
+        triangles: at most about so many. strict: make nothing where a prompt is about a thing that the model does not know. clouds: shapes
+        to start from, points and normals [B, N, 6] (or one for all) in the model's frame, instead of the dummy sphere.
+        progress(stage, done, total) is told of every stage; cancelled() is asked often.
+        Raises BadRequest, Cancelled, Unfamiliar, or EngineError("out_of_memory").
         """
         prompts = check_prompts(prompts)
         seeds = check_seeds([seeds] * len(prompts) if isinstance(seeds, int) else seeds, len(prompts))
@@ -91,23 +93,22 @@ class Latte3DPipeline:
         watch = _Watch(len(prompts), progress, cancelled)
         with _plain_errors():
             with watch.stage("text"):
-                tokens, mask, familiarity = self._read(prompts)
+                tokens, mask, readings = self._read(prompts, strict)
             with watch.stage("networks"):
                 z = style_of(seeds).to(self.device)
                 fields = self.generator(tokens, mask, z, None if clouds is None else clouds.to(self.device))
                 self._wait()
             return [
-                self._textured_mesh(fields[i], prompt, seed, detail, sizes, familiarity[i], watch.of(i))
+                self._textured_mesh(fields[i], prompt, seed, detail, sizes, readings[i], watch.of(i))
                 for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
             ]
 
-    def _read(self, prompts: list[str]) -> tuple[Tensor, Tensor, list[dict]]:
-        """Tokens, mask, and for each prompt what there is to say about how well the model knows its words."""
-        if self.known is None:
-            return *self.text(prompts), [{} for _ in prompts]
-        readings = [self.known.vocabulary.read(prompt, self.text) for prompt in prompts]
-        familiar = self.known.familiarity(readings, self.text)
-        return *self.text([reading.text for reading in readings]), [{"familiarity": one.to_dict()} for one in familiar]
+    def _read(self, prompts: list[str], strict: bool) -> tuple[Tensor, Tensor, list[Reading]]:
+        """Tokens, mask, and how each prompt was read: in words that the model knows, where it remembers its words."""
+        readings = self.known.read(prompts, self.text, strict) if self.known else [Reading(prompt) for prompt in prompts]
+        for reading in readings:
+            reading.unread = self.text.beyond(reading.text)
+        return *self.text([reading.text for reading in readings]), readings
 
     def _textured_mesh(
         self,
@@ -116,7 +117,7 @@ class Latte3DPipeline:
         seed: int,
         detail: str,
         sizes: Detail,
-        notes: dict,
+        reading: Reading,
         watch: "_Watch",
     ) -> TexturedMesh:
         distance, appearance = self.generator.sdf.of(fields), self.generator.texture.of(fields)
@@ -130,7 +131,7 @@ class Latte3DPipeline:
         with watch.stage("extract"):
             surface = make_surface(
                 sdf, resolution=sizes.resolution, triangles=sizes.triangles, device=self.device, cancelled=watch.cancelled,
-                keep_volume=CRUMB if self.card.several_pieces(_thing_of(prompt)) else LOOSE,
+                keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE,
             )  # fmt: skip
             vertices, faces = surface.vertices, surface.triangles
         coarse = sizes.triangles is not None
@@ -145,19 +146,13 @@ class Latte3DPipeline:
             look = encode_look(*images, atlas)
         return TexturedMesh(
             vertices, faces, atlas.uvs, height_m=float(fields.height_m[0]), prompt=prompt, seed=seed, model=self.model_id, detail=detail,
-            timings_ms=watch.timings_ms, notes=notes | ({"triangles": surface.note} if surface.note else {}), sharp=surface.sharp,
-            seams=atlas.seams, **look,
+            timings_ms=watch.timings_ms, notes=[*reading.notes, *([surface.note] if surface.note else [])],
+            familiarity=reading.to_dict(), sharp=surface.sharp, seams=atlas.seams, **look,
         )  # fmt: skip
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-def _thing_of(prompt: str) -> str | None:
-    """The kind that a prompt is about, where it names one in its own words."""
-    subject = words_of(prompt.lower().partition(" with ")[0])
-    return next((THINGS[word] for word in reversed(subject) if word in THINGS), None)
 
 
 class _Watch:

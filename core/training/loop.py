@@ -24,7 +24,6 @@ from tqdm import tqdm
 from core import familiarity
 from core.errors import BadRequest
 from core.files import replace_file
-from core.library.prompts import StarterPrompts
 from core.machine import machine_name, pick_device
 from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
@@ -142,20 +141,13 @@ def train(settings: TrainingSettings) -> Path:
 
 
 def _remember(prompts: Sequence[str], settings: TrainingSettings, encoder: TextEncoder) -> None:
-    """Keep beside the model what it learns to read, calibrated on all splits that it does not see; where a phase reads nothing new, what
-    the earlier model has read."""
+    """Keep beside the model what it learns to read; where a phase reads nothing new, what the earlier model has read."""
     if settings.phase != "both":
         before = settings.start_from / familiarity.FILE
         if before.exists():
             replace_file(settings.out / familiarity.FILE, lambda path: shutil.copyfile(before, path))
         return
-    count = max(16, min(256, settings.prompt_pool // 16))
-
-    def of(split: str, kinds: Sequence[str] | None) -> list[str]:
-        return [prompt.text for prompt in StarterPrompts(count, split, settings.seed, kinds)]
-
-    held_out = [text for split in ("unseen", "pairs", "paraphrases") for text in of(split, settings.kinds)]
-    familiarity.KnownPrompts.learn(prompts, held_out, of("kinds", None), encoder).save(settings.out)
+    familiarity.KnownPrompts.learn(prompts, encoder).save(settings.out)
 
 
 def _learn_to_read(

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a model reads words that it never saw (experiment 20): `python docs/experiments/reading.py [MODEL]`, in the engine's environment."""
+"""How a model reads words that it never saw, and what it warns of (experiments 20 and 21): `python docs/experiments/reading.py [MODEL]`, in
+the engine's environment."""
 
+import itertools
+import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -9,7 +13,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core import reading  # noqa: E402
+from core import lexicon  # noqa: E402
 from core.familiarity import KnownPrompts  # noqa: E402
 from core.library import grammar  # noqa: E402
 from core.text import TextEncoder  # noqa: E402
@@ -47,10 +51,70 @@ PLAIN = (
 )
 
 
+# Things written down after the bars had been set, none of them looked at before
+MORE_FOREIGN = (
+    "giraffe camel octopus butterfly bee squirrel fox wolf owl eagle crocodile whale dolphin kangaroo cow pig sheep goat chicken angel "
+    "wizard witch knight princess soldier zombie skeleton skull fairy mermaid unicorn werewolf baby woman boy face hand foot eye tooth "
+    "heart brain shirt jacket dress trousers boots gloves scarf belt ring necklace watch sunglasses backpack wallet coin map letter "
+    "envelope newspaper painting mirror candle fireplace oven toaster fridge microwave dishwasher sink toilet bathtub shower radio "
+    "television speaker microphone keyboard mouse printer tablet drone satellite telescope microscope compass scissors knife plate bowl "
+    "pan pizza sandwich donut cookie cheese bread egg carrot tomato potato onion corn strawberry cherry grape pineapple coconut lettuce "
+    "motorcycle scooter tram subway submarine skateboard anchor parachute balloon kite doll puppet chess trumpet flute harp violin "
+    "volcano mountain island waterfall lake beach forest field road tunnel castle temple church stadium factory windmill well statue gun "
+    "bow arrow cannon helmet bomb axe saw drill screw nail shovel broom rope chain lock"
+)
+ATTRIBUTES = (
+    *grammar.COLOR_WORDS, "wooden", "metal", "plastic", "golden", "ceramic", "stone", "striped", "spotted", "checkered", "glossy", "matte",
+    "small", "large", "tiny", "huge", "tall", "short", "wide", "thin", "dark red", "light blue", "red and white striped", "tall golden",
+)  # fmt: skip
+ARTISTS = (
+    "a {}", "a stylized {}, game asset", "low poly {}", "a cute cartoon {}", "a realistic {}", "3d model of a {}", "a photo of a {}, 4k",
+    "{}, highly detailed, pbr", "an isometric {}, hand painted", "a {}, unreal engine 5, octane render", "a beautiful {}, blender, 8k",
+    "a low-poly {} with white background", "game-ready {} for unity, PBR textures", "please make me a {} in pixar style",
+    "photorealistic {}, studio lighting, trending on artstation", "a {} without background", "an old, rusty {}", "a magical {} on a hill",
+)  # fmt: skip
+STRANGERS = (
+    "a {}", "a red {}", "a low poly {}, game asset", "a 3d model of a {}", "a wooden {} with white spots", "a cute {} in a house",
+    "realistic {}, 4k",
+)  # fmt: skip
+UNWANTED = (  # what is excluded, and whether a prompt's reading says it nevertheless
+    "a chair but not {}", "a {k}, not {}", "a {k} that is not {}", "a {k} without {}", "a {k} with no {}", "a {k}, no {}", "a not {} {k}",
+    "a non-{} {k}", "a {k} never painted {}", "a {k} minus the {}", "a {k} lacking {}", "a {k} free of {}", "a {}-free {k}",
+    "a {k} that doesn't have any {}", "a {k} that isn't {}", "a big {k}, anything but {}", "a {k} neither {} nor green",
+)  # fmt: skip
+
+
 def main(folder: Path) -> None:
     text = TextEncoder()
     known = KnownPrompts.load(folder, torch.device("cpu"), text.width).vocabulary
-    meanings = {word: {kind} for word, kind in reading.THINGS.items()}
+    count_exchanged(known, text)
+    kinds = json.loads((folder / "config.json").read_text())["kinds"]
+    names = [name for kind in kinds for name in (kind, *grammar.KINDS[kind].synonyms) if known.knows(name)]
+    usual = [artist.format(f"{said} {name}") for artist, said, name in itertools.product(ARTISTS, ATTRIBUTES, names)]
+    count_alarms("false alarms: known things with usual attributes and artists' words", usual, False, known, text)
+    for title, words in (("missed alarms", FOREIGN), ("missed alarms, things written down afterwards", MORE_FOREIGN)):
+        strangers = [stranger.format(word) for stranger in STRANGERS for word in words.split() if not known.knows(word)]
+        count_alarms(title, strangers, True, known, text)
+    count_unwanted(kinds, known, text)
+
+
+def count_alarms(title: str, prompts: list[str], wanted: bool, known, text: TextEncoder) -> None:
+    """How many prompts are judged otherwise than they should be, and the first words of some of them."""
+    wrong = [prompt for prompt in prompts if known.read(prompt, text).familiar == wanted]
+    print(f"{title}: {len(wrong)} of {len(prompts)} ({100 * len(wrong) / len(prompts):.1f} %)", "; ".join(wrong[:8]))
+
+
+def count_unwanted(kinds: list[str], known, text: TextEncoder) -> None:
+    """How many prompts are read as what they exclude."""
+    said = ["red", "blue", "wooden", "metal", "striped", "spots", "stripes"]
+    prompts = [(p.replace("chair", "{k}").replace("{k}", kind).format(word), word) for p in UNWANTED for kind in kinds for word in said]
+    wrong = [prompt for prompt, word in prompts if word in known.read(prompt, text).text.split()]
+    print(f"read as what they exclude: {len(wrong)} of {len(prompts)}", "; ".join(wrong[:8]))
+
+
+def count_exchanged(known, text: TextEncoder) -> None:
+    """How many strange words are exchanged for those that mean the same."""
+    meanings = {word: {kind} for word, kind in lexicon.THINGS.items()}
     for table in (grammar.MATERIAL_ADJECTIVES, grammar.MATERIAL_NOUNS, grammar.PATTERN_ADJECTIVES, grammar.FINISH_WORDS):
         for meaning, words in table.items():
             for word in words:
@@ -58,10 +122,13 @@ def main(folder: Path) -> None:
 
     def read(title: str, template: str, wanted: list[tuple[str, str | None]]) -> None:
         strange = [(word, meaning) for word, meaning in wanted if not known.knows(word)]
-        found = [(word, known.read(template.format(word), text).read_as.get(word), meaning) for word, meaning in strange]
-        right = sum(new is not None and meaning in meanings.get(new, ()) for _, new, meaning in found)
-        other = [f"{word} → {new}" for word, new, meaning in found if new is not None and meaning not in meanings.get(new, ())]
-        print(f"{title}: {len(strange)} words, {right} read right, {len(other)} as something else: {', '.join(other)}")
+        readings = {word: known.read(template.format(word), text) for word, _ in strange}
+        found = [(word, readings[word].read_as.get(word), meaning) for word, meaning in strange]
+        right = [word for word, new, meaning in found if new is not None and meaning in meanings.get(new, ())]
+        other = [f"{word} → {new}" for word, new, meaning in found if new is not None and word not in right]
+        sure = Counter(word in right for word, new, _ in found if new is not None and readings[word].familiar)
+        print(f"{title}: {len(strange)} words, {len(right)} read right ({sure[True]} without a warning), {len(other)} as something else "
+              f"({sure[False]}): {', '.join(other)}")  # fmt: skip
 
     read("names of its kinds", "a {}", [(word, kind) for kind, words in NAMES.items() for word in words.split()])
     read("foreign things", "a {}", [(word, None) for word in FOREIGN.split()])

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from core import text
-from core.errors import BadRequest, Cancelled, MissingWeights
+from core.errors import BadRequest, Cancelled, MissingWeights, Unfamiliar
 from core.library.objects import Description, ExactObjects
 from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
@@ -48,13 +48,22 @@ def test_a_mesh_is_sound_and_tells_where_it_comes_from(pipeline) -> None:
 
 def test_a_mesh_says_how_well_its_prompt_was_known(pipeline) -> None:
     usual, strange = make(pipeline, ["a red mushrom", "a portrait of an old man"])
-    assert usual.notes["familiarity"]["read_as"] == {"mushrom": "mushroom"} and usual.notes["familiarity"]["familiar"]
-    assert not strange.notes["familiarity"]["familiar"] and len(strange.notes["familiarity"]["nearest"]) == 3
+    assert usual.familiarity["read_as"] == {"mushrom": "mushroom"} and usual.familiarity["familiar"]
+    assert usual.notes == ["Read “mushrom” as “mushroom”."]
+    assert not strange.familiarity["familiar"] and set(strange.familiarity["things"]) == {"mushroom", "rock"}
+    assert strange.familiarity["set_aside"] == ["portrait of"] and "“an old man” is not one" in strange.notes[0]
+
+
+def test_strictness_refuses_before_the_networks_run(pipeline) -> None:
+    stages = []
+    with pytest.raises(Unfamiliar, match="“a dragon” is not one of the things"):
+        make(pipeline, ["a rock", "a dragon"], strict=True, progress=lambda stage, *_: stages.append(stage))
+    assert stages == ["text"]
 
 
 def test_a_strange_thing_is_made_as_the_nearest_known_one(pipeline) -> None:
     (guessed,), (meant,) = (make(pipeline, [prompt], seeds=1) for prompt in ("a red mountain", "a red rock"))
-    assert guessed.notes["familiarity"]["read_as"] == {"mountain": "rock"}
+    assert guessed.familiarity["read_as"] == {"mountain": "rock"}
     assert guessed.prompt == "a red mountain" and np.array_equal(guessed.vertices, meant.vertices)
 
 

@@ -11,7 +11,7 @@ import torch
 from core import text
 from core.errors import MissingWeights
 
-PROMPTS = ["a red mushroom with white spots", "Ünïcode! 🍄 赤いキノコ", "x", "a very tall, thin " * 40]
+PROMPTS = ["a red mushroom with white spots", "Ünïcode! 🍄 赤いキノコ", "x", "a very tall, thin " * 28, "a very tall, thin " * 120]
 
 
 def test_the_default_equals_the_library() -> None:
@@ -20,7 +20,15 @@ def test_the_default_equals_the_library() -> None:
     for prompt in PROMPTS:
         (one, _), (other, _) = quick([prompt]), plain([prompt])
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)  # and so as many tokens
-    assert quick(PROMPTS[-1:])[0].shape[1] == text.MAX_TOKENS
+    assert quick(PROMPTS[-1:])[0].shape[1] == 512  # its places
+
+
+def test_what_is_beyond_the_longest_text_is_told() -> None:
+    quick, plain = text.TextEncoder(), text.TextEncoder(str(text._embedded_folder(verify=False)))
+    for encoder in (quick, plain):
+        assert encoder.beyond("a very tall, thin " * 28) == ""  # as long as a prompt may be
+        assert encoder.beyond("word " * 510) == "" and encoder.beyond("word " * 513) == "word word word"
+        assert encoder.beyond("キ " * 600).count("キ") == 90
 
 
 def test_a_numbered_processor_is_one() -> None:

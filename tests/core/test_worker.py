@@ -33,6 +33,31 @@ def test_hello_then_one_answer_with_arrays(fake_engine):
     assert status == 0 and "not to the wire" in log
 
 
+def test_an_answer_says_how_each_prompt_was_read(fake_engine):
+    engine = fake_engine()
+    engine.receive()
+    engine.generate(1, ("a cube", "a dragon"))
+    usual, strange = engine.receive()[0]["result"]["objects"]
+    nothing = {"familiar": True, "read_as": {}, "set_aside": [], "not_understood": [], "notes": []}
+    assert {name: usual[name] for name in nothing} == nothing and "things" not in usual
+    assert strange["familiar"] is False and strange["things"] == ["cube", "die"] and strange["read_as"] == {"drgon": "dragon"}
+    assert len(strange["notes"]) == 2 and all(note.endswith(".") for note in strange["notes"])
+
+
+def test_a_strict_request_is_refused_with_what_can_be_asked_for(fake_engine):
+    engine = fake_engine()
+    engine.receive()
+    engine.generate(1, ("a cube", "a dragon"), strict=True)
+    error = engine.receive()[0]["error"]
+    assert error["code"] == -32004 and error["message"] == "“a dragon” is not one of the things that this model knows."
+    assert error["data"].pop("cause") and error["data"].pop("remedy")
+    assert error["data"] == {
+        "kind": "unfamiliar", "prompt": "a dragon", "things": ["cube", "die"], "example": {"cube": "a cube", "die": "a die"}
+    }  # fmt: skip
+    engine.generate(2, ("a cube",), strict=True)
+    assert "result" in engine.receive()[0]
+
+
 def test_cancel_while_generating_then_the_next_request_works(fake_engine):
     engine = fake_engine("slow")
     engine.receive()
@@ -141,6 +166,7 @@ def test_a_lost_client_ends_it_without_a_word(fake_engine):
         ({"prompts": ["a"], "texture_size": 0}, "texture size"),
         ({"prompts": ["a"], "triangles": 2}, "triangles"),
         ({"prompts": ["a"], "glb": "yes"}, "glb"),
+        ({"prompts": ["a"], "strict": 1}, "strict"),
         ({"prompts": ["a"], "model": "other"}, "not loaded"),
     ],
 )
