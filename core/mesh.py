@@ -100,16 +100,20 @@ def write_glb(
     accessors.append({"bufferView": 3, "componentType": 5125, "count": int(arrays[3].size), "type": "SCALAR"})
     surface = {"baseColorTexture": {"index": 0}, "metallicRoughnessTexture": {"index": 1}}
     primitive = {"attributes": {"POSITION": 0, "NORMAL": 1, "TEXCOORD_0": 2}, "indices": 3, "material": 0}
+    name = extras.get("prompt") or "object"
     document = {
         "asset": {"version": "2.0", "generator": "LATTE3D for Blender"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "name": extras.get("prompt") or "object", "extras": extras}],
-        "meshes": [{"primitives": [primitive]}],
-        "materials": [{"pbrMetallicRoughness": surface}],
+        "nodes": [{"mesh": 0, "name": name, "extras": extras}],
+        "meshes": [{"name": name, "primitives": [primitive]}],
+        "materials": [{"name": name, "pbrMetallicRoughness": surface}],
         "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
         "textures": [{"source": 0, "sampler": 0}, {"source": 1, "sampler": 0}],
-        "images": [{"bufferView": 4 + k, "mimeType": mime_type(image)} for k, image in enumerate(images)],
+        "images": [
+            {"name": f"{name} {what}", "bufferView": 4 + k, "mimeType": mime_type(image)}
+            for k, (what, image) in enumerate(zip(("base color", "roughness and metallic"), images, strict=True))
+        ],
         "accessors": accessors,
         "bufferViews": views,
         "buffers": [{"byteLength": len(blob)}],
