@@ -137,7 +137,14 @@ def row_file(path: Path | None) -> Iterator[Callable[[dict], None]]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
-        yield lambda row: print(json.dumps(row), file=file, flush=True)
+
+        def write(row: dict) -> None:
+            try:
+                print(json.dumps(row), file=file, flush=True)
+            except OSError as error:  # which does not say of which file it speaks
+                raise OSError(error.errno, error.strerror, str(path)) from error
+
+        yield write
 
 
 def load_space(path: Path) -> Space | None:
