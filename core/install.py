@@ -85,7 +85,7 @@ def install(
         steps = len(todo) + 2
         report({"event": "step", "done": 0, "total": steps, "text": f"Making a Python environment in {target}"})
         make_environment(python, target)
-        pip, options = find_pip(python, target, wheels)
+        pip, options = find_pip(python, target, wheels, lock)
         environment = pip_environment(pip, report)
         for index, name in enumerate(todo):
             report({"event": "step", "done": 1 + index, "total": steps, "text": f"Installing {package_list(name)}"})
@@ -263,20 +263,20 @@ def pip_environment(pip: list[str], report: Report | None = None) -> dict[str, s
     return own | {key: value for key, value in (found | theirs).items() if key in wanted and value}
 
 
-def quiet(command: list[str], seconds: float = 300, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-    """Run a command and keep what it says; one that cannot be started has status 127. It ends with this process, its children too."""
-    group = {} if sys.platform == "win32" else {"process_group": 0}
+def quiet(command: list[str], seconds: float = 300, environment: dict | None = None, **more) -> subprocess.CompletedProcess:
+    """Run a command and keep what it says; one that cannot be started has status 127. `more`: options of Popen."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, env=environment or clean_environment(), text=True, errors="replace", **pipes, **group)
+        process = subprocess.Popen(command, env=environment or clean_environment(), text=True, errors="replace", **pipes, **more)
         try:
             out, err = process.communicate(timeout=seconds)
-            return subprocess.CompletedProcess(command, process.returncode, out, err)
         except BaseException:
             with contextlib.suppress(OSError):
-                process.kill() if sys.platform == "win32" else os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+                os.killpg(process.pid, signal.SIGKILL) if more.get("process_group") == 0 else process.kill()
             raise
+        finally:
+            process.wait()
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 127, "", str(error))
 
@@ -298,7 +298,8 @@ def make_environment(python: str, target: Path) -> None:
         return
     runs = quiet([str(own), "-I", "-c", ""]).returncode == 0
     clear = ["--clear"] if (target / "pyvenv.cfg").is_file() and not runs else []  # its base Python is gone
-    done = quiet([python, "-I", "-m", "venv", *clear, str(target)])
+    group = {} if sys.platform == "win32" else {"process_group": 0}  # venv has a child of its own, which ends with it
+    done = quiet([python, "-I", "-m", "venv", *clear, str(target)], **group)
     if done.returncode:  # Debian's Python without python3-venv: no ensurepip
         done = quiet([python, "-I", "-m", "venv", "--without-pip", str(target)])
     if done.returncode or quiet([str(own), "-I", "-c", ""]).returncode:
@@ -308,13 +309,14 @@ def make_environment(python: str, target: Path) -> None:
         )
 
 
-def find_pip(python: str, target: Path, wheels: Path | None) -> tuple[list[str], list[str]]:
+def find_pip(python: str, target: Path, wheels: Path | None, lock: int) -> tuple[list[str], list[str]]:
     """How to call pip for `target` (its own, one in a wheel, or the one of the Python at hand), and the options of its `install`."""
     own = str(environment_python(target))
     pip = [own, "-I", "-m", "pip"]
     if version := pip_version(pip):
         if version < (24, 1) and not wheels:
-            renewed = quiet([*pip, "install", "-c", str(CONSTRAINTS), "--upgrade", "pip"], environment=pip_environment(pip))
+            upgrade = [*pip, "install", "-c", str(CONSTRAINTS), "--upgrade", "pip"]
+            renewed = quiet(upgrade, environment=pip_environment(pip), **inherited(lock))
             version = (24, 1) if renewed.returncode == 0 else version
         return pip, ["--progress-bar", "raw"] if version >= (24, 1) else []  # raw: the progress as numbers
     for folder in filter(None, (wheels, Path("/usr/share/python-wheels"))):
@@ -361,17 +363,18 @@ def pytorch_index() -> str | None:
     return PYTORCH + build
 
 
-def run_pip(command: list[str], environment: dict[str, str], log: Path, lock: int, report: Report) -> None:
-    """Run pip, keep its log, and report what it does; raises InstallError with the reason when it fails.
+def inherited(lock: int) -> dict:
+    """Options of Popen with which pip holds the lock, too: should this process be killed, none installs beside a pip that runs."""
+    return {} if sys.platform == "win32" else {"pass_fds": (lock,)}
 
-    pip inherits the lock: should this process be killed outright, no other installs beside a pip that still runs.
-    """
+
+def run_pip(command: list[str], environment: dict[str, str], log: Path, lock: int, report: Report) -> None:
+    """Run pip, keep its log, and report what it does; raises InstallError with the reason when it fails."""
     lines: list[str] = []
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"\n$ {' '.join(command)}\n")
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        pipes |= {} if sys.platform == "win32" else {"pass_fds": (lock,)}
-        process = subprocess.Popen(command, env=environment, text=True, errors="replace", **pipes)
+        process = subprocess.Popen(command, env=environment, text=True, errors="replace", **pipes, **inherited(lock))
         try:
             doing = ""
             for line in process.stdout:

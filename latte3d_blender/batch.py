@@ -38,7 +38,7 @@ def wishes(prompts: list[str], seed: int) -> tuple[list[Wish], list[tuple[Wish, 
     if not good:
         raise EngineFault(bad[0][1])
     if last := next((wish for wish in good if wish.seed > LIMITS["seed"][1]), None):
-        cause = f"“{last.prompt}” comes {seen[last.prompt]:,} times, with the seeds from {seed:,} on, which end at {LIMITS['seed'][1]:,}."
+        cause = f"“{last.prompt}” comes {seen[last.prompt]:,} times, from seed {seed:,} on, and the last one is {LIMITS['seed'][1]:,}."
         raise EngineFault(Fault("There are not enough seeds.", cause, "Begin with a lower one.", "bad_request"))
     return good, bad
 
