@@ -489,7 +489,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as failure:
         error, status = InstallError("The installation failed.", str(failure), "Try again, or choose another folder."), 1
     if options.json_progress:
-        report({"event": "error", "message": error.message, "cause": error.cause, "remedy": error.remedy})
+        with contextlib.suppress(OSError):  # nobody listens any more
+            report({"event": "error", "message": error.message, "cause": error.cause, "remedy": error.remedy})
     else:
         print(f"error: {error}\nto retry: {' '.join([sys.executable, *sys.argv])}", file=sys.stderr)
     return status

@@ -122,7 +122,7 @@ class Run:
         self.result["failed"].append({"prompt": wish.prompt, "seed": wish.seed, "reason": reason})
         if reason != self.told:
             print(f"latte3d: {wish.prompt[:80]!r}, seed {wish.seed}: {reason}", file=sys.stderr)
-            if kind in ("broken", "not_installed"):
+            if kind in ("broken", "not_installed") or "Set the engine up" in reason:
                 print(f"latte3d: {REPAIR}", file=sys.stderr)
         self.told = reason
 

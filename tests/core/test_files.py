@@ -63,6 +63,32 @@ def test_a_cut_file_of_each_kind_is_noticed(tmp_path, suffix) -> None:
     assert file.read_bytes() == whole
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_names_the_file_of_rows() -> None:
+    from core.evaluation.cli import row_file
+
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"), row_file(Path("/dev/full")) as write:
+        write({"iou": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "failed to map segment"),
+        (MemoryError(), "ran out of memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "ran out of memory"),
+    ],
+)
+def test_too_little_memory_is_a_sentence(monkeypatch, capsys, error, says) -> None:
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("core.library.cli.main", fail)
+    assert command_line.main(["library"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and says in said
+
+
 def test_a_file_in_the_way_is_named(tmp_path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match="cannot be written"):
