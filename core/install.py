@@ -91,7 +91,7 @@ def install(
             report({"event": "step", "done": 1 + index, "total": steps, "text": f"Installing {package_list(name)}"})
             cache = [] if keep_cache else ["--cache-dir", str(target / "cache")]
             command = [*pip, "install", *options, *cache, *source_options(name, wheels), *requirement_options(name)]
-            run_pip(command, environment, target / LOG, lock, report)
+            run_pip(command, environment, target, lock, report)
         report({"event": "step", "done": steps - 1, "total": steps, "text": "Checking that it runs"})
         if "engine.txt" in todo:
             check_engine(target, report)
@@ -368,9 +368,9 @@ def inherited(lock: int) -> dict:
     return {} if sys.platform == "win32" else {"pass_fds": (lock,)}
 
 
-def run_pip(command: list[str], environment: dict[str, str], log: Path, lock: int, report: Report) -> None:
+def run_pip(command: list[str], environment: dict[str, str], target: Path, lock: int, report: Report) -> None:
     """Run pip, keep its log, and report what it does; raises InstallError with the reason when it fails."""
-    lines: list[str] = []
+    lines, log = [], target / LOG
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"\n$ {' '.join(command)}\n")
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
