@@ -10,7 +10,9 @@ The first run makes two environments beside this file: .venv (the engine, with P
 
 import argparse
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,8 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from core import __version__, install  # noqa: E402
+from latte3d_blender import arguments, terminal  # noqa: E402
+from latte3d_blender.files import written  # noqa: E402
 
 ENGINE = ROOT / ".venv"
 BLENDER = ROOT / ".venv-blender"
@@ -43,16 +47,26 @@ def engine_python(*more: str) -> Path:
 
 def blender_python() -> Path:
     """The Python that has Blender as a module; made first if need be."""
+    if re.search(r"\$|%\w+%", str(BLENDER)):
+        cause = f"In {BLENDER} it takes what looks like a variable for one, and finds no colours."
+        raise install.InstallError("Blender cannot run in a folder with a $ in its name.", cause, "Move or rename the folder.")
     return environment(BLENDER, ("blender.txt",), BLENDER_PYTHONS)
 
 
-def environment(target: Path, names: tuple[str, ...], versions: tuple[tuple[int, int], ...]) -> Path:
-    """Bring one environment to its pinned versions. Returns its Python."""
+def environment(target: Path, names: tuple[str, ...], versions: tuple[tuple[int, int], ...], *, thorough: bool = False) -> Path:
+    """Bring one environment to its pinned versions, and mend it where files are gone or cut. Returns its Python."""
     have = install.installed(target)
-    if any(have.get(name) != install.fingerprint(name) for name in names):
-        if target == ENGINE:
-            print(install.plan(target)["text"], file=sys.stderr)
-        install.install(target, names, report=install.print_event, python=find_python(versions))
+    lacking = any(have.get(name) != install.fingerprint(name) for name in names)
+    hurt = install.damaged(target, thorough=thorough) if have else []
+    if hurt:
+        print(f"{target} is damaged, and is mended: {', '.join(path.name.removesuffix('.dist-info') for path in hurt)}", file=sys.stderr)
+    if lacking and target == ENGINE:
+        print(install.plan(target)["text"], file=sys.stderr)
+    if lacking or hurt:
+        try:
+            install.install(target, names, report=install.print_event, python=find_python(versions), thorough=thorough)
+        except KeyboardInterrupt as stop:
+            raise Resumable(*stop.args) from stop
     return install.environment_python(target)
 
 
@@ -63,7 +77,7 @@ def find_python(versions: tuple[tuple[int, int], ...]) -> str:
     for major, minor in versions:
         launchers = [[f"python{major}.{minor}"], ["py", f"-{major}.{minor}"]]
         for launcher in launchers:
-            found = install.quiet([*launcher, "-c", "import sys; print(sys.version_info[:2], sys.executable, sep='|')"])
+            found = install.quiet([*launcher, "-I", "-c", "import sys; print(sys.version_info[:2], sys.executable, sep='|')"])
             version, _, executable = found.stdout.strip().partition("|")
             if found.returncode == 0 and version == f"({major}, {minor})":
                 return executable
@@ -73,11 +87,42 @@ def find_python(versions: tuple[tuple[int, int], ...]) -> str:
     )
 
 
-def run(command: list[str | Path]) -> int:
-    """Run a command that sees this checkout's modules, in the caller's folder. Returns its exit status."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1"}
-    status = subprocess.run([str(part) for part in command], env=environment).returncode
+class Resumable(KeyboardInterrupt):
+    """A request to end that came while an environment was made: the next run goes on with it."""
+
+
+class Told(KeyboardInterrupt):
+    """A request to end that reached the program at work, which has ended and said so."""
+
+
+def run(command: list[str | Path], **more: str) -> int:
+    """Run a command in the caller's folder; it sees this checkout's modules, and none that happen to lie in that folder or a user's own.
+
+    `more`: variables of its environment. Returns its exit status. Raises Told when this process is asked to end, after the command has.
+    """
+    astray = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "PYTHONINSPECT", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    environment = {key: value for key, value in os.environ.items() if key not in astray} | more
+    environment |= {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1"}
+    process = subprocess.Popen([str(part) for part in command], env=environment)
+    try:
+        status = process.wait()
+    except KeyboardInterrupt as stop:
+        end(process, patience_s=10.0 if stop.args in ((), (signal.SIGINT,)) else 0.0)
+        raise Told from stop
+    if status < 0 or status >= 0xC0000000:  # a signal; on Windows an exception's number
+        name = f"signal {-status}" if status < 0 else f"exception {status:#x}"
+        cause = "It may have run out of memory: close other programs, or lift the limit (ulimit -v)."
+        print(f"error: {Path(command[0])} was ended by {name}. {cause}", file=sys.stderr)
     return status if status >= 0 else 128 - status
+
+
+def end(process: subprocess.Popen, patience_s: float) -> None:
+    """Wait until a command has ended: of itself within `patience_s` (a terminal sends Ctrl-C to both of us), else because it is told to."""
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+    process.wait()  # training writes what it has learned, and the engine's end is seconds away
 
 
 # The commands -------------------------------------------------------------------------------------------------------------------
@@ -86,20 +131,10 @@ def run(command: list[str | Path]) -> int:
 def generate(argv: list[str]) -> int:
     """make textured objects from prompts: .blend, .glb and .png each"""
     parser = argparse.ArgumentParser(prog="build.py generate", description=generate.__doc__)
-    parser.add_argument("prompts", nargs="+", metavar="PROMPT", help="what to make; several share one batch")
-    parser.add_argument("--out", default="out", help="folder for the files (default: out)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed is another object of that description (default: 0)")
-    parser.add_argument("--resolution", type=int, default=128, help="cells along the longest side (default: 128)")
-    parser.add_argument("--texture-size", type=int, default=1024, help="pixels (default: 1024)")
-    parser.add_argument("--triangles", type=int, help="reduce each mesh to about this many triangles")
-    parser.add_argument("--picture-size", type=int, default=640, help="pixels per side of the .png (default: 640)")
-    parser.add_argument("--no-picture", action="store_true", help="do not render the .png")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-    parser.add_argument("--model", help="model folder (default: the embedded one)")
-    parser.add_argument("--json", action="store_true", help="a machine-readable last line")
+    arguments.add_generate(parser)
     parser.parse_args(argv)  # a slip is told before anything is downloaded; the add-on parses for itself
     engine = engine_python()
-    return run([blender_python(), "-m", "latte3d_blender.commands", "generate", "--engine", engine, *argv])
+    return run([blender_python(), "-m", "latte3d_blender", "generate", "--engine", engine, *argv])
 
 
 def test(argv: list[str]) -> int:
@@ -139,7 +174,7 @@ def window_is_set_up() -> bool:
 def package(argv: list[str]) -> int:
     """make and validate the extension's zip in dist/"""
     parser = argparse.ArgumentParser(prog="build.py package", description=package.__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the zip (default: dist)")
+    parser.add_argument("--out", type=own_path, default=ROOT / "dist", help="folder for the zip (default: dist)")
     options = parser.parse_args(argv)
     if not (ROOT / "core" / "weights" / "starter" / "config.json").is_file():
         print("warning: core/weights/starter is missing: without its own model this zip is of no use to an artist", file=sys.stderr)
@@ -152,9 +187,8 @@ def package(argv: list[str]) -> int:
             if status := run([python, extension_tool, *command, "--valid-tags", tags]):
                 return status
         options.out.mkdir(parents=True, exist_ok=True)
-        partial = options.out / (made.name + ".partial")
-        shutil.copyfile(made, partial)
-        os.replace(partial, options.out / made.name)
+        with written(options.out / made.name) as partial:
+            shutil.copyfile(made, partial)
     result = options.out / made.name
     print(f"{result}  {result.stat().st_size / 1e6:.1f} MB")
     return 0
@@ -165,6 +199,11 @@ def blender_tools() -> tuple[Path, Path]:
     for tool in BLENDER.glob("[Ll]ib/**/bl_pkg/cli/blender_ext.py"):
         return tool, tool.parents[4] / "scripts" / "modules" / "_bpy_internal" / "extensions" / "tags.py"
     raise install.InstallError("Blender's extension tool was not found.", str(BLENDER), f"Delete {BLENDER} and try again.")
+
+
+def own_path(text: str) -> Path:
+    """A type for argparse: a path, of a person's own too (a shell leaves the ~ of --out=~/x alone)."""
+    return Path(text).expanduser()
 
 
 def stage(folder: Path) -> None:
@@ -194,17 +233,28 @@ def engine(argv: list[str]) -> int:
 def wheels(argv: list[str]) -> int:
     """collect the engine's packages in a folder, to install from on machines like this one without a network"""
     parser = argparse.ArgumentParser(prog="build.py wheels", description=wheels.__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=own_path)
     help_python = "the Python to install on, as 3.13; Blender 4.2 to 5.0 bring 3.11, later ones 3.13 (default: the engine's here)"
     parser.add_argument("--python", metavar="VERSION", help=help_python)
     options = parser.parse_args(argv)
     python = engine_python()
     download = [python, "-m", "pip", "download", "-d", options.folder]
     download += ["--python-version", options.python, "--only-binary=:all:"] if options.python else []
+    pip = install.pip_environment([str(python), "-I", "-m", "pip"])
+    way = {key: value for key, value in pip.items() if key.startswith("PIP_")}
     for name in install.ENGINE:
-        if status := run([*download, *install.source_options(name, None), *install.requirement_options(name)]):
+        if status := run([*download, *install.source_options(name, None), *install.requirement_options(name)], **way):
             return status
-    return run([*download, "--no-deps", "-c", install.CONSTRAINTS, "pip"])
+    return run([*download, "--no-deps", "-c", install.CONSTRAINTS, "pip"], **way)
+
+
+def repair(argv: list[str]) -> int:
+    """look through both environments for files that are gone, cut or changed, and mend them"""
+    argparse.ArgumentParser(prog="build.py repair", description=repair.__doc__).parse_args(argv)
+    for target, names, versions in ((ENGINE, install.ENGINE, ENGINE_PYTHONS), (BLENDER, ("blender.txt",), BLENDER_PYTHONS)):
+        environment(target, names, versions, thorough=True)
+        print(f"{target} is whole.")
+    return 0
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -214,6 +264,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "engine": engine,
     "wheels": wheels,
+    "repair": repair,
 }
 
 
@@ -227,10 +278,15 @@ def main(argv: list[str]) -> int:
         return COMMANDS[argv[0]](argv[1:])
     except install.InstallError as error:
         reason = str(error)
-    except KeyboardInterrupt:
+    except Told:
+        return 130
+    except Resumable:
         print("\nstopped; the same command goes on where this one ended.", file=sys.stderr)
         return 130
-    except OSError as error:
+    except KeyboardInterrupt:
+        print("\nstopped.", file=sys.stderr)
+        return 130
+    except (OSError, RuntimeError) as error:  # RuntimeError: the ~ of a user who is not there
         reason = str(error)
     quoted = " ".join(f'"{part}"' if " " in part else part for part in argv)
     print(f"\nerror: {reason}\nto retry: python3 build.py {quoted}", file=sys.stderr)
@@ -238,4 +294,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -2,9 +2,12 @@
 """The engine's command line: `python -m core COMMAND …`; each command is the `main(argv)` of one module."""
 
 import importlib
+import os
+import re
 import sys
 
-from core.errors import EngineError
+from core import terminal
+from core.errors import EngineError, out_of_memory
 
 COMMANDS = {
     "train": ("core.training.cli", "train a model on the starter library or on your own"),
@@ -31,14 +34,19 @@ def main(argv: list[str]) -> int:
         print(usage(), file=sys.stdout if asked_for_help else sys.stderr)
         return 0 if asked_for_help else 2
     try:
-        return importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:])
+        return importlib.import_module(COMMANDS[argv[0]][0]).main([own_path(argument) for argument in argv[1:]])
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if error.code == "bad_request" else 1
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # a package is gone, or does not fit into the memory
         print(f"error: {error}. Run it through build.py, which installs what a command needs.", file=sys.stderr)
         return 1
-    except OSError as error:  # no such file, no permission, no space left: it names the file itself
+    except (MemoryError, RuntimeError) as error:
+        if not (short := out_of_memory(error)):
+            raise
+        print(f"error: {short}", file=sys.stderr)
+        return 1
+    except OSError as error:  # no such file, no permission, no space left
         print(f"error: {error}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -46,5 +54,13 @@ def main(argv: list[str]) -> int:
         return 130
 
 
+def own_path(argument: str) -> str:
+    """The ~ of --out=~/x as a home folder: shells leave it alone there."""
+    option, tilde, rest = re.fullmatch(r"(--[\w-]+=)?(~?)(.*)", argument, re.DOTALL).groups()
+    return f"{option}{os.path.expanduser(tilde + rest)}" if option and tilde else argument
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] != ["worker"]:  # which has its own use of both pipes
+        terminal.prepare()
     sys.exit(main(sys.argv[1:]))

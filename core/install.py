@@ -8,7 +8,10 @@ where a broken run stopped, and marks the folder as ready (installed.json) only 
 """
 
 import argparse
+import ast
+import base64
 import contextlib
+import csv
 import ctypes
 import hashlib
 import json
@@ -31,6 +34,9 @@ LOG = "install.log"
 SIZES_MB = {"cpu": (380, 1900), "cuda": (3000, 9500)}  # download, and disk while installing
 PYTORCH = "https://download.pytorch.org/whl/"  # PyTorch's own index: the builds that the default index does not have
 CHECK = "import numpy, PIL, safetensors, scipy, skimage, torch, transformers; print(torch.__version__, int(torch.cuda.is_available()))"
+# Of a person's own pip configuration: the way to the packages; never where they go, nor which versions.
+PIP_KEEPS = "index-url pypi-url extra-index-url find-links no-index proxy cert client-cert trusted-host timeout default-timeout retries"
+PIP_KEEPS = (*PIP_KEEPS.split(), "keyring-provider", "cache-dir", "no-cache-dir")
 Report = Callable[[dict], None]
 
 
@@ -50,6 +56,7 @@ def install(
     python: str = sys.executable,
     wheels: Path | None = None,
     keep_cache: bool = True,
+    thorough: bool = False,
 ) -> bool:
     """Bring the environment in `target` to the versions of the requirement files `names`. Returns False when it had them already.
 
@@ -60,28 +67,34 @@ def install(
         python: the Python ≥ 3.11 to build on.
         wheels: install from this folder alone, without a network.
         keep_cache: use pip's own cache; otherwise one in `target` that goes when all is done.
+        thorough: look for files that were changed, not only for those that are gone or cut (reads the whole environment).
 
     Raises InstallError; KeyboardInterrupt passes through after pip has ended. Either leaves a folder that the next call goes on with.
     """
     have = installed(target)
-    if all(have.get(name) == fingerprint(name) for name in names):
+    hurt = damaged(target, thorough=thorough) if have else []
+    if all(have.get(name) == fingerprint(name) for name in names) and not hurt:
         return False
     check_target(target)
-    with locked(target):
+    with locked(target) as lock:
         (target / STAMP).unlink(missing_ok=True)
-        todo = [name for name in names if have.get(name) != fingerprint(name)]
+        for package in hurt:  # pip takes what it finds no record of for absent
+            shutil.rmtree(package, ignore_errors=True)
+        still_valid = {name: mark for name, mark in have.items() if (REQUIREMENTS / name).is_file() and mark == fingerprint(name)}
+        todo = [*dict.fromkeys((*still_valid, *names))] if hurt else [name for name in names if name not in still_valid]
         steps = len(todo) + 2
         report({"event": "step", "done": 0, "total": steps, "text": f"Making a Python environment in {target}"})
         make_environment(python, target)
-        pip = pip_install(python, target, wheels)
+        pip, options = find_pip(python, target, wheels, lock)
+        environment = pip_environment(pip, report)
         for index, name in enumerate(todo):
             report({"event": "step", "done": 1 + index, "total": steps, "text": f"Installing {package_list(name)}"})
             cache = [] if keep_cache else ["--cache-dir", str(target / "cache")]
-            run_pip([*pip, *cache, *source_options(name, wheels), *requirement_options(name)], target / LOG, report)
+            command = [*pip, "install", *options, *cache, *source_options(name, wheels), *requirement_options(name)]
+            run_pip(command, environment, target, lock, report)
         report({"event": "step", "done": steps - 1, "total": steps, "text": "Checking that it runs"})
         if "engine.txt" in todo:
             check_engine(target, report)
-        still_valid = {name: mark for name, mark in have.items() if (REQUIREMENTS / name).is_file() and mark == fingerprint(name)}
         write_stamp(target, still_valid | {name: fingerprint(name) for name in names})
         shutil.rmtree(target / "cache", ignore_errors=True)
     return True
@@ -108,6 +121,48 @@ def installed(target: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return marks if isinstance(marks, dict) and environment_python(target).exists() else {}
+
+
+def packages_folder(target: Path) -> Path | None:
+    """Where the environment in `target` has its packages."""
+    return next(iter(target.glob("Lib/site-packages" if sys.platform == "win32" else "lib/python3*/site-packages")), None)
+
+
+def damaged(target: Path, *, thorough: bool = False) -> list[Path]:
+    """The packages (their .dist-info folders) that have lost files since the installation was finished, or whose files were cut.
+
+    A tenth of a second for the engine's 24,000 files. `thorough` compares what the files hold, too: some ten seconds.
+    """
+    folder = packages_folder(target)
+    try:
+        known = json.loads((target / STAMP).read_text()).get("packages", [])
+    except (OSError, ValueError, AttributeError):
+        known = []
+    if folder is None:
+        return [target / name for name in known]
+    here = {path.name: path for path in folder.glob("*.dist-info")}
+    return [folder / name for name in known if name not in here] + [
+        path for path in here.values() if not is_whole(path, thorough=thorough)
+    ]
+
+
+def is_whole(package: Path, *, thorough: bool = False) -> bool:
+    """Whether all files are there that a package's RECORD lists, none shorter (thorough: none other) than it says."""
+    try:
+        with open(package / "RECORD", newline="", encoding="utf-8") as record:
+            rows = [row for row in csv.reader(record) if len(row) == 3 and row[2] and not row[0].endswith(".pyc")]
+        for name, mark, size in rows:
+            path = package.parent / name
+            if path.stat().st_size < int(size):
+                return False
+            if thorough and mark.startswith("sha256="):
+                with open(path, "rb") as file:
+                    found = base64.urlsafe_b64encode(hashlib.file_digest(file, "sha256").digest()).decode().rstrip("=")
+                if found != mark.removeprefix("sha256="):
+                    return False
+    except (OSError, ValueError, csv.Error):
+        return False
+    return True
 
 
 def cuda_driver_version() -> int:
@@ -161,8 +216,8 @@ def check_target(target: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Keep a second installation out of the same folder."""
+def locked(target: Path) -> Iterator[int]:
+    """Keep a second installation out of the same folder. Gives the lock's file descriptor: who inherits it holds the lock, too."""
     name = hashlib.sha256(str(target.absolute()).encode()).hexdigest()[:16]
     with open(Path(tempfile.gettempdir()) / f"latte3d-install-{name}.lock", "a+b") as file:
         try:
@@ -177,26 +232,58 @@ def locked(target: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InstallError("Another installation into this folder is running.", str(target), "Wait until it has ended.") from error
-        yield
+        yield file.fileno()
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would lead Python or pip to another place."""
-    astray = re.compile(
-        r"PYTHON(HOME|PATH|STARTUP|USERBASE)|PIP_(TARGET|PREFIX|ROOT|USER|REQUIRE_VIRTUALENV|PYTHON)|VIRTUAL_ENV|__PYVENV_LAUNCHER__"
-    )
+    """This process's environment without what would lead Python or pip to another place: their variables, pip's configuration."""
+    astray = re.compile(r"PYTHON(HOME|PATH|STARTUP|USERBASE|PLATLIBDIR|INSPECT)|PIP_\w+|VIRTUAL_ENV|__PYVENV_LAUNCHER__", re.IGNORECASE)
     kept = {key: value for key, value in os.environ.items() if not astray.fullmatch(key)}
-    return kept | {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+    own = {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+    return kept | own | {"PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
 
 
-def quiet(command: list[str], seconds: float = 300) -> subprocess.CompletedProcess:
-    """Run a command and keep what it says; one that cannot be started has status 127."""
+def pip_environment(pip: list[str], report: Report | None = None) -> dict[str, str]:
+    """The environment for pip: clean, with the indexes, proxies and certificates that a person has configured for it (PIP_KEEPS).
+
+    pip itself says what is configured, wherever that is; a configuration that it cannot read is reported and left aside.
+    """
+    own, theirs = clean_environment(), {key.upper(): value for key, value in os.environ.items() if key.upper().startswith("PIP_")}
+    asking = {**own, "PIP_CONFIG_FILE": theirs.get("PIP_CONFIG_FILE", "")}
+    said = quiet([*pip, "-vvv", "config", "list"], environment=asking)  # -vvv: a configuration may say "quiet"
+    if said.returncode and report:
+        text = " ".join(said.stderr.split())[:300] or reason(said)
+        report({"event": "note", "text": f"pip's own configuration cannot be read, and is left aside: {text}"})
+    found: dict[str, str] = {}
+    for section in ("global", "download", "install"):  # the later one wins, as in pip; variables win over all
+        for key, value in re.findall(rf"^{section}\.([\w-]+)=(.*)$", said.stdout, re.MULTILINE):
+            with contextlib.suppress(ValueError, SyntaxError):
+                found["PIP_" + key.upper().replace("-", "_")] = " ".join(str(ast.literal_eval(value.strip())).split())
+    wanted = ["PIP_" + key.upper().replace("-", "_") for key in PIP_KEEPS]
+    return own | {key: value for key, value in (found | theirs).items() if key in wanted and value}
+
+
+def quiet(command: list[str], seconds: float = 300, environment: dict | None = None, **more) -> subprocess.CompletedProcess:
+    """Run a command and keep what it says; one that cannot be started has status 127. `more`: options of Popen."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
-        return subprocess.run(
-            command, env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=seconds
-        )
+        process = subprocess.Popen(command, env=environment or clean_environment(), text=True, errors="replace", **pipes, **more)
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL) if more.get("process_group") == 0 else process.kill()
+            raise
+        finally:
+            process.wait()
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 127, "", str(error))
+
+
+def reason(done: subprocess.CompletedProcess) -> str:
+    """Why a command failed: its last words, and if it had none, how it ended."""
+    return last_line(done.stderr) or last_line(done.stdout) or f"It ended with status {done.returncode} without a word."
 
 
 def last_line(text: str) -> str:
@@ -211,29 +298,32 @@ def make_environment(python: str, target: Path) -> None:
         return
     runs = quiet([str(own), "-I", "-c", ""]).returncode == 0
     clear = ["--clear"] if (target / "pyvenv.cfg").is_file() and not runs else []  # its base Python is gone
-    done = quiet([python, "-I", "-m", "venv", *clear, str(target)])
+    group = {} if sys.platform == "win32" else {"process_group": 0}  # venv has a child of its own, which ends with it
+    done = quiet([python, "-I", "-m", "venv", *clear, str(target)], **group)
     if done.returncode:  # Debian's Python without python3-venv: no ensurepip
         done = quiet([python, "-I", "-m", "venv", "--without-pip", str(target)])
     if done.returncode or quiet([str(own), "-I", "-c", ""]).returncode:
-        cause = last_line(done.stderr or done.stdout)
+        cause = reason(done) if done.returncode else reason(quiet([str(own), "-I", "-c", ""]))
         raise InstallError(
             f"{python} cannot make a virtual environment.", cause, "Use another Python, 3.11 or newer, that has the module venv."
         )
 
 
-def pip_install(python: str, target: Path, wheels: Path | None) -> list[str]:
-    """How to call `pip install` into `target`: with its own pip, one in a wheel, or the one of the Python at hand."""
+def find_pip(python: str, target: Path, wheels: Path | None, lock: int) -> tuple[list[str], list[str]]:
+    """How to call pip for `target` (its own, one in a wheel, or the one of the Python at hand), and the options of its `install`."""
     own = str(environment_python(target))
     pip = [own, "-I", "-m", "pip"]
     if version := pip_version(pip):
-        if version < (24, 1) and not wheels and quiet([*pip, "install", "-c", str(CONSTRAINTS), "--upgrade", "pip"]).returncode == 0:
-            version = (24, 1)
-        return [*pip, "install", *(["--progress-bar", "raw"] if version >= (24, 1) else [])]  # raw: the progress as numbers
+        if version < (24, 1) and not wheels:
+            upgrade = [*pip, "install", "-c", str(CONSTRAINTS), "--upgrade", "pip"]
+            renewed = quiet(upgrade, environment=pip_environment(pip), **inherited(lock))
+            version = (24, 1) if renewed.returncode == 0 else version
+        return pip, ["--progress-bar", "raw"] if version >= (24, 1) else []  # raw: the progress as numbers
     for folder in filter(None, (wheels, Path("/usr/share/python-wheels"))):
         for wheel in sorted(folder.glob("pip-*.whl"), reverse=True):
-            return [own, str(wheel / "pip"), "install"]
+            return [own, str(wheel / "pip")], []
     if pip_version([python, "-I", "-m", "pip", "--python", own]):
-        return [python, "-I", "-m", "pip", "--python", own, "install"]
+        return [python, "-I", "-m", "pip", "--python", own], []
     remedy = "Install your system's python3-venv package, or put a pip wheel into a folder and install from that folder."
     raise InstallError(f"{python} has no pip.", "It comes without ensurepip, and there is no pip wheel.", remedy)
 
@@ -273,20 +363,18 @@ def pytorch_index() -> str | None:
     return PYTORCH + build
 
 
-def run_pip(command: list[str], log: Path, report: Report) -> None:
+def inherited(lock: int) -> dict:
+    """Options of Popen with which pip holds the lock, too: should this process be killed, none installs beside a pip that runs."""
+    return {} if sys.platform == "win32" else {"pass_fds": (lock,)}
+
+
+def run_pip(command: list[str], environment: dict[str, str], target: Path, lock: int, report: Report) -> None:
     """Run pip, keep its log, and report what it does; raises InstallError with the reason when it fails."""
-    lines: list[str] = []
+    lines, log = [], target / LOG
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"\n$ {' '.join(command)}\n")
-        process = subprocess.Popen(
-            command,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen(command, env=environment, text=True, errors="replace", **pipes, **inherited(lock))
         try:
             doing = ""
             for line in process.stdout:
@@ -299,31 +387,30 @@ def run_pip(command: list[str], log: Path, report: Report) -> None:
                     doing = "Unpacking the packages" if found[2] else found[1].rsplit("/", 1)[-1]
                     report({"event": "progress", "done": 0, "total": 0, "text": doing})
             if process.wait():
-                raise pip_failure(lines, log)
+                raise pip_failure(lines, log, process.returncode)
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
 
 
-def pip_failure(lines: list[str], log: Path) -> InstallError:
+def pip_failure(lines: list[str], log: Path, status: int = 1) -> InstallError:
     """The reason why pip failed, in the words of a person."""
-    text = "\n".join(lines)
-    errors = [line for line in lines if line.startswith("ERROR")]
-    cause = (errors or lines or ["pip said nothing."])[0].removeprefix("ERROR: ")[:300]
-    remedy = f"The log {log} has the details."
+    text, remedy = "\n".join(lines), f"The log {log} has the details."
+    said = [words for line in lines if (words := line.removeprefix("ERROR:").strip())]
+    errors = [words for line in lines if line.startswith("ERROR:") and (words := line.removeprefix("ERROR:").strip())]
+    last = said[-1:] if status == 2 or "Exception:" in errors else []  # after pip's usage, or a traceback
+    cause = (last or errors or said or [f"pip ended with status {status} without a word."])[0][:300]
     if re.search(r"No space left|Errno 28|not enough space", text):
         return InstallError("The disk is full.", cause, "Free some space and try again; what has been downloaded is kept.")
     if re.search(r"name resolution|getaddrinfo|ConnectionError|Connection(Reset| refused)|timed out|ProxyError|SSLError|Max retries", text):
-        return InstallError(
-            "The packages could not be downloaded.", cause, f"Check the network and try again; what has been downloaded is kept. {remedy}"
-        )
+        remedy = f"Check the network and try again; what has been downloaded is kept. {remedy}"
+        return InstallError("The packages could not be downloaded.", cause, remedy)
     if re.search(r"No matching distribution|Could not find a version", text):
-        missing = next((line for line in lines if "No matching distribution" in line), cause).removeprefix("ERROR: ")
+        missing = next((line for line in said if "No matching distribution" in line), cause)
         version = ".".join(map(str, sys.version_info[:2]))
-        return InstallError(
-            "A package was not found.", missing, f"Check the network or the folder of wheels, and that they fit Python {version}. {remedy}"
-        )
+        remedy = f"Check the network or the folder of wheels, and that they fit Python {version}. {remedy}"
+        return InstallError("A package was not found.", missing, remedy)
     return InstallError("The installation failed.", cause, remedy)
 
 
@@ -331,23 +418,17 @@ def check_engine(target: Path, report: Report) -> None:
     """Import the engine's packages once; raises InstallError when one of them does not work on this machine."""
     done = quiet([str(environment_python(target)), "-I", "-c", CHECK], seconds=600)
     if done.returncode:
-        raise InstallError("The engine was installed but does not run.", last_line(done.stderr), "Install it again, or report this.")
-    torch, cuda = last_line(done.stdout).split()
+        raise InstallError("The engine was installed but does not run.", reason(done), "Install it again, or report this.")
+    torch, _, cuda = last_line(done.stdout).partition(" ")
     if cuda_driver_version() and cuda == "0":
-        report(
-            {
-                "event": "progress",
-                "done": 0,
-                "total": 0,
-                "text": f"PyTorch {torch} does not see the NVIDIA card: the engine will use the processor",
-            }
-        )
+        report({"event": "note", "text": f"PyTorch {torch} does not see the NVIDIA card: the engine will use the processor"})
 
 
 def write_stamp(target: Path, marks: dict[str, str]) -> None:
-    """Say that the environment is ready: written to a temporary name and renamed, as the last thing."""
-    partial = target / (STAMP + ".partial")
-    partial.write_text(json.dumps({"requirements": marks}, indent=1) + "\n")
+    """Say that the environment is ready, and what is in it: written to a temporary name and renamed, as the last thing."""
+    partial, folder = target / (STAMP + ".partial"), packages_folder(target)
+    packages = sorted(path.name for path in folder.glob("*.dist-info")) if folder else []
+    partial.write_text(json.dumps({"requirements": marks, "packages": packages}, indent=1) + "\n")
     os.replace(partial, target / STAMP)
 
 
@@ -356,7 +437,9 @@ def write_stamp(target: Path, marks: dict[str, str]) -> None:
 
 def print_event(event: dict) -> None:
     """An event for a person at a terminal, on stderr."""
-    if event["event"] == "step":
+    if event["event"] == "note":
+        print(event["text"], file=sys.stderr, flush=True)
+    elif event["event"] == "step":
         print(f"[{event['done'] + 1}/{event['total']}] {event['text']}", file=sys.stderr, flush=True)
     elif sys.stderr.isatty():
         share = f"{100 * event['done'] // event['total']:3d} %" if event["total"] else "     "
@@ -384,7 +467,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--plan", action="store_true", help="only say what it would take")
     options = parser.parse_args(argv)
     report = print_json if options.json_progress else print_event
-    signal.signal(signal.SIGTERM, stop)
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
     target = options.target.absolute()
     try:
         facts = plan(target)
@@ -393,7 +478,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if options.wheels and not options.wheels.is_dir():
             raise InstallError("There is no folder of wheels.", str(options.wheels), "Choose an existing folder.")
-        install(target, report=report, wheels=options.wheels and options.wheels.absolute(), keep_cache=False)
+        install(target, report=report, wheels=options.wheels and options.wheels.absolute(), keep_cache=False, thorough=True)
         if options.json_progress:
             report({"event": "done", "python": str(environment_python(target))})
         return 0
@@ -404,7 +489,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as failure:
         error, status = InstallError("The installation failed.", str(failure), "Try again, or choose another folder."), 1
     if options.json_progress:
-        report({"event": "error", "message": error.message, "cause": error.cause, "remedy": error.remedy})
+        with contextlib.suppress(OSError):  # nobody listens any more
+            report({"event": "error", "message": error.message, "cause": error.cause, "remedy": error.remedy})
     else:
         print(f"error: {error}\nto retry: {' '.join([sys.executable, *sys.argv])}", file=sys.stderr)
     return status

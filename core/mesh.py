@@ -65,19 +65,19 @@ class TexturedMesh:
         material, images = self._material()
         return write_glb(positions, normals, flipped, triangles, material, images, extras)
 
-    def _material(self) -> tuple[dict, list[bytes]]:
-        """glTF's pbrMetallicRoughness, and the images that its textures number."""
-        material, images = {}, []
+    def _material(self) -> tuple[dict, dict[str, bytes]]:
+        """glTF's pbrMetallicRoughness, and by name the images that its textures number."""
+        material, images = {}, {}
         if self.base_color is None:  # glTF's factors are linear.
             material["baseColorFactor"] = [*(round(linear(c), 6) for c in self.color), 1.0]
         else:
             material["baseColorTexture"] = {"index": len(images)}
-            images.append(self.base_color)
+            images["base color"] = self.base_color
         if self.metallic_roughness is None:
             material |= {"roughnessFactor": self.roughness, "metallicFactor": self.metallic}
         else:
             material["metallicRoughnessTexture"] = {"index": len(images)}
-            images.append(self.metallic_roughness)
+            images["roughness and metallic"] = self.metallic_roughness
         return material, images
 
     def _metric_vertices(self) -> np.ndarray:
@@ -112,14 +112,14 @@ def write_glb(
     uvs: np.ndarray,
     triangles: np.ndarray,
     material: dict,
-    images: list[bytes],
+    images: dict[str, bytes],
     extras: dict,
 ) -> bytes:
     """A GLB with one mesh and one material. Arrays are [V, 3], [V, 3], [V, 2] f32 and [F, 3] u32 as glTF wants them; `material` is its
-    pbrMetallicRoughness, whose textures number the encoded `images`."""
+    pbrMetallicRoughness, whose textures number the encoded `images`, given by name."""
     arrays = [np.ascontiguousarray(a, "<f4") for a in (positions, normals, uvs)] + [np.ascontiguousarray(triangles, "<u4").ravel()]
     views, chunks = [], []
-    for data, target in [(a.tobytes(), 34962) for a in arrays[:3]] + [(arrays[3].tobytes(), 34963)] + [(i, None) for i in images]:
+    for data, target in [(a.tobytes(), 34962) for a in arrays[:3]] + [(arrays[3].tobytes(), 34963)] + [(i, None) for i in images.values()]:
         view = {"buffer": 0, "byteOffset": sum(map(len, chunks)), "byteLength": len(data)}
         views.append(view | ({"target": target} if target else {}))
         chunks.append(data + bytes(-len(data) % 4))
@@ -131,13 +131,14 @@ def write_glb(
     accessors[0] |= {"min": arrays[0].min(axis=0).tolist(), "max": arrays[0].max(axis=0).tolist()}
     accessors.append({"bufferView": 3, "componentType": 5125, "count": int(arrays[3].size), "type": "SCALAR"})
     primitive = {"attributes": {"POSITION": 0, "NORMAL": 1, "TEXCOORD_0": 2}, "indices": 3, "material": 0}
+    name = extras.get("prompt") or "object"
     document = {
         "asset": {"version": "2.0", "generator": "LATTE3D for Blender"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "name": extras.get("prompt") or "object", "extras": extras}],
-        "meshes": [{"primitives": [primitive]}],
-        "materials": [{"pbrMetallicRoughness": material}],
+        "nodes": [{"mesh": 0, "name": name, "extras": extras}],
+        "meshes": [{"name": name, "primitives": [primitive]}],
+        "materials": [{"name": name, "pbrMetallicRoughness": material}],
         "accessors": accessors,
         "bufferViews": views,
         "buffers": [{"byteLength": len(blob)}],
@@ -145,7 +146,9 @@ def write_glb(
     if images:  # glTF allows no empty lists
         document["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}]
         document["textures"] = [{"source": k, "sampler": 0} for k in range(len(images))]
-        document["images"] = [{"bufferView": 4 + k, "mimeType": mime_type(image)} for k, image in enumerate(images)]
+        document["images"] = [
+            {"name": f"{name} {what}", "bufferView": 4 + k, "mimeType": mime_type(image)} for k, (what, image) in enumerate(images.items())
+        ]
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     header = struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + len(blob))

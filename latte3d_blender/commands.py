@@ -2,88 +2,46 @@
 """The command line: prompts in, a .blend, a .glb and a picture of each object out.
 
 `blender --command latte3d generate "a red mushroom" --out DIR`, or with Blender as a Python module:
-`python -m latte3d_blender.commands generate "a red mushroom" --out DIR`.
+`python -m latte3d_blender generate "a red mushroom" --out DIR`.
 """
 
 import argparse
 import json
 import os
-import re
 import sys
 import tempfile
 import time
-import unicodedata
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
 import bpy
 
-from . import machine, meshes, placement, render
-from .engine import Engine, EngineFault, Fault, Job, Launch, check_prompt
-from .familiarity import remarks
+from . import arguments, batch, files, machine, meshes, naming, placement, render, terminal
+from .engine import EngineFault, Fault
+
+Say = Callable[[str], None]
+REPAIR = "In a checkout, this mends it: python3 build.py repair"
 
 
-def slug(prompt: str) -> str:
-    """Return a file name for a prompt: lower-case ASCII words and hyphens, at most 60 characters."""
-    plain = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "object"
+class Refused(Exception):
+    """A request that makes no sense or cannot be begun; nothing was made."""
 
 
-def names_and_seeds(prompts: list[str], seed: int) -> tuple[list[str], list[int]]:
-    """Give each prompt its own file name and seed: a prompt that comes again takes the next seed."""
-    names, seeds = [], []
-    for index, prompt in enumerate(prompts):
-        seeds.append(seed + prompts[:index].count(prompt))
-        name = slug(prompt)
-        if name in names:
-            name = f"{name}-{seeds[-1]}"
-        number = 2
-        while name in names:
-            name, number = f"{slug(prompt)}-{seeds[-1]}-{number}", number + 1
-        names.append(name)
-    return names, seeds
-
-
-@contextmanager
-def written(path: Path):
-    """Give a temporary name beside `path`, renamed to it at the end: nothing half-written stays."""
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+def output_folder(text: str) -> Path:
+    """The folder for the files, made if need be. Raises Refused where nothing can be written there."""
     try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        out = Path(text).expanduser().resolve()
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: the ~ of a user who is not there; ValueError: a NUL
+        raise Refused(f"Nothing can be written to {text}: {getattr(error, 'strerror', None) or error}. Name another folder.") from error
+    return out
 
 
-def run_job(launch: Launch, prompts: list[str], seeds: list[int], settings: dict, say) -> tuple[Job, Engine]:
-    """Start an engine, run one job, end the engine. Raises EngineFault."""
-    engine = Engine()
-    try:
-        engine.start(launch)
-        job, stage = engine.submit(prompts, seeds, settings), ""
-        if engine.fault:
-            raise EngineFault(engine.fault)
-        say(f"Starting the engine ({launch.python})")
-        while not job.over:
-            engine.poll(wait_s=0.2)
-            if job.stage != stage:
-                if not stage:
-                    device = engine.hello.get("device_name") or engine.hello.get("device")
-                    say(f"Engine ready after {engine.cold_start_s:.1f} s on {device}")
-                stage = job.stage
-        if job.fault:
-            raise EngineFault(job.fault)
-        return job, engine
-    finally:
-        engine.stop()
-
-
-def save_object(item: dict, settings: dict, stem: Path) -> tuple[dict, bpy.types.Object]:
-    """Write `stem`.glb and `stem`.blend; return the summary of the object, and the object itself in the open scene."""
-    glb, blend = stem.with_suffix(".glb"), stem.with_suffix(".blend")
-    with written(glb) as partial:
-        partial.write_bytes(item["arrays"]["glb"].tobytes())
+def save_scene(item: dict, settings: dict, path: Path) -> tuple[bpy.types.Object, dict]:
+    """Write a .blend that holds one object. Returns the object in the open scene, and the time that each stage took."""
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)  # unlike factory settings, this leaves preferences alone
     begun = time.perf_counter()
     made = meshes.build_object(item, settings)
@@ -95,114 +53,184 @@ def save_object(item: dict, settings: dict, stem: Path) -> tuple[dict, bpy.types
         for area in screen.areas:
             if area.type == "VIEW_3D":
                 area.spaces.active.shading.type = "MATERIAL"
-    with written(blend) as partial:
+    with files.written(path) as partial:
         bpy.ops.wm.save_as_mainfile(filepath=str(partial), copy=True, compress=True)
-    summary = {
+        with bpy.data.libraries.load(str(partial)) as (inside, _):  # what Blender itself finds in it
+            if made.name not in inside.objects:
+                raise OSError(files.CUT)
+    return made, timings
+
+
+def summary(item: dict, stem: Path, timings: dict) -> dict:
+    """What the last line says of an object."""
+    notes = item.get("notes")
+    return {
         "prompt": item["prompt"],
         "seed": item["seed"],
-        "blend": str(blend),
-        "glb": str(glb),
+        "blend": f"{stem}.blend",
+        "glb": f"{stem}.glb",
         "png": "",
         "triangles": len(item["arrays"]["triangles"]),
+        "familiar": item.get("familiar", True),
+        "read_as": item.get("read_as") or {},
+        "set_aside": item.get("set_aside") or [],
+        "not_understood": item.get("not_understood") or [],
+        "notes": notes if isinstance(notes, list) else [],
         "timings_ms": {stage: round(ms, 2) for stage, ms in timings.items()},
     }
-    return summary, made
 
 
-def generate(options: argparse.Namespace, say) -> dict:
-    """Run the `generate` command; return what `--json` prints. Raises EngineFault and OSError."""
-    for prompt in options.prompts:
-        if fault := check_prompt(prompt):
-            raise EngineFault(fault)
-    names, seeds = names_and_seeds(options.prompts, options.seed)
-    if not 0 <= min(seeds) <= max(seeds) < 2**31:  # what Blender's own field and custom properties hold
-        raise EngineFault(
-            Fault("The seed is out of range.", f"It is {options.seed}.", "Choose one from 0 to 2,147,483,647.", "bad_request")
-        )
-    out = Path(options.out).resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    settings = {"resolution": options.resolution, "texture_size": options.texture_size, "triangles": options.triangles}
-    with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
-        launch = machine.launch(python=options.engine, model=options.model, device=options.device, log=Path(folder) / "engine.log")
-        job, engine = run_job(launch, options.prompts, seeds, {**settings, "glb": True}, say)
-    objects = []
-    for name, item in zip(names, job.objects, strict=True):
-        summary, made = save_object(item, settings, out / name)
-        for remark, _ in remarks(item):
-            say(f"{item['prompt']!r}: {remark}")
-        stages = "  ".join(f"{stage} {ms:.0f}" for stage, ms in summary["timings_ms"].items())
-        total = sum(summary["timings_ms"].values())
-        say(f"{item['prompt']!r}, seed {item['seed']}: {summary['triangles']:,} triangles, {total:.0f} ms ({stages})")
-        if not options.no_picture:
-            picture, begun = (out / name).with_suffix(".png"), time.perf_counter()
-            with written(picture) as partial:
-                render.studio_shot([made], partial, size=options.picture_size)
-            summary["png"] = str(picture)
-            say(f"  photographed in {time.perf_counter() - begun:.1f} s")
-        say(f"  {out / name}.blend  .glb" + ("" if options.no_picture else "  .png"))
-        objects.append(summary)
-    return {"objects": objects, "device": engine.hello.get("device", "")}
+class Run:
+    """One `generate`: the objects that were made, those that failed, and what it says of both."""
+
+    def __init__(self, options: argparse.Namespace, say: Say):
+        self.options, self.say = options, say
+        self.begun = time.time()
+        self.result: dict = {"objects": [], "failed": [], "device": ""}
+        self.told = ""
+
+    def make(self) -> None:
+        """Do it all. Raises Refused before any work; KeyboardInterrupt passes through, and leaves a result that is complete."""
+        try:
+            wanted, bad = batch.wishes(self.options.prompts, self.options.seed)
+        except EngineFault as error:
+            raise Refused(str(error)) from error
+        out, asked = output_folder(self.options.out), arguments.details(self.options)
+        for wish, fault in bad:
+            self.fail(wish, str(fault))
+        settings = asked | {"glb": True} | ({"strict": True} if self.options.strict else {})
+        open_wishes = dict.fromkeys(wanted)
+        try:
+            with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
+                log = Path(folder) / "engine.log"
+                launch = machine.launch(python=self.options.engine, model=self.options.model, device=self.options.device or "", log=log)
+                for wish, answer in batch.make(launch, wanted, settings, self.say, self.result):
+                    if isinstance(answer, Fault):
+                        self.fail(wish, str(answer), answer.kind)
+                    else:
+                        self.save(wish, answer, out)
+                    del open_wishes[wish]
+        except EngineFault as error:
+            for wish in open_wishes:
+                self.fail(wish, str(error), error.fault.kind)
+        except KeyboardInterrupt:
+            self.result["failed"] += [{"prompt": wish.prompt, "seed": wish.seed, "reason": "Stopped."} for wish in open_wishes]
+            raise
+
+    def fail(self, wish: batch.Wish, reason: str, kind: str = "") -> None:
+        """Note what was not made, and say why: a reason that many share is said once."""
+        self.result["failed"].append({"prompt": wish.prompt, "seed": wish.seed, "reason": reason})
+        if reason != self.told:
+            print(f"latte3d: {wish.prompt[:80]!r}, seed {wish.seed}: {reason}", file=sys.stderr)
+            if kind in ("broken", "not_installed") or "Set the engine up" in reason:
+                print(f"latte3d: {REPAIR}", file=sys.stderr)
+        self.told = reason
+
+    def save(self, wish: batch.Wish, item: dict, out: Path) -> None:
+        """Write an object's files under a name that is no other's. What cannot be written is among what failed."""
+        settings = {name: getattr(self.options, name) for name in ("detail", "resolution", "texture_size", "triangles")}
+        settings["detail"] = item.get("detail") or settings["detail"] or "standard"
+        mine = {"prompt": item["prompt"], "seed": item["seed"], "model": item["model"], "settings": settings}
+
+        def is_own(glb: Path) -> bool:
+            """Whether it is this very object, of an earlier run: a run beside this one keeps what it has made."""
+            there = files.glb_extras(glb) or {}
+            return all(there.get(key) == value for key, value in mine.items()) and glb.stat().st_mtime < self.begun
+
+        try:
+            with naming.reserved(out, wish.prompt, wish.seed, is_own) as stem:
+                self.write(item, settings, stem)
+        except (OSError, RuntimeError, ValueError) as error:
+            self.fail(wish, str(error))
+
+    def write(self, item: dict, settings: dict, stem: Path) -> None:
+        """Write `stem`.glb, .blend and .png, and say so. Raises OSError, RuntimeError and ValueError."""
+        with files.written(stem.with_suffix(".glb")) as partial:
+            partial.write_bytes(files.with_extras(item["arrays"]["glb"].tobytes(), settings=settings))
+        made, timings = save_scene(item, settings, stem.with_suffix(".blend"))
+        about = summary(item, stem, timings)
+        self.result["objects"].append(about)
+        stages = "  ".join(f"{stage} {ms:.0f}" for stage, ms in about["timings_ms"].items())
+        total = sum(about["timings_ms"].values())
+        self.say(f"{item['prompt']!r}, seed {item['seed']}: {about['triangles']:,} triangles, {total:.0f} ms ({stages})")
+        for note in about["notes"]:
+            self.say(f"  {note}")
+        self.say(f"  {stem}.blend  .glb")
+        if not self.options.no_picture:
+            picture, begun = stem.with_suffix(".png"), time.perf_counter()
+            with files.written(picture) as partial:
+                render.studio_shot([made], partial, size=self.options.picture_size)
+            about["png"] = str(picture)
+            self.say(f"  {picture}  ({time.perf_counter() - begun:.1f} s)")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
     top = argparse.ArgumentParser(prog="latte3d", description="From a text prompt to a textured mesh.")
     commands = top.add_subparsers(dest="command", required=True)
-    make = commands.add_parser(
-        "generate", help="make one object per prompt", description="Make one object per prompt: .blend, .glb and .png."
-    )
-    make.add_argument("prompts", nargs="+", metavar="PROMPT", help='what to make, as in "a red mushroom with white spots"')
-    make.add_argument("--out", default="out", metavar="DIR", help="where the files go (default: out)")
-    make.add_argument("--seed", type=int, default=0, help="another seed is another object of the same description (default: 0)")
-    make.add_argument("--resolution", type=int, default=128, help="cells per side of the grid that the surface is made from (default: 128)")
-    make.add_argument("--texture-size", type=int, default=1024, help="pixels per side of each image (default: 1024)")
-    make.add_argument("--triangles", type=int, help="reduce each mesh to about this many triangles")
-    make.add_argument("--device", default="", help="auto, cpu or cuda (default: as in the preferences, else auto)")
-    make.add_argument(
-        "--model", default="", metavar="FOLDER", help="a trained model (default: as in the preferences, else the starter model)"
-    )
-    make.add_argument(
-        "--engine", default="", metavar="PYTHON", help="the engine's Python (default: as in the preferences, else what Set Up made)"
-    )
-    make.add_argument("--picture-size", type=int, default=640, help="pixels per side of the .png (default: 640)")
-    make.add_argument("--no-picture", action="store_true", help="do not render the .png")
-    make.add_argument("--json", action="store_true", help="print a last line for machines")
+    about = "Make one object per prompt: .blend, .glb and .png."
+    make = commands.add_parser("generate", help="make one object per prompt", description=about)
+    arguments.add_generate(make)
+    help_engine = "the engine's Python (default: as in the preferences, else what Set Up made)"
+    make.add_argument("--engine", default="", metavar="PYTHON", help=help_engine)
     return top
 
 
+class Speaker:
+    """Says what happens on a stream; when that takes no more (a full disk behind it), the work goes on."""
+
+    def __init__(self, out: TextIO):
+        self.out, self.lost = out, ""
+
+    def __call__(self, text: str) -> None:
+        try:
+            if not self.lost:
+                print(text, file=self.out, flush=True)
+        except (OSError, ValueError) as error:
+            self.lost = str(error)
+
+
 def main(argv: list[str], out: TextIO | None = None) -> int:
-    """Run one command and write to `out`; return the exit status: 0, 1 for what went wrong, 2 for a request that makes no sense."""
+    """Run one command and write to `out`. Returns 0: all was made, 1: something failed, 2: nothing was begun, 130: stopped."""
     out = out or sys.stdout
     try:
         with redirect_stdout(out):
             options = parser().parse_args(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
-
-    def say(text: str) -> None:
-        print(text, file=out, flush=True)
-
+    say = Speaker(out)
+    run, status = Run(options, say), 0
     try:
-        result = generate(options, say)
-    except EngineFault as error:
+        run.make()
+        status = int(bool(run.result["failed"]))
+    except Refused as error:
         print(f"latte3d: {error}", file=sys.stderr)
-        return 2 if error.fault.kind == "bad_request" else 1
-    except (OSError, RuntimeError, ValueError) as error:
+        return 2
+    except OSError as error:  # no folder for temporary files
         print(f"latte3d: {error}", file=sys.stderr)
-        return 1
+        status = 1
     except KeyboardInterrupt:
-        print("latte3d: Cancelled.", file=sys.stderr)
-        return 1
+        made = len(run.result["objects"])
+        print(f"latte3d: Stopped. {made} of {made + len(run.result['failed'])} were made.", file=sys.stderr)
+        status = 130
     if options.json:
-        print(json.dumps(result), file=out, flush=True)
-    return 0
+        say(json.dumps(run.result))
+    if say.lost:
+        print(f"latte3d: The output could not be written: {say.lost}.", file=sys.stderr)
+    return status or int(bool(say.lost))
 
 
 def command(argv: list[str]) -> int:
     """The entry point of a process of its own: what Blender prints to stdout is dropped, what we say stays."""
-    sys.stdout.flush()
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    terminal.open_streams()
+    if sys.stdout:
+        sys.stdout.flush()
+    out = terminal.steady(os.dup(1), sys.stdout)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    sys.stderr = terminal.steady(2, sys.stderr)
+    terminal.end_on_signals()
     return main(argv, out)
 
 

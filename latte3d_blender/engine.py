@@ -8,6 +8,7 @@ Blender's window (jobs.py), a plain loop on the command line (commands.py).
 import contextlib
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -28,7 +29,8 @@ STAGES = {
     "encode": ("Packing the images", 0.03),
 }  # what the artist reads, and the share of the progress bar
 PROTOCOL = 1
-ASTRAY = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH")  # would lead another Python to the wrong modules
+ASTRAY = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "PYTHONINSPECT")  # would lead another Python astray
+NO_MEMORY = re.compile(r"MemoryError|Cannot allocate memory|failed to map segment|[Ii]nsufficient memory|not enough memory|bad_alloc")
 PROMPT_LIMIT = 512
 CANCEL_PATIENCE_S = 5.0  # after a cancel message, before the process is told to end
 END_PATIENCE_S = 2.0  # after it was told to end, before it is killed
@@ -111,7 +113,8 @@ class Process:
 
     def __init__(self, launch: Launch):
         environment = {key: value for key, value in os.environ.items() if key not in ASTRAY}
-        environment |= {"PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
+        environment |= {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+        environment |= {"PYTHONPATH": str(launch.source), "PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1"}  # its own modules and no others
         command = [str(launch.python), "-m", "core.worker", "--model", str(launch.model), "--device", launch.device]
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         with open(launch.log, "wb") as log:
@@ -391,13 +394,15 @@ class Engine:
         if code is None:
             cause = reason or "It closed its pipe."
         elif code < 0:
-            cause = f"It was ended by signal {-code}" + (", as a system that runs out of memory does." if code == -9 else ".")
+            cause = f"It was ended by signal {-code}" + (", as where memory runs out." if -code in (6, 7, 9, 11) else ".")
         else:
             cause = f"{reason} It ended with status {code}.".strip()
         said = self.text if starting and self.text else log_tail(self.launch.log, 1)
         if said:
             cause += f" Its last words: {said.splitlines()[-1][-200:]}"
-        if starting:
+        if starting and (NO_MEMORY.search(log_tail(self.launch.log, 20)) or (code or 0) < 0):
+            fault = Fault("The engine does not start.", cause, "Close other programs, or give it more memory.", "out_of_memory")
+        elif starting:
             fault = Fault("The engine does not start.", cause, "Show its log, or set it up again.", "broken")
         else:
             fault = Fault("The engine has stopped unexpectedly.", cause, "Generate again: it restarts by itself.", "crashed")

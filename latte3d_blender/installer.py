@@ -45,7 +45,7 @@ class Setup:
         with open(log, "wb") as file:
             self.popen = subprocess.Popen(
                 command,
-                env=environment | {"PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"},
+                env=environment | {"PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=file,

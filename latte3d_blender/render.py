@@ -139,7 +139,10 @@ def studio_shot(objects: list[bpy.types.Object], path: Path, *, size: int = 640,
         render.filepath = str(path)
         try:
             bpy.ops.render.render(write_still=True, scene=scene.name)
-        except RuntimeError:  # some builds come without a denoiser
+        except RuntimeError as error:
+            if "enois" not in str(error):
+                raise
+            # some builds come without a denoiser
             scene.cycles.use_denoising, scene.cycles.samples = False, 4 * samples
             bpy.ops.render.render(write_still=True, scene=scene.name)
     finally:

@@ -2,6 +2,7 @@
 """What all tests share: each environment collects only the tests that it can run, and the wire has a small client."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,24 @@ def start_engine():
 def fake_engine(start_engine):
     """Start engines with a canned cube and a fault of choice: `fake_engine("oom")` (see tests/fake_engine.py)."""
     return lambda fault="": start_engine([sys.executable, str(ROOT / "tests" / "fake_engine.py"), "--fail", fault])
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """`small_disk(kilobytes)`: a folder that holds no more (a tmpfs of its own)."""
+    mounted = []
+
+    def make(kilobytes: int):
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no disk of its own can be made here: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs Linux and root")
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)

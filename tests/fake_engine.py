@@ -7,6 +7,7 @@ It takes, and ignores, the worker's own options, so that it can stand in for `py
 """
 
 import argparse
+import json
 import os
 import struct
 import sys
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from core import worker
-from core.errors import Cancelled, MissingWeights, Unfamiliar
+from core.errors import BadRequest, Cancelled, MissingWeights, Unfamiliar
 from core.things import Thing
 
 STAGES = ("text", "networks", "decode", "extract", "atlas", "bake", "encode")
@@ -69,8 +70,11 @@ class Cube:
         self.uvs = np.tile(np.array([[(0, 0), (1, 0), (1, 1)], [(0, 0), (1, 1), (0, 1)]], np.float32), (6, 1, 1))
 
     def to_glb(self) -> bytes:
-        """No GLB, but bytes of the right beginning."""
-        return b"glTF" + bytes(8)
+        """A GLB with a node that says where it comes from, and nothing else."""
+        extras = {"prompt": self.prompt, "seed": self.seed, "model": self.model}
+        text = json.dumps({"asset": {"version": "2.0"}, "nodes": [{"extras": extras}]}).encode()
+        text += b" " * (-len(text) % 4)
+        return struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text), len(text), b"JSON") + text
 
 
 class FakePipeline:
@@ -93,6 +97,14 @@ class FakePipeline:
                 raise Unfamiliar("a dragon", prompt, {"cube": "a cube", "die": "a die"})
         if self.fault == "crash":
             os._exit(9)
+        once = Path(os.environ.get("LATTE3D_FAKE_ONCE") or os.devnull)  # a file that tells whether it has crashed once
+        if any("explosive" in prompt for prompt in prompts) or not once.exists():
+            once.touch()
+            os._exit(9)
+        while any("endless" in prompt for prompt in prompts):
+            time.sleep(0.05)
+        if impossible := next((prompt for prompt in prompts if "impossible" in prompt), None):
+            raise BadRequest(f"There is no {impossible}.")
         if self.fault == "oom":
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
         while self.fault == "hang":

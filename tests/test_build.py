@@ -4,10 +4,12 @@
 import importlib
 import json
 import os
-import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from pathlib import Path
@@ -18,6 +20,7 @@ import build
 from core import __version__, install
 
 ROOT = Path(build.__file__).parent
+posix = pytest.mark.skipif(sys.platform == "win32", reason="uses a shell and signals")
 
 
 def call(*arguments: str, root: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
@@ -61,28 +64,185 @@ def test_generate_passes_on_all_that_the_addon_understands(monkeypatch):
         monkeypatch.setattr(build, name, lambda *more: Path("python"))
     commands: list[list] = []
     monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
-    arguments = ["--picture-size", "64", "--no-picture", "--", "a chair", "--a table"]
+    arguments = ["--picture-size", "64", "--no-picture", "--detail", "draft", "--strict", "--", "a chair", "--a table"]
     assert build.generate(arguments) == 0
-    assert commands[0][2:] == ["latte3d_blender.commands", "generate", "--engine", Path("python"), *arguments]
-
-    def options(file: str, start: str, end: str) -> set[str]:
-        text = (ROOT / file).read_text().partition(start)[2].partition(end)[0]
-        return set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', text))
-
-    addon = options("latte3d_blender/commands.py", "def parser", "\ndef ")
-    assert options("build.py", "def generate", "\ndef ") == addon - {"--engine"} and len(addon) > 8
+    assert commands[0][2:] == ["latte3d_blender", "generate", "--engine", Path("python"), *arguments]
 
 
-def test_a_failed_installation_says_why_and_how_to_retry(tmp_path):
-    shutil.copy(ROOT / "build.py", tmp_path)
-    shutil.copytree(ROOT / "core" / "requirements", tmp_path / "core" / "requirements")
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """What build.py itself needs of the checkout, without any environment."""
+    folder = tmp_path / "checkout"
+    (folder / "core").mkdir(parents=True)
+    shutil.copy(ROOT / "build.py", folder)
+    shutil.copytree(ROOT / "core" / "requirements", folder / "core" / "requirements")
+    shutil.copytree(ROOT / "latte3d_blender", folder / "latte3d_blender", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__init__.py", "install.py"):
-        shutil.copy(ROOT / "core" / name, tmp_path / "core")
-    done = call("generate", "a red chair", root=tmp_path, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path), PIP_CONFIG_FILE=os.devnull)
+        shutil.copy(ROOT / "core" / name, folder / "core")
+    return folder
+
+
+def test_a_failed_installation_says_why_and_how_to_retry(checkout, tmp_path):
+    done = call("generate", "a red chair", root=checkout, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path), PIP_CONFIG_FILE=os.devnull)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "numpy" in done.stderr or "torch==" in done.stderr
     assert done.stderr.rstrip().endswith('to retry: python3 build.py generate "a red chair"')
-    assert not (tmp_path / ".venv" / install.STAMP).exists()
+    assert not (checkout / ".venv" / install.STAMP).exists()
+
+
+def processes(folder: Path) -> list[str]:
+    """The command lines of the processes that have to do with a folder."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return [line for line in lines if str(folder) in line]
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_request_to_end_leaves_no_orphan(checkout, number):
+    """While the environment is made, and while pip waits for an index that never answers: both end at once, and it can go on."""
+    with socket.create_server(("127.0.0.1", 0)) as index:
+        index.settimeout(120)
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
+        variables |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": f"http://127.0.0.1:{index.getsockname()[1]}/simple"}
+        for moment in ("making", "pip") if number == signal.SIGTERM else ("making",):
+            command = [sys.executable, str(checkout / "build.py"), "generate", "a chair"]
+            process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+            if moment == "making":
+                while len(processes(checkout)) < 2:
+                    time.sleep(0.02)
+                time.sleep(0.5)
+            else:
+                connection, _ = index.accept()
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+            assert process.returncode == 130 and "the same command goes on where this one ended" in said and "Traceback" not in said
+            end = time.monotonic() + 2
+            while processes(checkout) and time.monotonic() < end:
+                time.sleep(0.05)
+            assert not processes(checkout)
+    connection.close() if number == signal.SIGTERM else None
+
+
+CHILD = """
+import signal, sys, time
+def stop(*_):
+    print("tidied up", flush=True)
+    sys.exit(130)
+signal.signal(signal.SIGTERM, stop)
+print("at work", flush=True)
+time.sleep(60)
+"""
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_command_at_work_is_told_and_waited_for(number):
+    """And nothing is said of going on, where nothing does."""
+    program = "import build, sys; build.COMMANDS['engine'] = lambda argv: build.run([sys.executable, '-c', argv[0]]); "
+    program += "build.terminal.prepare(); sys.exit(build.main(['engine', sys.argv[1]]))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, CHILD], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "at work\n"
+    process.send_signal(number)
+    out, said = process.communicate(timeout=20)
+    assert process.returncode == 130 and out == "tidied up\n" and said == ""
+
+
+@posix
+def test_a_command_that_the_system_ended_is_explained(capfd):
+    """A segmentation fault, as where memory is scarce, has no words of its own."""
+    code = "import os, resource, signal; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); os.kill(os.getpid(), signal.SIGSEGV)"
+    assert build.run([sys.executable, "-c", code]) == 128 + signal.SIGSEGV
+    said = capfd.readouterr().err
+    assert "signal 11" in said and "memory" in said
+
+
+needs_engine = pytest.mark.skipif(not install.installed(build.ENGINE), reason="needs .venv")
+
+
+@needs_engine
+def test_modules_in_the_working_folder_are_not_ours(tmp_path):
+    """A project with a package named core, and modules named as Python's own."""
+    for name in ("random.py", "json.py", "core/__init__.py", "core/__main__.py", "latte3d_blender/__init__.py", "sitecustomize.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("raise SystemExit('the wrong one')")
+    command = [sys.executable, str(ROOT / "build.py"), "engine", "--help"]
+    for more in ({}, {"PYTHONPATH": ""}, {"PYTHONHOME": "", "PYTHONSTARTUP": str(tmp_path / "random.py")}):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | more, timeout=60)
+        assert done.returncode == 0 and "benchmark" in done.stdout, done.stderr
+
+
+@needs_engine
+@posix
+@pytest.mark.parametrize("closing", [">&-", "| true", "| head -n 1", "2>&- <&- >&-"])
+@pytest.mark.parametrize("command", ["--help", "engine --help", "generate --help"])
+def test_output_that_nobody_takes_is_no_error(command, closing):
+    script = f"'{sys.executable}' '{ROOT}/build.py' {command} {closing}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == ""
+
+
+@needs_engine
+@pytest.mark.parametrize("encoding", ["cp437", "cp850", "latin-1", "ascii"])
+def test_every_encoding_of_the_output(encoding):
+    for command in (["--help"], ["engine", "--help"], ["generate", "--help"]):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "build.py"), *command],
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+            timeout=60,
+        )
+        assert done.returncode == 0 and b"Traceback" not in done.stderr and "usage" in done.stdout.decode(encoding)
+
+
+def test_blender_is_not_put_where_it_takes_the_path_for_a_variable(tmp_path, monkeypatch):
+    for name in ("a$HOME", "%TEMP%"):
+        monkeypatch.setattr(build, "BLENDER", tmp_path / name / ".venv-blender")
+        with pytest.raises(install.InstallError, match="Move or rename the folder"):
+            build.blender_python()
+
+
+def test_a_damaged_environment_is_mended_without_being_asked(tmp_path, monkeypatch, capsys):
+    """A package that has lost files, and one that is gone; a whole one is left alone."""
+    target, asked = tmp_path / "environment", []
+    package = target / "lib" / "python3.11" / "site-packages" / "tiny-1.0.dist-info"
+    if sys.platform == "win32":
+        package = target / "Lib" / "site-packages" / "tiny-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package.parent / "tiny.py").write_text("x = 1\n")
+    (package / "RECORD").write_text("tiny.py,sha256=0,6\ntiny-1.0.dist-info/RECORD,,\n")
+    install.environment_python(target).parent.mkdir(exist_ok=True)
+    install.environment_python(target).touch()
+    install.write_stamp(target, {"dev.txt": install.fingerprint("dev.txt")})
+    monkeypatch.setattr(install, "install", lambda *arguments, **options: asked.append(arguments))
+    build.environment(target, ("dev.txt",), (sys.version_info[:2],))
+    assert not asked
+    (package.parent / "tiny.py").write_text("x")
+    build.environment(target, ("dev.txt",), (sys.version_info[:2],))
+    assert len(asked) == 1 and "tiny-1.0" in capsys.readouterr().err
+    shutil.rmtree(package)
+    build.environment(target, ("dev.txt",), (sys.version_info[:2],))
+    assert len(asked) == 2
+
+
+def test_both_programs_treat_the_terminal_alike():
+    """They share no code, so each has this file."""
+    assert (ROOT / "core" / "terminal.py").read_bytes() == (ROOT / "latte3d_blender" / "terminal.py").read_bytes()
+
+
+def test_a_home_folder_behind_an_equals_sign(monkeypatch, tmp_path):
+    """A shell leaves the ~ of --out=~/x alone."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    main = importlib.import_module("core.__main__")
+    assert main.own_path("--out=~/x") == f"--out={tmp_path}/x" and build.own_path("~/x") == tmp_path / "x"
+    assert [main.own_path(word) for word in ("~x", "--out=a~", "a cube", "--a", "")] == ["~x", "--out=a~", "a cube", "--a", ""]
 
 
 def test_nothing_is_done_twice(tmp_path, monkeypatch):

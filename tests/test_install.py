@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The installer on real environments, with packages of a few bytes from a folder of wheels."""
 
+import base64
 import ensurepip
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -21,14 +24,15 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="uses a shell and sig
 
 
 def wheel(folder: Path, name: str, version: str = "1.0") -> None:
-    """A wheel with one empty module."""
+    """A wheel with one module of a line."""
     info = f"{name}-{version}.dist-info"
     folder.mkdir(exist_ok=True)
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{name}.py", "x = 1\n")
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
+        mark = base64.urlsafe_b64encode(hashlib.sha256(b"x = 1\n").digest()).rstrip(b"=").decode()
+        archive.writestr(f"{info}/RECORD", f"{name}.py,sha256={mark},6\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
 
 
 @pytest.fixture
@@ -80,6 +84,106 @@ def test_a_python_without_ensurepip_takes_pip_from_the_wheels(house, tmp_path):
     assert list(target.rglob("tinyengine-1.0.dist-info"))
 
 
+BREAKING = """
+[global]
+quiet = 3
+constraint = /nowhere/constraints.txt
+no-binary = :all:
+require-virtualenv = true
+require_hashes = yes
+dry-run = true
+[install]
+user = true
+target = /nowhere
+prefix = /nowhere
+root = /nowhere
+no-deps = true
+only-binary = :none:
+"""
+
+
+@pytest.mark.parametrize("kind", ["a pip.conf that leads elsewhere", "a pip.conf that is none", "variables"])
+def test_pips_own_configuration_does_not_lead_elsewhere(house, tmp_path, monkeypatch, kind):
+    """Settings that are right for a person's other work, and would put the engine's packages into the wrong place or nowhere."""
+    target, wheels, events, run = house
+    wheel(wheels, "tinytext")
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text({"a pip.conf that leads elsewhere": BREAKING, "a pip.conf that is none": "user: yes"}.get(kind, ""))
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    if kind == "variables":
+        for name in ("PIP_USER", "PIP_DRY_RUN", "PIP_NO_DEPS", "PIP_REQUIRE_HASHES", "PIP_ISOLATED"):
+            monkeypatch.setenv(name, "1")
+        for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_CONSTRAINT", "PIP_LOG", "PIP_NO_BINARY", "PIP_PYTHON"):
+            monkeypatch.setenv(name, "/nowhere")
+    assert run() is True and list(target.rglob("tinytext-1.0.dist-info"))
+    notes = [event["text"] for event in events if event["event"] == "note"]
+    assert len(notes) == (kind == "a pip.conf that is none") and all("no section headers" in note for note in notes)
+
+
+def test_the_way_to_the_packages_is_a_persons_own(tmp_path, monkeypatch):
+    """Indexes, proxies, certificates and patience are kept, a variable's before a file's, `install`'s before `global`'s."""
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text(
+        "[global]\nindex-url = https://one/simple\nextra_index_url =\n  https://two/simple\n  https://three/simple\nproxy = http://p:1\n"
+        "timeout = 7\nuser = true\n[install]\nindex-url = https://four/simple\ntrusted-host = four\n[list]\nproxy = http://q:1\n"
+    )
+    for key in [key for key in os.environ if key.startswith("PIP_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("PIP_TIMEOUT", "9")
+    monkeypatch.setenv("PIP_CLIENT_CERT", "/my own/certificate.pem")
+    monkeypatch.setenv("PIP_TARGET", "/nowhere")
+    found = install.pip_environment([sys.executable, "-I", "-m", "pip"])
+    wanted = {
+        "PIP_INDEX_URL": "https://four/simple",
+        "PIP_EXTRA_INDEX_URL": "https://two/simple https://three/simple",
+        "PIP_PROXY": "http://p:1",
+        "PIP_TIMEOUT": "9",
+        "PIP_TRUSTED_HOST": "four",
+        "PIP_CLIENT_CERT": "/my own/certificate.pem",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+    assert wanted.items() <= found.items() and not {"PIP_USER", "PIP_TARGET"} & found.keys()
+
+
+@pytest.mark.parametrize("lines", [[], ["", "  "], ["ERROR:", ""], ["ERROR: Exception:", "Traceback", "OSError: too bad"]])
+def test_a_failure_has_a_cause(lines, tmp_path):
+    assert install.pip_failure(lines, tmp_path / "log", 3).cause in ("pip ended with status 3 without a word.", "OSError: too bad")
+
+
+@posix
+@pytest.mark.parametrize("says", ["", "echo; echo '   ' >&2"])
+def test_a_python_that_fails_without_a_word_is_named_with_its_status(tmp_path, says):
+    mute = tmp_path / "python"
+    mute.write_text(f"#!/bin/sh\n{says}\nexit 7\n")
+    mute.chmod(0o755)
+    with pytest.raises(install.InstallError, match="cannot make a virtual environment") as caught:
+        install.make_environment(str(mute), tmp_path / "environment")
+    assert "status" in caught.value.cause
+
+
+def test_an_environment_that_lost_files_gets_them_back(house):
+    """A file gone, a file cut, a package gone, its record gone; and, where somebody asks for a thorough look, a file of other content."""
+    target, wheels, _, run = house
+    wheel(wheels, "tinytext")
+    assert run() is True and run() is False
+    folder = install.packages_folder(target)
+    module, other, record = folder / "tinyengine.py", folder / "tinytext.py", folder / "tinyengine-1.0.dist-info"
+
+    def lose_all() -> None:
+        module.unlink()
+        shutil.rmtree(record)
+
+    for harms in ((module.unlink, lambda: other.write_text("x")), (lose_all, (folder / "tinytext-1.0.dist-info" / "RECORD").unlink)):
+        for number, harm in enumerate(harms, 1):
+            harm()
+            assert len(install.damaged(target)) == number
+        assert run() is True and run() is False
+        assert module.read_text() == other.read_text() == "x = 1\n"
+    module.write_text("x = 2\n")
+    assert run() is False and run(thorough=True) is True and module.read_text() == "x = 1\n"
+
+
 def test_refuses_a_folder_with_something_else(tmp_path):
     (tmp_path / "holiday.jpg").write_text("a picture")
     with pytest.raises(install.InstallError, match="holds something else"):
@@ -122,6 +226,37 @@ def test_stopping_it_stops_pip(tmp_path):
             if stop is os.kill:
                 assert process.returncode == 130 and (events[-1]["event"], events[-1]["message"]) == ("error", "Stopped.")
     assert not (target / install.STAMP).exists()
+
+
+@posix
+def test_an_installer_that_is_killed_leaves_its_lock_to_pip(tmp_path):
+    """Nothing is installed beside a pip that still runs."""
+    target = tmp_path / "environment"
+    with socket.create_server(("127.0.0.1", 0)) as index:
+        index.settimeout(120)
+        configuration = tmp_path / "pip.conf"
+        configuration.write_text(f"[global]\nindex-url = http://127.0.0.1:{index.getsockname()[1]}/simple\n")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
+        command = [sys.executable, str(INSTALLER), "--target", str(target)]
+        process = subprocess.Popen(command, env=environment | {"PIP_CONFIG_FILE": str(configuration)}, start_new_session=True)
+        connection, _ = index.accept()
+        process.kill()
+        process.wait()
+        with pytest.raises(install.InstallError, match="Another installation"), install.locked(target):
+            pass
+        os.killpg(process.pid, signal.SIGKILL)
+        connection.settimeout(60)
+        while connection.recv(4096):
+            pass
+        connection.close()
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            with install.locked(target):
+                return
+        except install.InstallError:
+            time.sleep(0.05)
+    pytest.fail("the lock of a pip that has ended is still held")
 
 
 @pytest.mark.parametrize(

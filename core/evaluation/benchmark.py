@@ -73,7 +73,8 @@ def time_blender(a: argparse.Namespace) -> dict:
         command += [option, value] if value else []
     said = ""
     try:
-        run = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, timeout=600)
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1"}
+        run = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True, timeout=600)
         said = run.stderr.strip()[-300:]
         return json.loads(run.stdout.strip().splitlines()[-1])
     except (OSError, IndexError, ValueError, subprocess.TimeoutExpired) as error:

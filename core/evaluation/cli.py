@@ -138,8 +138,13 @@ def row_file(path: Path | None) -> Iterator[Callable[[dict], None]]:
         yield lambda row: None
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        yield lambda row: print(json.dumps(row), file=file, flush=True)
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            yield lambda row: print(json.dumps(row), file=file, flush=True)
+    except OSError as error:  # a full disk does not say of which file it speaks
+        if error.filename or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def load_space(path: Path) -> Space | None:

@@ -69,3 +69,32 @@ def test_a_python_named_from_here_starts_elsewhere(fake_engine, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     assert client.find_python("link", None) == tmp_path / "link"
     assert client.find_python("nothing", None) is None
+
+
+def test_the_engine_sees_its_own_modules_alone(engine, launch, tmp_path, monkeypatch):
+    """Not those of the working folder, of a user's own packages, or of variables that lead Blender's Python."""
+    source = tmp_path / "source" / "core"
+    source.mkdir(parents=True)
+    (source / "__init__.py").touch()
+    says = "sys.path[0], sys.flags.safe_path, sys.flags.no_user_site, random.__file__"
+    (source / "worker.py").write_text(f"import random, sys; print({says})")
+    (tmp_path / "random.py").write_text("raise SystemExit('the wrong one')")
+    for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    plain = launch(sys.executable)
+    engine.start(client.Launch(plain.python, source.parent, plain.model, plain.device, plain.log))
+    until(engine, lambda: engine.state == client.FAILED)
+    assert engine.text.startswith(f"{source.parent} True 1 ") and str(tmp_path / "random.py") not in engine.text
+
+
+@pytest.mark.parametrize(
+    "last_words", ["MemoryError", "ImportError: libtorch_cpu.so: failed to map segment from shared object", "std::bad_alloc"]
+)
+def test_an_engine_without_memory_says_so(engine, launch, tmp_path, last_words):
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\necho "{last_words}" >&2\nexit 1\n')
+    program.chmod(0o755)
+    engine.start(launch(program))
+    until(engine, lambda: engine.state == client.FAILED)
+    assert engine.fault.kind == "out_of_memory" and last_words in engine.fault.cause and "memory" in engine.fault.remedy

@@ -114,6 +114,14 @@ def assert_valid(mesh: TexturedMesh, tmp_path: Path) -> None:
     assert report["info"]["totalTriangleCount"] == 12
 
 
+def test_a_glb_names_what_it_holds(cube):
+    """An importer that finds no names calls everything "Material_0"."""
+    glb = cube.to_glb()
+    document = json.loads(glb[20 : 20 + int.from_bytes(glb[12:16], "little")])
+    assert [document[part][0]["name"] for part in ("nodes", "meshes", "materials")] == [cube.prompt] * 3
+    assert [item["name"] for item in document["images"]] == [f"{cube.prompt} base color", f"{cube.prompt} roughness and metallic"]
+
+
 def test_images_decode_to_what_they_were():
     pixels = gradient(256)
     exact = np.asarray(Image.open(io.BytesIO(encode_image(pixels, lossless=True))))
