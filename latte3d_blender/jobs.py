@@ -14,13 +14,12 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import engine as client
-from . import machine
+from . import machine, placing
 from .engine import Engine, EngineFault, Fault, Job
 from .installer import Setup
 
 KEEP = 16  # results that can still be placed again
 LOG = logging.getLogger(__package__)
-EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
 
 
 @dataclass
@@ -148,7 +147,7 @@ def collect() -> None:
         if job.state == "done":
             SESSION.results[job.id] = job
             SESSION.to_place.append(job.id)
-            for old in list(SESSION.results)[:-KEEP]:
+            for old in [number for number in SESSION.results if number not in SESSION.to_place][:-KEEP]:
                 del SESSION.results[old], SESSION.places[old]
             continue
         SESSION.places.pop(job.id, None)
@@ -163,68 +162,6 @@ def run_now(job: Job) -> None:
     collect()
     if job.fault:
         raise EngineFault(job.fault)
-
-
-def _window_for(place: Place) -> tuple | None:
-    """A window that shows the job's scene, with a 3D viewport in it where there is one: (window, area, region)."""
-    windows = [window for window in bpy.context.window_manager.windows if window.scene.session_uid == place.scene]
-    for window in windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                return window, area, next(region for region in area.regions if region.type == "WINDOW")
-    if windows:
-        area = windows[0].screen.areas[0]
-        return windows[0], area, area.regions[-1]
-    return None
-
-
-def _obstacle(place: Place, spot: tuple | None) -> str:
-    """What the artist has to do, or to wait for, before an object can be placed; nothing when it can."""
-    if spot is None:
-        name = next(scene.name for scene in bpy.data.scenes if scene.session_uid == place.scene)
-        return f"Show the scene “{name}” to place it"
-    if any(bpy.app.is_job_running(job) for job in ("RENDER", "OBJECT_BAKE")):  # it reads the scene in a thread of its own
-        return "Placed when the render is done"
-    tools = [tool for window in bpy.context.window_manager.windows for tool in getattr(window, "modal_operators", ())]
-    if any(tool.bl_idname.startswith(EDITS) for tool in tools):
-        return "Finish the tool in use to place it"
-    with bpy.context.temp_override(window=spot[0], area=spot[1], region=spot[2]):
-        return "" if bpy.context.mode == "OBJECT" else "Switch to Object Mode to place it"
-
-
-def _place_next() -> None:
-    """Place the first finished job as one undo step, or say what it waits for."""
-    SESSION.hold = ""
-    if not SESSION.to_place:
-        return
-    number = SESSION.to_place[0]
-    place = SESSION.places[number]
-    if not any(scene.session_uid == place.scene for scene in bpy.data.scenes):
-        SESSION.to_place.pop(0)
-        remedy = "Generate it again: the same prompt and seed make the same object."
-        SESSION.fault = Fault("The object has no place any more.", "Its scene was deleted.", remedy, "bad_request")
-        return
-    spot = _window_for(place)
-    SESSION.hold = _obstacle(place, spot)
-    if SESSION.hold:
-        place.held_since = place.held_since or time.perf_counter()
-        return
-    SESSION.to_place.pop(0)
-    window, area, region = spot
-    with bpy.context.temp_override(window=window, area=area, region=region):
-        bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, location=place.location)
-    chosen = machine.get()
-    if chosen and chosen.show_textures:
-        _show_textures(window.screen)
-
-
-def _show_textures(screen: bpy.types.Screen) -> None:
-    """Let viewports that show plain solids show textured ones; those that somebody has set up otherwise stay."""
-    for area in screen.areas:
-        if area.type == "VIEW_3D":
-            shading = area.spaces.active.shading
-            if shading.type == "SOLID" and shading.color_type == "MATERIAL":
-                shading.color_type = "TEXTURE"
 
 
 def redraw() -> None:
@@ -292,7 +229,7 @@ def _step() -> float | None:
             start()
         except EngineFault:
             look_up()  # turns it into a state that the panel explains
-    _place_next()
+    placing.place_next(SESSION)
     if engine.state in (client.BUSY, client.STARTING):
         return 0.03
     if SESSION.to_place or SESSION.setup or (SESSION.plan and not SESSION.plan.over):

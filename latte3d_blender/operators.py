@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operators: generate starts a job, place_result builds its objects as one undo step, the rest looks after the engine."""
+"""The operators: generate starts a job, the rest looks after the engine; place_result lies in operators_place.py."""
 
-import math
 import random
-import time
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, FloatVectorProperty, IntProperty
-from mathutils import Vector
+from bpy.props import BoolProperty
 
 from . import engine as client
-from . import jobs, machine, meshes, placement
+from . import jobs, machine, placement, placing
 from .engine import EngineFault, Fault
-from .familiarity import remarks
+from .operators_place import LATTE3D_OT_place_result
 
 
 class LATTE3D_OT_generate(bpy.types.Operator):
@@ -31,6 +28,8 @@ class LATTE3D_OT_generate(bpy.types.Operator):
             cls.poll_message_set("An object is being made")
         elif jobs.SESSION.setup:
             cls.poll_message_set("Set Up is running")
+        elif why := placement.linked(context.scene):
+            cls.poll_message_set(why)
         elif not context.scene.latte3d.prompt.strip():
             cls.poll_message_set("Type a prompt first")
         elif jobs.SESSION.engine.state == client.NOT_INSTALLED and not jobs.SESSION.stale:
@@ -41,6 +40,9 @@ class LATTE3D_OT_generate(bpy.types.Operator):
 
     def execute(self, context):
         wanted = context.scene.latte3d
+        if (self.wait or bpy.app.background) and (why := placement.why_not(context)):
+            self.report({"ERROR"}, why)
+            return {"CANCELLED"}
         try:
             job = jobs.submit(context, wanted.prompt, wanted.seed)
             if not (self.wait or bpy.app.background):
@@ -52,7 +54,11 @@ class LATTE3D_OT_generate(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         jobs.SESSION.to_place.remove(job.id)
-        return bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=job.id, location=jobs.SESSION.places[job.id].location)
+        try:
+            return placing.place_job(jobs.SESSION, job.id)
+        except RuntimeError as error:
+            self.report({"ERROR"}, str(error).strip())
+            return {"CANCELLED"}
 
 
 class LATTE3D_OT_cancel(bpy.types.Operator):
@@ -74,83 +80,6 @@ class LATTE3D_OT_cancel(bpy.types.Operator):
             session.setup.cancel()
         jobs.wake()
         return {"FINISHED"}
-
-
-class LATTE3D_OT_place_result(bpy.types.Operator):
-    """Build a finished object in the scene"""
-
-    bl_idname = "latte3d.place_result"
-    bl_label = "Place Generated Object"
-    bl_options = {"REGISTER", "UNDO"}
-
-    job: IntProperty(options={"HIDDEN"})
-    height: FloatProperty(
-        name="Height",
-        description="The object's height; 0 takes the height that the model predicts",
-        unit="LENGTH",
-        min=0.0,
-        soft_max=20.0,
-        options={"SKIP_SAVE"},
-    )
-    location: FloatVectorProperty(
-        name="Location",
-        description="Where the centre of its base stands",
-        subtype="TRANSLATION",
-        unit="LENGTH",
-        size=3,
-        options={"SKIP_SAVE"},
-    )
-    angle: FloatProperty(
-        name="Turn", description="Turn about the vertical", unit="ROTATION", soft_min=-math.pi, soft_max=math.pi, options={"SKIP_SAVE"}
-    )
-    drop: BoolProperty(name="Drop to Ground", description="Stand on the first surface below", options={"SKIP_SAVE"})
-
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Switch to Object Mode first")
-            return False
-        return True
-
-    def execute(self, context):
-        job = jobs.SESSION.results.get(self.job)
-        if job is None:
-            self.report({"ERROR"}, "This result is no longer kept. Generate it again: the same prompt and seed make the same object.")
-            return {"CANCELLED"}
-        begun, made = time.perf_counter(), []
-        self.height = self.height or job.objects[0]["height_m"]
-        factor = self.height / job.objects[0]["height_m"]
-        try:
-            for item in job.objects:
-                made.append(meshes.build_object(item, job.settings, height_m=factor * item["height_m"]))
-        except (ValueError, RuntimeError) as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        self._arrange(context, made)
-        insert_ms = 1000 * (time.perf_counter() - begun)
-        for one, item in zip(made, job.objects, strict=True):
-            meshes.write_timings(one, {**item["timings_ms"], "insert": insert_ms / len(made)})
-        if jobs.SESSION.last.get("job") != job.id:
-            stages = {stage: sum(item["timings_ms"].get(stage, 0.0) for item in job.objects) for stage in job.objects[0]["timings_ms"]}
-            jobs.SESSION.last = {
-                "job": job.id,
-                "total_ms": jobs.total_ms(job.id),
-                "timings_ms": {**stages, "insert": insert_ms},
-                "triangles": sum(len(item["arrays"]["triangles"]) for item in job.objects),
-                "remarks": list(dict.fromkeys(remark for item in job.objects for remark in remarks(item))),
-            }
-        return {"FINISHED"}
-
-    def _arrange(self, context, made):
-        """Stand the objects in a row that begins at the location."""
-        place = Vector(self.location)
-        if self.drop:
-            place = placement.ground_below(context, place)
-        collection = placement.generated_collection(context)
-        for one, offset in zip(made, placement.row_offsets([one.dimensions.x for one in made]), strict=True):
-            one.location, one.rotation_euler = place + Vector((offset, 0, 0)), (0, 0, self.angle)
-            collection.objects.link(one)
-        placement.select_only(context, made)
 
 
 class LATTE3D_OT_new_seed(bpy.types.Operator):

@@ -58,9 +58,17 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         description="Switch a viewport that shows plain grey solids to textured solids when an object is placed",
     )
 
+    frame_new: BoolProperty(
+        name="Frame New Objects",
+        default=True,
+        description="Move the view to an object that was just made where it would be tiny, hidden or outside; never out of a camera's view",
+    )
+
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
-        for name in ("engine_python", "model_folder", "device", "resolution", "texture_size", "start_with_panel", "show_textures"):
+        for name in ("engine_python", "model_folder", "device", "resolution", "texture_size"):
+            layout.prop(self, name)
+        for name in ("start_with_panel", "show_textures", "frame_new"):
             layout.prop(self, name)
         panels.draw_engine(layout, context, where="preferences")

@@ -158,7 +158,7 @@ def test_cancel_ends_a_deaf_engine(addon, engine_of, monkeypatch):
 
 def test_the_object_finds_its_scene(addon, engine_of):
     """Another scene is shown: it waits. Its own is renamed meanwhile: it is found. Its own is deleted: that is said."""
-    jobs = addon("jobs")
+    jobs, placing = addon("jobs"), addon("placing")
     engine_of()
     home, other, window = bpy.context.scene, bpy.data.scenes.new("Other"), bpy.context.window_manager.windows[0]
     job = jobs.submit(bpy.context, "a cube", 0)
@@ -166,14 +166,14 @@ def test_the_object_finds_its_scene(addon, engine_of):
         jobs.SESSION.engine.poll(wait_s=0.1)
     home.name, window.scene = "Home", other
     jobs.collect()
-    jobs._place_next()
+    placing.place_next(jobs.SESSION)
     assert "“Home”" in jobs.SESSION.hold and not bpy.data.objects
     window.scene = home
     place = jobs.SESSION.places[job.id]
-    assert jobs._obstacle(place, jobs._window_for(place)) == ""  # placing into a window's viewport takes a real window: tests/window
+    assert placing.obstacle(place, placing.window_for(place)) == ""  # placing into a window's viewport takes a real window: tests/window
     window.scene = other
     bpy.data.scenes.remove(home)
-    jobs._place_next()
+    placing.place_next(jobs.SESSION)
     assert "scene was deleted" in str(jobs.SESSION.fault) and not jobs.SESSION.to_place
 
 
