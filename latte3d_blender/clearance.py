@@ -105,7 +105,9 @@ class Taken:
         solid = np.isfinite(boxes).all((1, 2)) & ((high - low).max(1) > 0)
         around = ((low[:, :2] <= spot[:2]) & (spot[:2] <= high[:, :2])).all(1) & (low[:, 2] <= spot[2] + height)
         larger = (high[:, 0] - low[:, 0] > LARGE * size_x) & (high[:, 1] - low[:, 1] > LARGE * size_y)
-        blocking, large, under = level & solid, [], []
+        reach = (REACH + 2) * (row[1] - row[0]).max()
+        near = ((low[:, :2] <= spot[:2] + reach) & (high[:, :2] >= spot[:2] - reach)).all(1)
+        blocking, large, under = level & solid & near, [], []
         for index in np.flatnonzero(blocking & around):
             item, matrix = found[index]
             mesh = Large(item.evaluated_get(graph), matrix)
@@ -117,7 +119,7 @@ class Taken:
             if larger[index] and not mesh.encloses((*spot[:2], spot[2] + LOW * height), high[index, 2]):
                 large.append(mesh)
             blocking[index] = not (carried or mesh in large)
-        return cls(boxes[blocking], large, under, float(high[solid, 2].max(initial=spot[2])))
+        return cls(boxes[blocking], large, under, float(high[solid & near, 2].max(initial=spot[2])))
 
     def overlapped(self, spots: np.ndarray, row: np.ndarray, margin: float) -> np.ndarray:
         """Which of the spots [M, 3] are too near to a box: [M] bool."""

@@ -68,10 +68,12 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
         begun, unit_m = time.perf_counter(), placement.meters(context.scene)
         self.height = self.height or job.objects[0]["height_m"] / unit_m
         factor = self.height * unit_m / job.objects[0]["height_m"]
+        heights = [float(f"{factor * item['height_m']:.6g}") for item in job.objects]  # the property has 7 digits
         try:
             with meshes.all_or_nothing():
                 made = [
-                    meshes.build_object(item, job.settings, height_m=factor * item["height_m"], unit_m=unit_m) for item in job.objects
+                    meshes.build_object(item, job.settings, height_m=height, unit_m=unit_m)
+                    for item, height in zip(job.objects, heights, strict=True)
                 ]
                 self._arrange(context, made)
         except (ValueError, TypeError, KeyError, RuntimeError) as error:
@@ -101,11 +103,15 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
         placement.select_only(context, made)
 
     def _ground(self, context, made, place):
-        """The place, or what is below it where the objects shall drop: through older ones of the same prompt, unless it lies on one."""
+        """The place, or what is below it where the objects shall drop. What was made here is ground where the place lies on it or, if
+        that is no older copy of these, above it; else things would pile up that are made one after another."""
         prompts = {one["latte3d_prompt"] for one in made}
-        if not self.drop:
-            return place
-        return placement.ground_below(context, place, lambda item: item.get("latte3d_prompt") in prompts, NEAR * self.height)
+
+        def passes(item, above):
+            prompt = item.get("latte3d_prompt")
+            return prompt is not None and abs(above) > NEAR * self.height and (prompt in prompts or above > 0)
+
+        return placement.ground_below(context, place, passes) if self.drop else place
 
 
 def _remember(job, insert_ms: float) -> None:

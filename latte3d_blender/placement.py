@@ -61,11 +61,11 @@ def row_offsets(widths: list[float]) -> list[float]:
 
 
 def ground_below(
-    context: bpy.types.Context, point: Vector, passes: Callable[[bpy.types.Object], bool] = lambda item: False, near: float = 0.0
+    context: bpy.types.Context, point: Vector, passes: Callable[[bpy.types.Object, float], bool] = lambda item, above: False
 ) -> Vector:
     """Return the first surface below a point of the scene (up to 1 m above it counts), or else the point at height 0.
 
-    Objects that `passes` names are looked through, unless the point lies on them: their surface is no farther from it than `near`.
+    `passes(item, above)` names those to look through; `above`: how far their surface lies above the point.
     """
     graph, down = context.evaluated_depsgraph_get(), Vector((0, 0, -1))
     start = point + Vector((0, 0, 1 / meters(context.scene)))
@@ -73,7 +73,7 @@ def ground_below(
         hit, place, _, _, item, _ = context.scene.ray_cast(graph, start, down)
         if not hit:
             break
-        if not passes(item) or abs(place.z - point.z) <= near:
+        if not passes(item, place.z - point.z):
             return place
         start = place + down * max(1e-5, 1e-5 * abs(place.z))
     return Vector((point.x, point.y, 0.0))
