@@ -122,5 +122,5 @@ def _remember(job, insert_ms: float) -> None:
         "total_ms": jobs.total_ms(job.id),
         "timings_ms": {**stages, "insert": insert_ms},
         "triangles": sum(len(item["arrays"]["triangles"]) for item in job.objects),
-        "remarks": list(dict.fromkeys(remark for item in job.objects for remark in remarks(item))),
+        "remarks": list(dict.fromkeys(remark for item in job.objects if isinstance(item.get("notes"), dict) for remark in remarks(item))),
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scenes, collections and modes as artists leave them: the object is seen and rendered, or one sentence says why not; nothing stays behind."""
+"""Scenes, collections and modes as artists leave them: an object is seen and rendered, or one sentence says why not; nothing stays."""
 
 import bpy
 import numpy as np
