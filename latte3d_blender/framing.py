@@ -10,6 +10,7 @@ from mathutils import Vector
 from .clearance import world_boxes
 
 TINY = 1 / 8  # of the view's height
+SEEN = 0.75  # of its width and height: less is outside the view
 SHARE = 0.5  # of the view that a framed object's surroundings take
 SENSOR_MM = 72.0  # a viewport's lens draws on a sensor of this size along its longer side
 OVER = ("UI", "TOOLS", "HEADER", "TOOL_HEADER", "ASSET_SHELF", "ASSET_SHELF_HEADER", "HUD")  # regions that lie over the view
@@ -90,7 +91,7 @@ def is_small_or_outside(eye: Eye, boxes: np.ndarray, near: float, far: float) ->
     pixels = (high - low) * eye.slope / eye.slope[1]  # in halves of the view's height
     inside = np.minimum(high, eye.space[1]) - np.maximum(low, eye.space[0])
     center_in = ((eye.space[0] < (low + high) / 2) & ((low + high) / 2 < eye.space[1])).all()
-    return bool(pixels.max() / 2 < TINY or (inside <= 0.5 * np.minimum(high - low, eye.space[1] - eye.space[0])).any() or not center_in)
+    return bool(pixels.max() / 2 < TINY or (inside <= SEEN * np.minimum(high - low, eye.space[1] - eye.space[0])).any() or not center_in)
 
 
 def is_hidden(context: bpy.types.Context, eye: Eye, boxes: np.ndarray, objects: list[bpy.types.Object]) -> bool:

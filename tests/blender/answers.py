@@ -4,6 +4,7 @@
 import itertools
 import time
 
+import bmesh
 import bpy
 import numpy as np
 
@@ -61,7 +62,11 @@ def apart(one: bpy.types.Object, other: bpy.types.Object) -> bool:
 
 def cube(size: float = 2.0, location=(0, 0, 0), name: str = "Cube", stretch=(1, 1, 1)) -> bpy.types.Object:
     """A cube of Blender's own."""
-    bpy.ops.mesh.primitive_cube_add(size=size, location=location, scale=stretch)
-    made = bpy.context.object
-    made.name = name
+    shape, mesh = bmesh.new(), bpy.data.meshes.new(name)
+    bmesh.ops.create_cube(shape, size=size)
+    shape.to_mesh(mesh)
+    made = bpy.data.objects.new(name, mesh)
+    made.location, made.scale = location, stretch
+    bpy.context.scene.collection.objects.link(made)
+    bpy.context.view_layer.update()
     return made
