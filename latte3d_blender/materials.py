@@ -94,9 +94,9 @@ def is_still(material: bpy.types.Material, item: dict) -> bool:
     if material.get("latte3d_state") != _state(material):
         return False
     found, sent = images(material), item["arrays"]
-    return all(
-        image.packed_file and not image.is_dirty and image.packed_file.data == sent[name].tobytes() for name, image in found.items()
-    ) and found.keys() == {"base_color", "metallic_roughness"} & sent.keys()
+    if found.keys() != {"base_color", "metallic_roughness"} & sent.keys():
+        return False
+    return all(image.packed_file and not image.is_dirty and image.packed_file.data == sent[name].tobytes() for name, image in found.items())
 
 
 def _state(material: bpy.types.Material) -> str:

@@ -158,8 +158,8 @@ def build_object(item: dict, settings: dict, *, height_m: float = 0.0, unit_m: f
 
 
 def _key(item: dict, settings: dict) -> str:
-    """What an object was asked for, as a short text: the same for the same model, prompt, seed and settings."""
-    asked = [item["model"], item["prompt"], item["seed"], item.get("detail"), settings]
+    """What an object was asked for and looks like, as a short text: the same for the same model, prompt, seed and settings."""
+    asked = [item["model"], item["prompt"], item["seed"], settings, *(item.get(part) for part in ("color", "roughness", "metallic"))]
     return hashlib.sha1(json.dumps(asked, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 

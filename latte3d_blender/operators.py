@@ -48,17 +48,14 @@ class LATTE3D_OT_generate(bpy.types.Operator):
             if not (self.wait or bpy.app.background):
                 return {"FINISHED"}
             jobs.run_now(job)
+            jobs.SESSION.to_place.remove(job.id)
+            placing.place_job(jobs.SESSION, job.id)
         except EngineFault as error:
             if error.fault is not jobs.SESSION.engine.fault:
                 jobs.SESSION.fault = error.fault
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        jobs.SESSION.to_place.remove(job.id)
-        try:
-            return placing.place_job(jobs.SESSION, job.id)
-        except RuntimeError as error:
-            self.report({"ERROR"}, str(error).strip())
-            return {"CANCELLED"}
+        return {"FINISHED"}
 
 
 class LATTE3D_OT_cancel(bpy.types.Operator):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a finished job to objects in its scene: in which window, when, and so that the artist sees them."""
 
+import re
 import time
 
 import bpy
 
 from . import framing, machine, placement
-from .engine import Fault
+from .engine import EngineFault, Fault
 
 EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
 AGAIN = "Generate it again: the same prompt and seed make the same object."
@@ -39,10 +40,15 @@ def obstacle(place, spot: tuple | None) -> str:
         return "" if bpy.context.mode == "OBJECT" else "Switch to Object Mode to place it"
 
 
-def place_job(session, number: int) -> set[str]:
-    """Place a finished job in the current context as one undo step. Raises RuntimeError, with the reason, where it cannot be."""
+def place_job(session, number: int) -> None:
+    """Place a finished job in the current context as one undo step, and show it. Raises EngineFault with the reason where it cannot be."""
     wanted = {"location": session.places[number].location, "towards": framing.towards_viewer(bpy.context)}
-    return bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, **wanted)
+    try:
+        bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, **wanted)
+    except RuntimeError as error:  # how Blender hands on what an operator reports
+        cause = re.sub(r"^(Error: |Operator .* poll\(\) )", "", str(error)).strip()
+        raise EngineFault(Fault("The object could not be placed.", cause, AGAIN, "bad_request")) from error
+    show(bpy.context, bpy.context.selected_objects)
 
 
 def place_next(session) -> None:
@@ -68,16 +74,14 @@ def place_next(session) -> None:
     with bpy.context.temp_override(window=window, area=area, region=region):
         try:
             place_job(session, number)
-        except RuntimeError as error:
-            session.fault = Fault("The object could not be placed.", str(error).removeprefix("Error: ").strip(), AGAIN, "bad_request")
-            return
-        show(bpy.context, bpy.context.selected_objects)
+        except EngineFault as error:
+            session.fault = error.fault
 
 
 def show(context: bpy.types.Context, objects: list[bpy.types.Object]) -> None:
     """Let the artist see new objects, as far as the preferences allow: with their textures, and in the view."""
     chosen = machine.get()
-    if chosen and chosen.show_textures:
+    if chosen and chosen.show_textures and context.screen:
         _show_textures(context.screen)
     if chosen and chosen.frame_new:
         framing.frame_new(context, objects)
