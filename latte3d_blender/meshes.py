@@ -76,6 +76,7 @@ def build_object(item: dict, settings: dict, *, height_m: float = 0.0) -> bpy.ty
     made = bpy.data.objects.new(name, mesh)
     made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"] = item["prompt"], item["seed"], item["model"]
     made["latte3d_settings"] = json.dumps({**settings, "height_m": height_m})
+    made["latte3d_notes"], made["latte3d_familiar"] = json.dumps(item.get("notes") or []), bool(item.get("familiar", True))
     made["latte3d_version"] = version()
     write_timings(made, item["timings_ms"])
     return made
