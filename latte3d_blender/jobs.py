@@ -18,6 +18,7 @@ from . import gallery, machine
 from .engine import Engine, EngineFault, Fault, Job
 from .installer import Setup
 
+TAB = "LATTE3D"  # of the sidebar
 KEEP = 16  # results that can still be placed again
 LOG = logging.getLogger(__package__)
 EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
@@ -94,6 +95,13 @@ def panel_shown() -> None:
     if not SESSION.shown or SESSION.stale or SESSION.engine.active or SESSION.setup or SESSION.to_place:
         SESSION.shown = True
         wake()
+
+
+def panel_visible() -> bool:
+    """Whether some sidebar shows the panel."""
+    areas = [area for window in bpy.context.window_manager.windows for area in window.screen.areas if area.type == "VIEW_3D"]
+    shown = [region for area in areas if area.spaces.active.show_region_ui for region in area.regions if region.type == "UI"]
+    return any(getattr(sidebar, "active_panel_category", "") == TAB for sidebar in shown)
 
 
 def engine_moved() -> None:
@@ -295,6 +303,7 @@ def _picture() -> tuple:
         SESSION.hold,
         SESSION.question,
         len(gallery.things),
+        panel_visible(),
         job and (job.id, job.text, round(job.factor, 2)),
         setup and (setup.text, setup.amount, round(setup.factor, 3), setup.over),
         SESSION.plan and SESSION.plan.size,
@@ -347,7 +356,9 @@ def _step() -> float | None:
         return 0.03
     if SESSION.to_place or SESSION.setup or (SESSION.plan and not SESSION.plan.over):
         return 0.2
-    return 0.03 if engine.active or SESSION.stale else None
+    if engine.active or SESSION.stale:
+        return 0.03
+    return 0.3 if SESSION.question or SESSION.fault else None  # the status bar speaks of them as long as no sidebar does
 
 
 @persistent

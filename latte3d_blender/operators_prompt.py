@@ -200,7 +200,7 @@ def _turn_to_tab(index: int) -> None:
         if index >= len(areas) or areas[index].type != "VIEW_3D":
             return None
         try:
-            next(region for region in areas[index].regions if region.type == "UI").active_panel_category = panels.TAB
+            next(region for region in areas[index].regions if region.type == "UI").active_panel_category = jobs.TAB
         except (TypeError, AttributeError):
             return 0.05 if left[0] else None
         areas[index].tag_redraw()
@@ -218,7 +218,7 @@ def draw_menu(self, context) -> None:
 def draw_object_menu(self, context) -> None:
     """The Object menu's entry, under the words that people search for with F3."""
     self.layout.separator()
-    self.layout.operator("latte3d.from_prompt", text=SEARCHED, icon="SHADERFX")
+    self.layout.operator("latte3d.from_prompt", text=SEARCHED, icon="SHADERFX", search_weight=1.0)
 
 
 CLASSES = (

@@ -16,6 +16,8 @@ def missing(wanted) -> str:
     if jobs.SESSION.setup:
         return "Set Up is running"
     if wanted.source == "INTERNET" and not bpy.app.online_access:
+        if bpy.app.online_access_override:
+            return "Blender was started to work offline: start it without that, or set up from a folder"
         return "Blender is set to work offline: allow Online Access, or set up from a folder"
     if wanted.source == "WHEELS" and not wanted.wheels:
         return "Choose the folder with the engine's packages first"

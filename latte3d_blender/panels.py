@@ -10,8 +10,8 @@ from . import gallery, jobs, origin
 from .engine import STAGES
 from .panels_setup import draw_engine, wrapped
 
-TAB = "LATTE3D"
 EXAMPLE = "a red mushroom with white spots"
+PICTURE = 3.2  # its height, in rows
 CELL = 76  # pixels: the width of a picture with its name
 STAGE_NAMES = {
     "text": "Text",
@@ -38,7 +38,7 @@ def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def draw_choices(layout: bpy.types.UILayout, wanted) -> None:
     """The detail and the seed."""
-    layout.row().prop(wanted, "detail", text="")
+    layout.row().prop(wanted, "detail")
     row = layout.row(align=True)
     row.prop(wanted, "seed")
     row.operator("latte3d.new_seed", text="", icon="FILE_REFRESH")
@@ -73,13 +73,22 @@ def draw_things(layout: bpy.types.UILayout, context: bpy.types.Context, things: 
     scale = context.preferences.system.ui_scale
     pictures = any(gallery.has_picture(name) for name, _ in things)
     columns = max(1, int((context.region.width - 40 * scale) // (CELL * scale)))
-    grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=False, align=True)
+    grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True, align=True)
     for name, prompt in things:
         cell = grid.column(align=True)
         if pictures:
-            cell.template_icon(gallery.icon(name), scale=3.2)
+            cell.template_icon(gallery.icon(name), scale=PICTURE)
+            back = cell.column()
+            back.scale_y = -PICTURE  # a button without a frame lies over the picture: that can be clicked too
+            back.label(text="")
+            over = cell.column()
+            over.scale_y = PICTURE
+            button = over.operator("latte3d.use_thing", text="", emboss=False)
+            button.prompt, button.make = prompt, make
         button = cell.operator("latte3d.use_thing", text=name.capitalize())
         button.prompt, button.make = prompt, make
+    for _ in range(-len(things) % columns):  # a last row of the same widths
+        grid.label(text="")
 
 
 def draw_question(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -160,7 +169,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
     """Prompt in, object out"""
 
     bl_label = "LATTE3D"
-    bl_category = TAB
+    bl_category = jobs.TAB
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
 
@@ -177,13 +186,6 @@ class LATTE3D_PT_main(bpy.types.Panel):
             draw_gallery(self.layout, context)
 
 
-def panel_visible(context: bpy.types.Context) -> bool:
-    """Whether some sidebar shows the panel."""
-    areas = [area for window in context.window_manager.windows for area in window.screen.areas if area.type == "VIEW_3D"]
-    sidebars = [region for area in areas for region in area.regions if region.type == "UI" and region.width > 1]
-    return any(getattr(sidebar, "active_panel_category", "") == TAB for sidebar in sidebars)
-
-
 def draw_status(self, context) -> None:
     """At the right of the status bar: progress, and for an artist whose sidebar is closed what waits for an answer, with the way there."""
     session = jobs.SESSION
@@ -192,7 +194,7 @@ def draw_status(self, context) -> None:
         row = self.layout.row()
         row.ui_units_x = 10
         row.progress(factor=session.running.factor, text=session.running.text, type="BAR")
-    elif (session.hold or session.question or fault) and not panel_visible(context):
+    elif (session.hold or session.question or fault) and not jobs.panel_visible():
         row = self.layout.row(align=True)
         asked = "Not one of the things this model knows" if session.question else ""
         row.label(text=session.hold or asked or fault.message, icon="QUESTION" if asked and not session.hold else "ERROR")

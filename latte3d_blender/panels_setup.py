@@ -72,7 +72,8 @@ def draw_setup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         allowed.enabled = not bpy.app.online_access_override
         allowed.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
     else:
-        choices.prop(wanted, "wheels" if wanted.source == "WHEELS" else "python", text="")
+        name, asked = ("wheels", "Folder of .whl files") if wanted.source == "WHEELS" else ("python", "Python with torch")
+        choices.prop(wanted, name, text="", placeholder=asked)
     row = column.row(align=True)
     row.scale_y = 1.4
     if setup:
@@ -100,7 +101,7 @@ def draw_state(layout: bpy.types.UILayout, context: bpy.types.Context, where: st
     if engine.state == client.STOPPED:
         row.operator("latte3d.start_engine", text="", icon="PLAY")
     elif engine.state != client.NOT_INSTALLED:
-        row.operator("latte3d.stop_engine", text="", icon="SNAP_FACE")
+        row.operator("latte3d.stop_engine", text="", icon="PAUSE")
     if where == "panel":
         row.operator("preferences.addon_show", text="", icon="PREFERENCES").module = __package__
 

@@ -82,7 +82,7 @@ def test_a_python_without_ensurepip_takes_pip_from_the_wheels(house, tmp_path):
 
 def test_unpacking_from_a_folder_moves(house, monkeypatch):
     """pip is silent while it unpacks; the installer counts what lies there, out of what its wheels hold."""
-    target, wheels, events, run = house
+    _, wheels, events, run = house
     wheel(wheels, "tinytext")
     monkeypatch.setattr(install, "LOOK_AGAIN_S", 0.01)
     assert run() is True

@@ -121,7 +121,7 @@ def test_pictures_of_what_it_can_make(addon, wanted, drawn, tmp_path):
     assert [gallery.has_picture(name) for name in ("cube", "ring", "die", "dragon")] == [True, False, False, False]
     seen = drawn(panels.draw_gallery, unfold=True)
     assert "What It Can Make (3)" in seen.texts() and seen.texts().index("Solids") < seen.texts().index("Jewels")
-    assert seen.of("operator") == ["latte3d.use_thing"] * 3 and seen.of("template_icon")
+    assert seen.of("operator") == ["latte3d.use_thing"] * 5 and len(seen.of("template_icon")) == 2  # pictures can be clicked, and names
     assert drawn(panels.draw_gallery).of("operator") == []  # folded at first
     os.remove(tmp_path / "cube.png")
     assert drawn(panels.draw_gallery, unfold=True).of("template_icon")  # drawing reads no file
@@ -240,14 +240,14 @@ def test_the_status_bar_speaks_where_no_panel_does(addon, wanted, drawn, monkeyp
     def status(layout, context):
         panels.draw_status(SimpleNamespace(layout=layout), context)
 
-    monkeypatch.setattr(panels, "panel_visible", lambda context: False)
+    monkeypatch.setattr(jobs, "panel_visible", lambda: False)
     assert not drawn(status)
     jobs.SESSION.hold = "Switch to Object Mode to place it"
     assert jobs.SESSION.hold in drawn(status).texts() and drawn(status).of("operator") == ["latte3d.show_panel"]
     jobs.SESSION.hold = ""
     ask(addon)
     assert "Not one of the things this model knows" in drawn(status).texts()
-    monkeypatch.setattr(panels, "panel_visible", lambda context: True)
+    monkeypatch.setattr(jobs, "panel_visible", lambda: True)
     assert not drawn(status)
 
 
