@@ -21,7 +21,6 @@ import bpy
 
 from . import machine, meshes, placement, render
 from .engine import Engine, EngineFault, Fault, Job, Launch, check_prompt
-from .familiarity import remarks
 
 
 def slug(prompt: str) -> str:
@@ -128,8 +127,8 @@ def generate(options: argparse.Namespace, say) -> dict:
     objects = []
     for name, item in zip(names, job.objects, strict=True):
         summary, made = save_object(item, settings, out / name)
-        for remark, _ in remarks(item):
-            say(f"{item['prompt']!r}: {remark}")
+        for note in item.get("notes") or []:
+            say(f"{item['prompt']!r}: {note}")
         stages = "  ".join(f"{stage} {ms:.0f}" for stage, ms in summary["timings_ms"].items())
         total = sum(summary["timings_ms"].values())
         say(f"{item['prompt']!r}, seed {item['seed']}: {summary['triangles']:,} triangles, {total:.0f} ms ({stages})")

@@ -14,10 +14,11 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import engine as client
-from . import machine, placing
+from . import gallery, machine, placing
 from .engine import Engine, EngineFault, Fault, Job
 from .installer import Setup
 
+TAB = "LATTE3D"  # of the sidebar
 KEEP = 16  # results that can still be placed again
 LOG = logging.getLogger(__package__)
 
@@ -29,6 +30,30 @@ class Place:
     scene: int  # its session_uid, which renaming and undo leave alone
     location: tuple[float, float, float]
     held_since: float = 0.0  # when the object was ready but could not be placed yet
+    replaces: str = ""  # the object whose place it takes
+    height: float = 0.0  # metres; 0: as the model predicts
+
+    def properties(self, unit_m: float = 1.0) -> dict:
+        """What place_result has to know, in a scene whose unit is so many metres."""
+        return {"location": self.location, "height": self.height / unit_m, "replaces": self.replaces}
+
+
+@dataclass
+class Question:
+    """A job that the engine did not begin, because its model does not know the thing: what else could be made?"""
+
+    job: Job
+    place: Place
+
+    @property
+    def things(self) -> list[str]:
+        """The nearest things, nearest first."""
+        return list(self.job.fault.data.get("things", []))
+
+    @property
+    def example(self) -> dict[str, str]:
+        """A prompt for each."""
+        return dict(self.job.fault.data.get("example", {}))
 
 
 @dataclass
@@ -39,11 +64,12 @@ class Session:
     setup: Setup | None = None
     plan: Setup | None = None  # finds out how large Set Up gets
     fault: Fault | None = None  # of the last job or of Set Up; the engine has its own
+    question: Question | None = None
     waiting: list[Job] = field(default_factory=list)  # submitted, not yet looked at
     results: dict[int, Job] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
     to_place: list[int] = field(default_factory=list)
-    last: dict = field(default_factory=dict)  # total_ms, timings_ms, triangles, remarks of the last object
+    last: dict = field(default_factory=dict)  # job, total_ms, timings_ms of the last object
     hold: str = ""  # why a finished object is not placed yet
     shown: bool = False  # the panel has been drawn
     stale: bool = True  # where the engine lies has to be looked up again
@@ -68,6 +94,13 @@ def panel_shown() -> None:
     if not SESSION.shown or SESSION.stale or SESSION.engine.active or SESSION.setup or SESSION.to_place:
         SESSION.shown = True
         wake()
+
+
+def panel_visible() -> bool:
+    """Whether some sidebar shows the panel."""
+    areas = [area for window in bpy.context.window_manager.windows for area in window.screen.areas if area.type == "VIEW_3D"]
+    shown = [region for area in areas if area.spaces.active.show_region_ui for region in area.regions if region.type == "UI"]
+    return any(getattr(sidebar, "active_panel_category", "") == TAB for sidebar in shown)
 
 
 def engine_moved() -> None:
@@ -124,19 +157,39 @@ def stop() -> None:
     wake()
 
 
-def submit(context: bpy.types.Context, prompt: str, seed: int) -> Job:
+def busy() -> str:
+    """Why nothing can be made now, in the words of a disabled button; nothing when it can."""
+    if SESSION.setup:
+        return "Set Up is running"
+    if SESSION.engine.state == client.NOT_INSTALLED and not SESSION.stale:
+        return "Set up the engine first, in the LATTE3D tab of the sidebar"
+    return "An object is being made" if SESSION.running else ""
+
+
+def at_cursor(scene: bpy.types.Scene) -> Place:
+    """The place of a new object."""
+    return Place(scene.session_uid, tuple(scene.cursor.location))
+
+
+def submit(place: Place, prompt: str, seed: int, settings: dict, *, strict: bool = False) -> Job:
     """Start a job (and the engine, where it does not run). Raises EngineFault."""
     if fault := client.check_prompt(prompt):
         raise EngineFault(fault)
-    SESSION.fault = None
+    SESSION.fault = SESSION.question = None
     start()
-    chosen = machine.get()
-    settings = {"resolution": int(chosen.resolution) if chosen else 128, "texture_size": int(chosen.texture_size) if chosen else 1024}
-    job = SESSION.engine.submit([prompt.strip()], [seed], settings)
-    SESSION.places[job.id] = Place(context.scene.session_uid, tuple(context.scene.cursor.location))
+    job = SESSION.engine.submit([prompt.strip()], [seed], settings, strict=strict)
+    SESSION.places[job.id] = place
     SESSION.waiting.append(job)
     wake()
     return job
+
+
+def forget(*kinds: str) -> None:
+    """Drop the question or fault of these kinds: what it speaks of has changed."""
+    if SESSION.fault and SESSION.fault.kind in kinds:
+        SESSION.fault = None
+    if "unfamiliar" in kinds:
+        SESSION.question = None
 
 
 def collect() -> None:
@@ -150,8 +203,10 @@ def collect() -> None:
             for old in [number for number in SESSION.results if number not in SESSION.to_place][:-KEEP]:
                 del SESSION.results[old], SESSION.places[old]
             continue
-        SESSION.places.pop(job.id, None)
-        if job.state == "failed" and job.fault is not SESSION.engine.fault:
+        place = SESSION.places.pop(job.id, None)
+        if job.state == "failed" and job.fault.kind == "unfamiliar":
+            SESSION.question = Question(job, place)
+        elif job.state == "failed" and job.fault is not SESSION.engine.fault:
             SESSION.fault = job.fault
 
 
@@ -183,8 +238,11 @@ def _picture() -> tuple:
         SESSION.fault,
         SESSION.engine.fault,
         SESSION.hold,
+        SESSION.question,
+        len(gallery.things),
+        panel_visible(),
         job and (job.id, job.text, round(job.factor, 2)),
-        setup and (setup.text, round(setup.factor, 3), setup.over),
+        setup and (setup.text, setup.amount, round(setup.factor, 3), setup.over),
         SESSION.plan and SESSION.plan.size,
         SESSION.last.get("job"),
     )
@@ -223,6 +281,7 @@ def _step() -> float | None:
     if SESSION.stale and not engine.jobs:
         look_up()
     collect()
+    gallery.show(engine)
     by_itself = SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel)
     if engine.state == client.STOPPED and (by_itself or engine.jobs) and not SESSION.setup:  # whose files it would hold open
         try:
@@ -234,7 +293,9 @@ def _step() -> float | None:
         return 0.03
     if SESSION.to_place or SESSION.setup or (SESSION.plan and not SESSION.plan.over):
         return 0.2
-    return 0.03 if engine.active or SESSION.stale else None
+    if engine.active or SESSION.stale:
+        return 0.03
+    return 0.3 if SESSION.question or SESSION.fault else None  # the status bar speaks of them as long as no sidebar does
 
 
 @persistent
@@ -245,7 +306,7 @@ def _detach(*_) -> None:
         SESSION.places.pop(job.id, None)
     SESSION.waiting.clear()
     SESSION.to_place.clear()
-    SESSION.fault, SESSION.hold = None, ""
+    SESSION.fault, SESSION.question, SESSION.hold = None, None, ""
 
 
 def shutdown() -> None:
@@ -267,6 +328,7 @@ def unregister() -> None:
     bpy.app.handlers.load_pre.remove(_detach)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
+    gallery.clear()
     SESSION.__init__()
 
 

@@ -6,11 +6,10 @@ import time
 
 import bpy
 import numpy as np
-from bpy.props import BoolProperty, FloatProperty, FloatVectorProperty, IntProperty
+from bpy.props import BoolProperty, FloatProperty, FloatVectorProperty, IntProperty, StringProperty
 from mathutils import Vector
 
-from . import clearance, jobs, meshes, placement
-from .familiarity import remarks
+from . import clearance, jobs, meshes, origin, placement
 from .placing import AGAIN
 
 NEAR = 0.02  # share of an object's height up to which the cursor lies on a surface
@@ -52,6 +51,8 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
     )
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 
+    replaces: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the object whose place it takes
+
     @classmethod
     def poll(cls, context):
         why = placement.why_not(context)
@@ -75,7 +76,11 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
                     meshes.build_object(item, job.settings, height_m=height, unit_m=unit_m)
                     for item, height in zip(job.objects, heights, strict=True)
                 ]
-                self._arrange(context, made)
+                if old := origin.replaceable(self.replaces):
+                    made = [origin.replace_object(old, made[0])]
+                    placement.select_only(context, made)
+                else:
+                    self._arrange(context, made)
         except (ValueError, TypeError, KeyError, RuntimeError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -121,6 +126,4 @@ def _remember(job, insert_ms: float) -> None:
         "job": job.id,
         "total_ms": jobs.total_ms(job.id),
         "timings_ms": {**stages, "insert": insert_ms},
-        "triangles": sum(len(item["arrays"]["triangles"]) for item in job.objects),
-        "remarks": list(dict.fromkeys(remark for item in job.objects if isinstance(item.get("notes"), dict) for remark in remarks(item))),
     }

@@ -42,7 +42,8 @@ def obstacle(place, spot: tuple | None) -> str:
 
 def place_job(session, number: int) -> None:
     """Place a finished job in the current context as one undo step, and show it. Raises EngineFault with the reason where it cannot be."""
-    wanted = {"location": session.places[number].location, "towards": framing.towards_viewer(bpy.context)}
+    wanted = session.places[number].properties(placement.meters(bpy.context.scene))
+    wanted["towards"] = framing.towards_viewer(bpy.context)
     try:
         bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, **wanted)
     except RuntimeError as error:  # how Blender hands on what an operator reports

@@ -80,6 +80,17 @@ def test_a_python_without_ensurepip_takes_pip_from_the_wheels(house, tmp_path):
     assert list(target.rglob("tinyengine-1.0.dist-info"))
 
 
+def test_unpacking_from_a_folder_moves(house, monkeypatch):
+    """pip is silent while it unpacks; the installer counts what lies there, out of what its wheels hold."""
+    _, wheels, events, run = house
+    wheel(wheels, "tinytext")
+    monkeypatch.setattr(install, "LOOK_AGAIN_S", 0.01)
+    assert run() is True
+    seen = [event for event in events if event.get("text") == install.UNPACKING and event["total"]]
+    assert seen and all(0 <= event["done"] <= event["total"] for event in seen)
+    assert seen[0]["total"] == install.unpacked_size(str(next(wheels.glob("tinyengine*.whl"))))
+
+
 def test_refuses_a_folder_with_something_else(tmp_path):
     (tmp_path / "holiday.jpg").write_text("a picture")
     with pytest.raises(install.InstallError, match="holds something else"):
