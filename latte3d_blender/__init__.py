@@ -9,10 +9,10 @@ def register() -> None:
     global _command
     import bpy
 
-    from . import jobs, operators, panels, preferences, properties
+    from . import jobs, operators, operators_prompt, operators_setup, panels, preferences, properties
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    for module in (properties, jobs, operators, panels):
+    for module in (properties, jobs, operators, operators_setup, operators_prompt, panels):
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
 
@@ -21,10 +21,10 @@ def unregister() -> None:
     """Called by Blender when the add-on is disabled: ends the engine and takes everything back."""
     import bpy
 
-    from . import jobs, operators, panels, preferences, properties
+    from . import jobs, operators, operators_prompt, operators_setup, panels, preferences, properties
 
     bpy.utils.unregister_cli_command(_command)
-    for module in (panels, operators, jobs, properties):
+    for module in (panels, operators_prompt, operators_setup, operators, jobs, properties):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
 

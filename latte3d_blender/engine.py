@@ -28,7 +28,7 @@ STAGES = {
     "bake": ("Painting the texture", 0.2),
     "encode": ("Packing the images", 0.03),
 }  # what the artist reads, and the share of the progress bar
-PROTOCOL = 1
+PROTOCOL = 2
 ASTRAY = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "PYTHONINSPECT")  # would lead another Python astray
 NO_MEMORY = re.compile(r"MemoryError|Cannot allocate memory|failed to map segment|[Ii]nsufficient memory|not enough memory|bad_alloc")
 PROMPT_LIMIT = 512
@@ -45,6 +45,7 @@ class Fault:
     cause: str = ""
     remedy: str = ""
     kind: str = "internal"
+    data: dict = field(default_factory=dict, compare=False)  # what else the engine's error says, such as the nearest things
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.message, self.cause, self.remedy) if part)
@@ -76,7 +77,8 @@ class Job:
     id: int
     prompts: list[str]
     seeds: list[int]
-    settings: dict  # resolution, texture_size, triangles, glb
+    settings: dict  # detail, resolution, texture_size, triangles, glb
+    strict: bool = False  # rather make nothing than what the model does not know
     state: str = "queued"
     stage: str = ""
     done: int = 0
@@ -207,6 +209,13 @@ class Engine:
     def kinds(self) -> list[str]:
         return [kind for model in self.hello.get("models", []) for kind in model.get("kinds", [])]
 
+    @property
+    def things(self) -> list[dict]:
+        """What its model knows: {"name", "group", "example", "picture"} each; a model that says no more than names gives those."""
+        told = [thing for model in self.hello.get("models", []) for thing in model.get("things", [])]
+        plain = [kind.replace("_", " ") for kind in self.kinds]
+        return told or [{"name": name, "group": "", "example": f"a {name}", "picture": ""} for name in plain]
+
     def start(self, launch: Launch) -> None:
         """Start the process; the state tells how that went. Does nothing while one runs. Jobs that wait keep waiting, for this one."""
         if self.process and not self.process.ended:
@@ -243,10 +252,10 @@ class Engine:
         if self.state != NOT_INSTALLED:
             self.state = STOPPED
 
-    def submit(self, prompts: list[str], seeds: list[int], settings: dict) -> Job:
+    def submit(self, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False) -> Job:
         """Queue a job; it is sent when the engine is ready."""
         self._next_id += 1
-        job = Job(self._next_id, list(prompts), list(seeds), dict(settings))
+        job = Job(self._next_id, list(prompts), list(seeds), dict(settings), strict)
         self.jobs.append(job)
         self._send_next()
         return job
@@ -299,7 +308,7 @@ class Engine:
         job = self.job
         if self.state != READY or job is None:
             return
-        params = {"model": self.hello["models"][0]["id"], "prompts": job.prompts, "seeds": job.seeds, **job.settings}
+        params = {"model": self.hello["models"][0]["id"], "prompts": job.prompts, "seeds": job.seeds, "strict": job.strict, **job.settings}
         try:
             self.process.send({"jsonrpc": "2.0", "id": job.id, "method": "generate", "params": params})
         except (OSError, ValueError):
@@ -330,9 +339,8 @@ class Engine:
         elif "error" in rpc:
             error = rpc["error"]
             data = error.get("data") or {}
-            fault = Fault(
-                error.get("message", "The engine failed."), data.get("cause", ""), data.get("remedy", ""), data.get("kind", "internal")
-            )
+            said = error.get("message", "The engine failed.")
+            fault = Fault(said, data.get("cause", ""), data.get("remedy", ""), data.get("kind", "internal"), data)
             if self.job and self.job.state == "running" and rpc.get("id") in (self.job.id, None):
                 self._finish("cancelled" if fault.kind == "cancelled" else "failed", fault)
             elif self.state == STARTING:
@@ -367,8 +375,7 @@ class Engine:
             mine = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
             timings = dict(item.get("timings_ms") or {}, wire=1000 * wire_s / len(result["objects"]))
             job.objects.append({**item, "timings_ms": timings, "arrays": mine})
-        missing = {"vertices", "triangles", "uvs", "base_color", "metallic_roughness"}
-        if len(job.objects) != len(job.prompts) or any(missing - item["arrays"].keys() for item in job.objects):
+        if len(job.objects) != len(job.prompts) or not all(map(complete, job.objects)):
             return self._finish("failed", Fault("The engine's answer is incomplete.", "", "Restart the engine.", "internal"))
         # A result that crossed the cancel message is dropped: the artist has said no.
         self._finish("cancelled" if job.cancelled_at else "done", None)
@@ -413,6 +420,14 @@ class Engine:
         for job in self.jobs:
             job.state, job.fault = "failed", fault
         self.jobs.clear()
+
+
+def complete(item: dict) -> bool:
+    """Whether an object of the engine's answer has its mesh and a look: an image, or the value that it would be everywhere."""
+    arrays = item["arrays"]
+    color = "base_color" in arrays or item.get("color") is not None
+    surface = "metallic_roughness" in arrays or None not in (item.get("roughness"), item.get("metallic"))
+    return {"vertices", "triangles", "uvs"} <= arrays.keys() and color and surface
 
 
 def environment_python(folder: Path) -> Path:

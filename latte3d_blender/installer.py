@@ -27,6 +27,29 @@ def finished(source: Path, folder: Path) -> bool:
     return all(have.get(name) == install.fingerprint(name) for name in install.ENGINE)
 
 
+class Pace:
+    """How fast something goes: from bytes done to the time left."""
+
+    def __init__(self):
+        self._of: tuple = ()  # what is measured
+        self._begun = self._first = 0.0
+
+    def told(self, text: str, done: int, total: int, now: float) -> str:
+        """ "120 of 380 MB · 40 s left"; the time after a second, when there is something to go by.
+
+        `done`, `total`: bytes (total 0: unknown); `now`: seconds.
+        """
+        if not total:
+            return f"{done / 1e6:.0f} MB" if done else ""
+        if self._of != (text, total) or done < self._first:
+            self._of, self._begun, self._first = (text, total), now, done
+        amount = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
+        if now - self._begun < 1.0 or done <= self._first or done >= total:
+            return amount
+        left = (total - done) * (now - self._begun) / (done - self._first)
+        return f"{amount} · " + (f"{left:.0f} s left" if left < 100 else f"{left / 60:.0f} min left")
+
+
 class Setup:
     """One run of the installer. `poll` reads its progress; `over` tells that it ended, `fault` why it failed (None: it did not)."""
 
@@ -37,6 +60,8 @@ class Setup:
         self.fault: Fault | None = None
         self.log = log
         self._step, self._steps = 0, 1
+        self.amount = ""  # megabytes and the time left, of what can be measured
+        self._pace = Pace()
         command = [sys.executable, str(source / "core" / "install.py"), "--target", str(folder), "--json-progress"]
         command += ["--wheels", str(wheels)] if wheels else []
         command += ["--plan"] if plan else []
@@ -93,11 +118,12 @@ class Setup:
         elif kind == "plan":
             self.size = event.get("text", "")
         elif kind == "step":
-            self.text, self._step, self._steps = event.get("text", ""), done, max(total, 1)
+            self.text, self.amount, self._step, self._steps = event.get("text", ""), "", done, max(total, 1)
             self.factor = self._step / self._steps
         elif kind == "progress":
             self.text = event.get("text") or self.text
             self.factor = (self._step + (done / total if total else 0.0)) / self._steps
+            self.amount = self._pace.told(self.text, done, total, time.monotonic())
 
     def _ended(self) -> None:
         code = self.popen.wait()

@@ -14,13 +14,13 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import engine as client
-from . import machine
+from . import gallery, machine, placing
 from .engine import Engine, EngineFault, Fault, Job
 from .installer import Setup
 
+TAB = "LATTE3D"  # of the sidebar
 KEEP = 16  # results that can still be placed again
 LOG = logging.getLogger(__package__)
-EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
 
 
 @dataclass
@@ -30,6 +30,30 @@ class Place:
     scene: int  # its session_uid, which renaming and undo leave alone
     location: tuple[float, float, float]
     held_since: float = 0.0  # when the object was ready but could not be placed yet
+    replaces: str = ""  # the object whose place it takes
+    height: float = 0.0  # metres; 0: as the model predicts
+
+    def properties(self, unit_m: float = 1.0) -> dict:
+        """What place_result has to know, in a scene whose unit is so many metres."""
+        return {"location": self.location, "height": self.height / unit_m, "replaces": self.replaces}
+
+
+@dataclass
+class Question:
+    """A job that the engine did not begin, because its model does not know the thing: what else could be made?"""
+
+    job: Job
+    place: Place
+
+    @property
+    def things(self) -> list[str]:
+        """The nearest things, nearest first."""
+        return list(self.job.fault.data.get("things", []))
+
+    @property
+    def example(self) -> dict[str, str]:
+        """A prompt for each."""
+        return dict(self.job.fault.data.get("example", {}))
 
 
 @dataclass
@@ -40,11 +64,12 @@ class Session:
     setup: Setup | None = None
     plan: Setup | None = None  # finds out how large Set Up gets
     fault: Fault | None = None  # of the last job or of Set Up; the engine has its own
+    question: Question | None = None
     waiting: list[Job] = field(default_factory=list)  # submitted, not yet looked at
     results: dict[int, Job] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
     to_place: list[int] = field(default_factory=list)
-    last: dict = field(default_factory=dict)  # total_ms, timings_ms, triangles, remarks of the last object
+    last: dict = field(default_factory=dict)  # job, total_ms, timings_ms of the last object
     hold: str = ""  # why a finished object is not placed yet
     shown: bool = False  # the panel has been drawn
     stale: bool = True  # where the engine lies has to be looked up again
@@ -69,6 +94,13 @@ def panel_shown() -> None:
     if not SESSION.shown or SESSION.stale or SESSION.engine.active or SESSION.setup or SESSION.to_place:
         SESSION.shown = True
         wake()
+
+
+def panel_visible() -> bool:
+    """Whether some sidebar shows the panel."""
+    areas = [area for window in bpy.context.window_manager.windows for area in window.screen.areas if area.type == "VIEW_3D"]
+    shown = [region for area in areas if area.spaces.active.show_region_ui for region in area.regions if region.type == "UI"]
+    return any(getattr(sidebar, "active_panel_category", "") == TAB for sidebar in shown)
 
 
 def engine_moved() -> None:
@@ -125,19 +157,39 @@ def stop() -> None:
     wake()
 
 
-def submit(context: bpy.types.Context, prompt: str, seed: int) -> Job:
+def busy() -> str:
+    """Why nothing can be made now, in the words of a disabled button; nothing when it can."""
+    if SESSION.setup:
+        return "Set Up is running"
+    if SESSION.engine.state == client.NOT_INSTALLED and not SESSION.stale:
+        return "Set up the engine first, in the LATTE3D tab of the sidebar"
+    return "An object is being made" if SESSION.running else ""
+
+
+def at_cursor(scene: bpy.types.Scene) -> Place:
+    """The place of a new object."""
+    return Place(scene.session_uid, tuple(scene.cursor.location))
+
+
+def submit(place: Place, prompt: str, seed: int, settings: dict, *, strict: bool = False) -> Job:
     """Start a job (and the engine, where it does not run). Raises EngineFault."""
     if fault := client.check_prompt(prompt):
         raise EngineFault(fault)
-    SESSION.fault = None
+    SESSION.fault = SESSION.question = None
     start()
-    chosen = machine.get()
-    settings = {"resolution": int(chosen.resolution) if chosen else 128, "texture_size": int(chosen.texture_size) if chosen else 1024}
-    job = SESSION.engine.submit([prompt.strip()], [seed], settings)
-    SESSION.places[job.id] = Place(context.scene.session_uid, tuple(context.scene.cursor.location))
+    job = SESSION.engine.submit([prompt.strip()], [seed], settings, strict=strict)
+    SESSION.places[job.id] = place
     SESSION.waiting.append(job)
     wake()
     return job
+
+
+def forget(*kinds: str) -> None:
+    """Drop the question or fault of these kinds: what it speaks of has changed."""
+    if SESSION.fault and SESSION.fault.kind in kinds:
+        SESSION.fault = None
+    if "unfamiliar" in kinds:
+        SESSION.question = None
 
 
 def collect() -> None:
@@ -148,11 +200,13 @@ def collect() -> None:
         if job.state == "done":
             SESSION.results[job.id] = job
             SESSION.to_place.append(job.id)
-            for old in list(SESSION.results)[:-KEEP]:
+            for old in [number for number in SESSION.results if number not in SESSION.to_place][:-KEEP]:
                 del SESSION.results[old], SESSION.places[old]
             continue
-        SESSION.places.pop(job.id, None)
-        if job.state == "failed" and job.fault is not SESSION.engine.fault:
+        place = SESSION.places.pop(job.id, None)
+        if job.state == "failed" and job.fault.kind == "unfamiliar":
+            SESSION.question = Question(job, place)
+        elif job.state == "failed" and job.fault is not SESSION.engine.fault:
             SESSION.fault = job.fault
 
 
@@ -163,68 +217,6 @@ def run_now(job: Job) -> None:
     collect()
     if job.fault:
         raise EngineFault(job.fault)
-
-
-def _window_for(place: Place) -> tuple | None:
-    """A window that shows the job's scene, with a 3D viewport in it where there is one: (window, area, region)."""
-    windows = [window for window in bpy.context.window_manager.windows if window.scene.session_uid == place.scene]
-    for window in windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                return window, area, next(region for region in area.regions if region.type == "WINDOW")
-    if windows:
-        area = windows[0].screen.areas[0]
-        return windows[0], area, area.regions[-1]
-    return None
-
-
-def _obstacle(place: Place, spot: tuple | None) -> str:
-    """What the artist has to do, or to wait for, before an object can be placed; nothing when it can."""
-    if spot is None:
-        name = next(scene.name for scene in bpy.data.scenes if scene.session_uid == place.scene)
-        return f"Show the scene “{name}” to place it"
-    if any(bpy.app.is_job_running(job) for job in ("RENDER", "OBJECT_BAKE")):  # it reads the scene in a thread of its own
-        return "Placed when the render is done"
-    tools = [tool for window in bpy.context.window_manager.windows for tool in getattr(window, "modal_operators", ())]
-    if any(tool.bl_idname.startswith(EDITS) for tool in tools):
-        return "Finish the tool in use to place it"
-    with bpy.context.temp_override(window=spot[0], area=spot[1], region=spot[2]):
-        return "" if bpy.context.mode == "OBJECT" else "Switch to Object Mode to place it"
-
-
-def _place_next() -> None:
-    """Place the first finished job as one undo step, or say what it waits for."""
-    SESSION.hold = ""
-    if not SESSION.to_place:
-        return
-    number = SESSION.to_place[0]
-    place = SESSION.places[number]
-    if not any(scene.session_uid == place.scene for scene in bpy.data.scenes):
-        SESSION.to_place.pop(0)
-        remedy = "Generate it again: the same prompt and seed make the same object."
-        SESSION.fault = Fault("The object has no place any more.", "Its scene was deleted.", remedy, "bad_request")
-        return
-    spot = _window_for(place)
-    SESSION.hold = _obstacle(place, spot)
-    if SESSION.hold:
-        place.held_since = place.held_since or time.perf_counter()
-        return
-    SESSION.to_place.pop(0)
-    window, area, region = spot
-    with bpy.context.temp_override(window=window, area=area, region=region):
-        bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, location=place.location)
-    chosen = machine.get()
-    if chosen and chosen.show_textures:
-        _show_textures(window.screen)
-
-
-def _show_textures(screen: bpy.types.Screen) -> None:
-    """Let viewports that show plain solids show textured ones; those that somebody has set up otherwise stay."""
-    for area in screen.areas:
-        if area.type == "VIEW_3D":
-            shading = area.spaces.active.shading
-            if shading.type == "SOLID" and shading.color_type == "MATERIAL":
-                shading.color_type = "TEXTURE"
 
 
 def redraw() -> None:
@@ -246,8 +238,11 @@ def _picture() -> tuple:
         SESSION.fault,
         SESSION.engine.fault,
         SESSION.hold,
+        SESSION.question,
+        len(gallery.things),
+        panel_visible(),
         job and (job.id, job.text, round(job.factor, 2)),
-        setup and (setup.text, round(setup.factor, 3), setup.over),
+        setup and (setup.text, setup.amount, round(setup.factor, 3), setup.over),
         SESSION.plan and SESSION.plan.size,
         SESSION.last.get("job"),
     )
@@ -286,18 +281,21 @@ def _step() -> float | None:
     if SESSION.stale and not engine.jobs:
         look_up()
     collect()
+    gallery.show(engine)
     by_itself = SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel)
     if engine.state == client.STOPPED and (by_itself or engine.jobs) and not SESSION.setup:  # whose files it would hold open
         try:
             start()
         except EngineFault:
             look_up()  # turns it into a state that the panel explains
-    _place_next()
+    placing.place_next(SESSION)
     if engine.state in (client.BUSY, client.STARTING):
         return 0.03
     if SESSION.to_place or SESSION.setup or (SESSION.plan and not SESSION.plan.over):
         return 0.2
-    return 0.03 if engine.active or SESSION.stale else None
+    if engine.active or SESSION.stale:
+        return 0.03
+    return 0.3 if SESSION.question or SESSION.fault else None  # the status bar speaks of them as long as no sidebar does
 
 
 @persistent
@@ -308,7 +306,7 @@ def _detach(*_) -> None:
         SESSION.places.pop(job.id, None)
     SESSION.waiting.clear()
     SESSION.to_place.clear()
-    SESSION.fault, SESSION.hold = None, ""
+    SESSION.fault, SESSION.question, SESSION.hold = None, None, ""
 
 
 def shutdown() -> None:
@@ -330,6 +328,7 @@ def unregister() -> None:
     bpy.app.handlers.load_pre.remove(_detach)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
+    gallery.clear()
     SESSION.__init__()
 
 

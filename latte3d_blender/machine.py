@@ -15,6 +15,14 @@ def get():
     return addon.preferences if addon else None
 
 
+def settings(detail: str) -> dict:
+    """What a request asks for: a detail, and what the preferences ask for in its place (None: nothing)."""
+    chosen = get()
+    own = {name: getattr(chosen, name) for name in ("resolution", "texture_size")} if chosen else {}
+    numbers = {name: int(value) for name, value in own.items() if value != "DETAIL"}
+    return {"detail": detail, "resolution": None, "texture_size": None, "triangles": None, **numbers}
+
+
 def choose_python(path: str) -> None:
     """Name the engine's Python in the preferences ("": the one that Set Up made), so that it is saved with them."""
     get().engine_python = path

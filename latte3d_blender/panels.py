@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar panel and the status bar's progress: they read the session and do nothing else."""
+"""The sidebar panel and the status bar: they read the session and do nothing else.
 
-import blf
+What is always there comes first and keeps its place; what comes and goes stands below it.
+"""
+
 import bpy
 
-from . import engine as client
-from . import jobs
-from .engine import STAGES, Fault
+from . import gallery, jobs, origin
+from .engine import STAGES
+from .panels_setup import draw_engine, wrapped
 
-STATES = {
-    client.NOT_INSTALLED: ("Not set up", "ERROR"),
-    client.STOPPED: ("Stopped", "PAUSE"),
-    client.STARTING: ("Starting…", "SORTTIME"),
-    client.READY: ("Ready", "CHECKMARK"),
-    client.BUSY: ("Working", "SORTTIME"),
-    client.FAILED: ("Failed", "ERROR"),
-}
+EXAMPLE = "a red mushroom with white spots"
+PICTURE = 3.2  # its height, in rows
+CELL = 76  # pixels: the width of a picture with its name
 STAGE_NAMES = {
     "text": "Text",
     "networks": "Networks",
@@ -29,105 +26,31 @@ STAGE_NAMES = {
 }
 
 
-def wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE", inset: int = 0) -> None:
-    """Labels that break a text at the width of the region; an icon goes before the first line, the others line up with it."""
-    scale = context.preferences.system.ui_scale
-    blf.size(0, 11 * scale)
-    width = max(context.region.width - (62 + inset + (20 if icon != "NONE" else 0)) * scale, 80)
-    lines, line = [], ""
-    for word in text.split():
-        longer = f"{line} {word}".strip()
-        if line and blf.dimensions(0, longer)[0] > width:
-            lines.append(line)
-            longer = word
-        line = longer
-    column = layout.column(align=True)
-    column.scale_y = 0.8
-    for index, part in enumerate([*lines, line]):
-        column.label(text=part, icon=icon if index == 0 else ("NONE" if icon == "NONE" else "BLANK1"))
-
-
-def draw_fault(layout: bpy.types.UILayout, context: bpy.types.Context, fault: Fault) -> None:
-    """The fix-it box: what happened, why, and the way out with its button."""
-    box = layout.box()
-    column = box.column()
-    column.alert = True
-    wrapped(column, context, fault.message, "ERROR", inset=10)
-    if fault.cause:
-        wrapped(box, context, fault.cause, inset=10)
-    if fault.remedy:
-        wrapped(box, context, fault.remedy, inset=10)
-    row = box.row(align=True)
-    if fault.kind == "offline":
-        row.operator("screen.userpref_show", text="Preferences", icon="PREFERENCES").section = "SYSTEM"
-    elif fault.kind == "missing_weights":
-        row.operator("preferences.addon_show", text="Preferences", icon="PREFERENCES").module = __package__
-    if fault.kind in ("crashed", "broken", "internal", "setup", "out_of_memory"):
-        row.operator("latte3d.show_log", icon="TEXT").setup = fault.kind == "setup"
-    if fault.kind in ("crashed", "broken", "internal"):
-        row.operator("latte3d.start_engine", text="Restart", icon="FILE_REFRESH")
-
-
-def draw_setup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """Where the engine comes from, and the Set Up button; its progress while it runs."""
-    setup = jobs.SESSION.setup
-    if setup:
-        row = layout.row(align=True)
-        row.progress(factor=setup.factor, text=setup.text, type="BAR")
-        row.operator("latte3d.cancel", text="", icon="X")
-        return
-    wanted = context.window_manager.latte3d
-    column = layout.column()
-    column.use_property_split = False
-    column.row(align=True).prop(wanted, "source", expand=True)
-    plan = jobs.SESSION.plan
-    if wanted.source == "INTERNET" and not bpy.app.online_access:
-        wrapped(column, context, "Blender is set to work offline: allow Online Access in Preferences > System.", "ERROR")
-    elif wanted.source == "INTERNET":
-        wrapped(column, context, plan.size if plan and plan.size else "Downloads the engine's packages.", "INFO")
-    elif wanted.source == "WHEELS":
-        column.prop(wanted, "wheels", text="")
-    else:
-        column.prop(wanted, "python", text="")
-    button = column.column()
-    button.scale_y = 1.4
-    button.operator("latte3d.setup_engine", text="Use This Python" if wanted.source == "PYTHON" else "Set Up", icon="IMPORT")
-
-
-def draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, where: str = "panel") -> None:
-    """The engine's state and what can be done about it."""
-    engine = jobs.SESSION.engine
-    text, icon = STATES[engine.state]
-    device = engine.hello.get("device", "")
-    if engine.state in (client.READY, client.BUSY) and device:
-        text += f" · {'CPU' if device == 'cpu' else engine.hello.get('device_name') or device}"
-    row = layout.row()
-    row.use_property_split = False
-    row.label(text=f"Engine: {text}", icon=icon)
-    side = row.row(align=True)
-    side.alignment = "RIGHT"
-    if engine.state in (client.STOPPED, client.FAILED):
-        side.operator("latte3d.start_engine", text="Start")
-    elif engine.state in (client.READY, client.STARTING):
-        side.operator("latte3d.stop_engine", text="Stop")
-    if where == "panel":
-        side.operator("preferences.addon_show", text="", icon="PREFERENCES").module = __package__
-    broken = engine.state == client.FAILED and engine.fault and engine.fault.kind == "broken"
-    if engine.state == client.NOT_INSTALLED or broken or jobs.SESSION.setup or where == "preferences":
-        draw_setup(layout, context)
-
-
 def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """The prompt (several lines where this Blender has such a field) and the seed."""
+    """The prompt (several lines where this Blender has such a field), the detail and the seed."""
     wanted = context.scene.latte3d
-    example = "a red mushroom with white spots"
     if "textbox" in bpy.types.UILayout.bl_rna.functions:
-        layout.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=example)
+        layout.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=EXAMPLE)
     else:
-        layout.prop(wanted, "prompt", text="", placeholder=example)
+        layout.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+    draw_choices(layout, wanted)
+
+
+def draw_choices(layout: bpy.types.UILayout, wanted) -> None:
+    """The detail and the seed."""
+    layout.row().prop(wanted, "detail")
     row = layout.row(align=True)
     row.prop(wanted, "seed")
     row.operator("latte3d.new_seed", text="", icon="FILE_REFRESH")
+
+
+def draw_popup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """From Prompt…: the same choices, in one small window."""
+    wanted = context.scene.latte3d
+    row = layout.row()
+    row.activate_init = True  # type at once
+    row.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+    draw_choices(layout, wanted)
 
 
 def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -145,59 +68,137 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         row.operator("latte3d.generate", icon="SHADERFX")
 
 
-def draw_last(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """How well the model knew the last prompt, and what the object took, stage by stage in a fold."""
-    last = jobs.SESSION.last
-    for text, icon in last["remarks"]:
-        wrapped(layout.box(), context, text, icon, inset=10)
-    header, body = layout.panel("latte3d_timings", default_closed=True)
-    header.label(text=f"{last['total_ms'] / 1000:.2f} s · {last['triangles']:,} triangles")
-    if body:
-        column = body.column(align=True)
+def draw_things(layout: bpy.types.UILayout, context: bpy.types.Context, things: list[tuple[str, str]], *, make: bool) -> None:
+    """A grid of things, (name, prompt) each: picture and name. `make`: a click makes it, else it writes the prompt."""
+    scale = context.preferences.system.ui_scale
+    pictures = any(gallery.has_picture(name) for name, _ in things)
+    columns = max(1, int((context.region.width - 40 * scale) // (CELL * scale)))
+    grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True, align=True)
+    for name, prompt in things:
+        cell = grid.column(align=True)
+        if pictures:
+            cell.template_icon(gallery.icon(name), scale=PICTURE)
+            back = cell.column()
+            back.scale_y = -PICTURE  # a button without a frame lies over the picture: that can be clicked too
+            back.label(text="")
+            over = cell.column()
+            over.scale_y = PICTURE
+            button = over.operator("latte3d.use_thing", text="", emboss=False)
+            button.prompt, button.make = prompt, make
+        button = cell.operator("latte3d.use_thing", text=name.capitalize())
+        button.prompt, button.make = prompt, make
+    for _ in range(-len(things) % columns):  # a last row of the same widths
+        grid.label(text="")
+
+
+def draw_question(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What the engine asks before it makes something that its model does not know."""
+    asked = jobs.SESSION.question
+    box = layout.box()
+    row = box.row()
+    wrapped(row, context, "Not one of the things this model knows", "QUESTION", inset=30)
+    row.operator("latte3d.dismiss", text="", icon="X", emboss=False)
+    wrapped(box, context, f"“{asked.job.prompts[0]}”", inset=10)
+    if asked.things:
+        box.label(text="Make instead:")
+        draw_things(box, context, [(name, asked.example.get(name) or gallery.example(name)) for name in asked.things], make=True)
+    box.operator("latte3d.place_anyway")
+
+
+def length(context: bpy.types.Context, metres: float) -> str:
+    """A length in the scene's units."""
+    units = context.scene.unit_settings
+    return bpy.utils.units.to_string(units.system, "LENGTH", metres * units.scale_length, precision=3, split_unit=False)
+
+
+def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What the active object was made of, how well the model knew it, and what can be done with that."""
+    item, found = context.active_object, origin.of(context.active_object)
+    header, body = layout.panel("latte3d_object")
+    header.label(text="Made from a Prompt")
+    if not body:
+        return
+    wrapped(body, context, f"“{found.prompt}”")
+    if not jobs.SESSION.running:  # then the panel speaks of the next one
+        for note in found.notes:
+            wrapped(body, context, note, "INFO" if found.familiar else "ERROR")
+    row = body.row(align=True)
+    row.operator("latte3d.use_prompt")
+    row.operator("latte3d.new_seed_here")
+    triangles = len(item.data.loops) - 2 * len(item.data.polygons)
+    facts = [f"{triangles:,} triangles", length(context, item.dimensions.z), f"seed {found.seed}"]
+    header, more = body.panel("latte3d_facts", default_closed=True)
+    header.label(text=" · ".join(facts))
+    if more:
+        column = more.column(align=True)
         column.scale_y = 0.8
+        for name, value in (("Detail", found.detail.capitalize()), ("Model", found.model)):
+            fact(column, name, value)
+        column.separator()
+        fact(column, "Total", f"{sum(found.timings_ms.values()):.0f} ms")
         for stage in (*STAGES, "wire", "insert"):
-            if stage in last["timings_ms"]:
-                row = column.split(factor=0.5)
-                row.label(text=STAGE_NAMES[stage])
-                side = row.row()
-                side.alignment = "RIGHT"
-                side.label(text=f"{last['timings_ms'][stage]:.0f} ms")
+            if stage in found.timings_ms:
+                fact(column, STAGE_NAMES[stage], f"{found.timings_ms[stage]:.0f} ms")
+
+
+def fact(column: bpy.types.UILayout, name: str, value: str) -> None:
+    """A line of a table: a name at the left, its value at the right."""
+    row = column.split(factor=0.4)
+    row.label(text=name)
+    side = row.row()
+    side.alignment = "RIGHT"
+    side.label(text=value)
+
+
+def draw_gallery(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What It Can Make: pictures of all things, under headings."""
+    header, body = layout.panel("latte3d_things", default_closed=True)
+    header.label(text=f"What It Can Make ({len(gallery.things)})")
+    if not body:
+        return
+    for group, things in gallery.groups().items():
+        inside = body
+        if group:
+            heading, inside = body.panel(f"latte3d_things_{group}")
+            heading.label(text=group.title())
+        if inside:
+            draw_things(inside, context, [(thing["name"], thing["example"]) for thing in things], make=False)
 
 
 class LATTE3D_PT_main(bpy.types.Panel):
     """Prompt in, object out"""
 
     bl_label = "LATTE3D"
-    bl_category = "LATTE3D"
+    bl_category = jobs.TAB
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
 
     def draw(self, context):
         jobs.panel_shown()
-        layout, session = self.layout, jobs.SESSION
-        draw_prompt(layout, context)
-        draw_generate(layout, context)
-        for fault in (session.engine.fault, session.fault):
-            if fault:
-                draw_fault(layout, context, fault)
-        if session.last:
-            draw_last(layout, context)
-        layout.separator(factor=0.5)
-        draw_engine(layout, context)
-        if session.engine.kinds:
-            header, body = layout.panel("latte3d_kinds", default_closed=True)
-            header.label(text=f"What It Can Make ({len(session.engine.kinds)})")
-            if body:
-                wrapped(body, context, ", ".join(kind.replace("_", " ") for kind in session.engine.kinds))
+        draw_prompt(self.layout, context)
+        draw_generate(self.layout, context)
+        draw_engine(self.layout, context)
+        if jobs.SESSION.question:
+            draw_question(self.layout, context)
+        if origin.of(context.active_object):
+            draw_object(self.layout, context)
+        if gallery.things:
+            draw_gallery(self.layout, context)
 
 
 def draw_status(self, context) -> None:
-    """Progress at the right of the status bar, for an artist whose sidebar is closed."""
-    job = jobs.SESSION.running
-    if job:
+    """At the right of the status bar: progress, and for an artist whose sidebar is closed what waits for an answer, with the way there."""
+    session = jobs.SESSION
+    fault = session.fault or (session.engine.fault if session.shown else None)
+    if session.running:
         row = self.layout.row()
         row.ui_units_x = 10
-        row.progress(factor=job.factor, text=job.text, type="BAR")
+        row.progress(factor=session.running.factor, text=session.running.text, type="BAR")
+    elif (session.hold or session.question or fault) and not jobs.panel_visible():
+        row = self.layout.row(align=True)
+        asked = "Not one of the things this model knows" if session.question else ""
+        row.label(text=session.hold or asked or fault.message, icon="QUESTION" if asked and not session.hold else "ERROR")
+        row.operator("latte3d.show_panel", text="LATTE3D", icon="MENU_PANEL")
 
 
 def register() -> None:

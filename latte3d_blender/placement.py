@@ -1,28 +1,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where new objects go: the "Generated" collection, a row on the ground, or the surface below."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import bpy
 from mathutils import Vector
 
 COLLECTION = "Generated"
+OURS = re.compile(re.escape(COLLECTION) + r"(\.\d+)?")  # not "Generated.rocks of the client"
 GAP = 0.15  # between neighbours in a row, as a share of their mean width
+LAYERS = 64  # surfaces that are looked through on the way to the ground
 
 
-def _shown(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.Collection]:
-    """The collections below this one that nobody has excluded or hidden."""
+def linked(scene: bpy.types.Scene) -> str:
+    """Why nothing can be added to a scene that belongs to another file; nothing where it belongs to this one."""
+    if scene.library is None:
+        return ""
+    return f"The scene “{scene.name}” is linked from {bpy.path.basename(scene.library.filepath)}: switch to a scene of this file"
+
+
+def why_not(context: bpy.types.Context) -> str:
+    """Why nothing can be placed now, and what to do about it; nothing when it can."""
+    return linked(context.scene) or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
+
+
+def meters(scene: bpy.types.Scene) -> float:
+    """How many metres one unit of the scene is, as Blender's own glTF import takes it."""
+    return scene.unit_settings.scale_length
+
+
+def _usable(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.Collection]:
+    """The collections below this one in which a new object is seen, rendered and selected like any other."""
     for child in layer.children:
-        if not (child.exclude or child.hide_viewport or child.collection.hide_viewport):
-            yield child.collection
-            yield from _shown(child)
+        one = child.collection
+        hidden = child.exclude or child.hide_viewport or one.hide_viewport or one.hide_render or one.hide_select
+        if not (hidden or child.holdout or child.indirect_only):
+            yield one
+            yield from _usable(child)
 
 
 def generated_collection(context: bpy.types.Context) -> bpy.types.Collection:
-    """Return the scene's "Generated" collection; another where there is none, or where it is hidden: new objects must be seen."""
-    shown = _shown(context.view_layer.layer_collection)
-    found = next((one for one in shown if one.name.split(".")[0] == COLLECTION and not one.library), None)
+    """Return the scene's "Generated" collection; a new one where there is none that takes objects and shows them."""
+    usable = _usable(context.view_layer.layer_collection)
+    found = next((one for one in usable if OURS.fullmatch(one.name) and not (one.library or one.override_library)), None)
     if found is None:
         found = bpy.data.collections.new(COLLECTION)
         found.color_tag = "COLOR_05"
@@ -38,11 +60,23 @@ def row_offsets(widths: list[float]) -> list[float]:
     return offsets[: len(widths)]
 
 
-def ground_below(context: bpy.types.Context, point: Vector) -> Vector:
-    """Return the first surface below a point of the scene (up to 1 m above it counts), or else the point at height 0."""
-    start = point + Vector((0, 0, 1))
-    hit, place, *_ = context.scene.ray_cast(context.evaluated_depsgraph_get(), start, Vector((0, 0, -1)))
-    return place if hit else Vector((point.x, point.y, 0.0))
+def ground_below(
+    context: bpy.types.Context, point: Vector, passes: Callable[[bpy.types.Object, float], bool] = lambda item, above: False
+) -> Vector:
+    """Return the first surface below a point of the scene (up to 1 m above it counts), or else the point at height 0.
+
+    `passes(item, above)` names those to look through; `above`: how far their surface lies above the point.
+    """
+    graph, down = context.evaluated_depsgraph_get(), Vector((0, 0, -1))
+    start = point + Vector((0, 0, 1 / meters(context.scene)))
+    for _ in range(LAYERS):
+        hit, place, _, _, item, _ = context.scene.ray_cast(graph, start, down)
+        if not hit:
+            break
+        if not passes(item, place.z - point.z):
+            return place
+        start = place + down * max(1e-5, 1e-5 * abs(place.z))
+    return Vector((point.x, point.y, 0.0))
 
 
 def select_only(context: bpy.types.Context, objects: list[bpy.types.Object]) -> None:

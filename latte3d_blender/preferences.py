@@ -4,13 +4,14 @@
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from . import jobs, panels
+from . import jobs, panels_setup
 
 DEVICES = [
     ("auto", "Automatic", "The graphics card where there is one that fits, else the processor"),
     ("cuda", "NVIDIA GPU", "The graphics card, through CUDA"),
     ("cpu", "CPU", "The processor"),
 ]
+BY_DETAIL = ("DETAIL", "By Detail", "What the Detail in the panel says")
 
 
 def _changed(self, context) -> None:
@@ -36,16 +37,14 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
     )
     device: EnumProperty(name="Device", description="What the engine computes on", items=DEVICES, update=_changed)
     resolution: EnumProperty(
-        name="Resolution",
+        name="Grid",
         description="Cells per side of the grid that the surface is made from",
-        default="128",
-        items=[(n, n, f"{n} cells per side") for n in ("64", "128", "256")],
+        items=[BY_DETAIL, *((n, n, f"{n} cells per side, whatever the detail") for n in ("64", "128", "256"))],
     )
     texture_size: EnumProperty(
         name="Texture Size",
         description="Pixels per side of each image",
-        default="1024",
-        items=[(n, f"{n} px", f"{n} × {n} pixels") for n in ("512", "1024", "2048")],
+        items=[BY_DETAIL, *((n, f"{n} px", f"{n} × {n} pixels, whatever the detail") for n in ("512", "1024", "2048"))],
     )
     start_with_panel: BoolProperty(
         name="Start with the Panel",
@@ -58,9 +57,17 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         description="Switch a viewport that shows plain grey solids to textured solids when an object is placed",
     )
 
+    frame_new: BoolProperty(
+        name="Frame New Objects",
+        default=True,
+        description="Move the view to an object that was just made where it would be tiny, hidden or outside; never out of a camera's view",
+    )
+
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
-        for name in ("engine_python", "model_folder", "device", "resolution", "texture_size", "start_with_panel", "show_textures"):
+        for name in ("engine_python", "model_folder", "device", "resolution", "texture_size"):
             layout.prop(self, name)
-        panels.draw_engine(layout, context, where="preferences")
+        for name in ("start_with_panel", "show_textures", "frame_new"):
+            layout.prop(self, name)
+        panels_setup.draw_engine(layout, context, where="preferences")

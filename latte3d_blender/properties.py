@@ -4,28 +4,50 @@
 import bpy
 from bpy.props import EnumProperty, IntProperty, PointerProperty, StringProperty
 
+from . import jobs
+
 SOURCES = [
     ("INTERNET", "Internet", "Download what the engine needs"),
     ("WHEELS", "Folder", "Install from a folder of downloaded packages (.whl files), without the internet"),
     ("PYTHON", "Existing", "Use a Python environment that already has what the engine needs"),
 ]
+DETAILS = [  # the engine holds the exact numbers: core/request.py
+    ("draft", "Draft", "About 3,000 triangles and a texture of 512 pixels: for backgrounds and for trying out"),
+    ("standard", "Standard", "About 12,000 triangles and a texture of 1024 pixels"),
+    ("high", "High", "About 50,000 triangles and a texture of 1024 pixels: for close-ups"),
+    ("full", "Full", "Every triangle that the model's surface has, often more than 100,000, and a texture of 1024 pixels"),
+]
+
+
+def _prompt_changed(self, context) -> None:
+    jobs.forget("unfamiliar", "bad_request")  # they speak of another prompt
+
+
+def _choice_changed(self, context) -> None:
+    jobs.forget("choice", "setup")
 
 
 class LATTE3D_PG_scene(bpy.types.PropertyGroup):
-    """The prompt and its seed."""
+    """The prompt, its detail and its seed."""
 
-    prompt: StringProperty(name="Prompt", description="What to make, as in “a red mushroom with white spots”")
+    prompt: StringProperty(name="Prompt", description="What to make, as in “a red mushroom with white spots”", update=_prompt_changed)
+    detail: EnumProperty(name="Detail", description="How fine the mesh and its texture are", items=DETAILS, default="standard")
     seed: IntProperty(name="Seed", description="Another seed is another object of the same description", min=0, max=2**31 - 1)
 
 
 class LATTE3D_PG_session(bpy.types.PropertyGroup):
     """Set Up's choices."""
 
-    source: EnumProperty(name="Source", items=SOURCES)
+    source: EnumProperty(name="Source", items=SOURCES, update=_choice_changed)
     wheels: StringProperty(
-        name="Packages", description="A folder with the engine's packages (.whl files) for this system", subtype="DIR_PATH"
+        name="Packages",
+        description="A folder with the engine's packages (.whl files) for this system",
+        subtype="DIR_PATH",
+        update=_choice_changed,
     )
-    python: StringProperty(name="Python", description="The Python of an environment that can run the engine", subtype="FILE_PATH")
+    python: StringProperty(
+        name="Python", description="The Python of an environment that can run the engine", subtype="FILE_PATH", update=_choice_changed
+    )
 
 
 CLASSES = (LATTE3D_PG_scene, LATTE3D_PG_session)

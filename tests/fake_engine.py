@@ -83,10 +83,10 @@ class FakePipeline:
     device = "cpu"
     model_id = "fake"
     kinds = ("cube",)
-    things = (Thing("cube", "Solids", "a red cube"),)
 
-    def __init__(self, fault: str = ""):
+    def __init__(self, fault: str = "", folder: Path = Path()):
         self.fault = fault
+        self.things = [Thing(kind, "Solids", f"a red {kind}", str(folder / "pictures" / f"{kind}.png")) for kind in ("cube", "die")]
 
     def warm_up(self, cancelled):
         """There is nothing to warm."""
@@ -115,19 +115,21 @@ class FakePipeline:
                     raise Cancelled()
                 time.sleep(0.02 if self.fault == "slow" else 0)
             progress(stage, 1, 1)
-        return [Cube(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        return [Cube(prompt, seed, detail=settings.get("detail", "standard")) for prompt, seed in zip(prompts, seeds, strict=True)]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fail", choices=FAULTS, default=os.environ.get("LATTE3D_FAKE_FAIL", ""))
-    fault = parser.parse_known_args()[0].fail
+    parser.add_argument("--model", type=Path, default=Path())
+    options = parser.parse_known_args()[0]
+    fault = options.fail
 
     def load() -> FakePipeline:
         print("this goes to the log, not to the wire")
         if fault == "load":
             raise MissingWeights("There is no model.", "The folder is empty.", "Choose a model folder.")
-        return FakePipeline(fault)
+        return FakePipeline(fault, options.model)
 
     if fault == "garbage":
         os.write(1, b"Welcome to this machine!\nLast login: yesterday\n")

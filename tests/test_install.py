@@ -184,6 +184,17 @@ def test_an_environment_that_lost_files_gets_them_back(house):
     assert run() is False and run(thorough=True) is True and module.read_text() == "x = 1\n"
 
 
+def test_unpacking_from_a_folder_moves(house, monkeypatch):
+    """pip is silent while it unpacks; the installer counts what lies there, out of what its wheels hold."""
+    _, wheels, events, run = house
+    wheel(wheels, "tinytext")
+    monkeypatch.setattr(install, "LOOK_AGAIN_S", 0.01)
+    assert run() is True
+    seen = [event for event in events if event.get("text") == install.UNPACKING and event["total"]]
+    assert seen and all(0 <= event["done"] <= event["total"] for event in seen)
+    assert seen[0]["total"] == install.unpacked_size(str(next(wheels.glob("tinyengine*.whl"))))
+
+
 def test_refuses_a_folder_with_something_else(tmp_path):
     (tmp_path / "holiday.jpg").write_text("a picture")
     with pytest.raises(install.InstallError, match="holds something else"):

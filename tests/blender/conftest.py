@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,3 +80,59 @@ def engine_of(addon, package, fake_engine):
         bpy.context.preferences.addons[package].preferences.engine_python = fake_engine(fault)
 
     return choose
+
+
+class Layout:
+    """Records what draw() puts into a UILayout: (what, text) each, in order; folds are open unless they are closed by default."""
+
+    def __init__(self, record: list):
+        self.__dict__["record"] = record
+
+    def __setattr__(self, name, value):
+        """Layout settings do not matter here."""
+
+    def __getattr__(self, name):
+        def call(*given, **named):
+            if name == "panel":
+                self.record.append((name, given[0]))
+                return Layout(self.record), Layout(self.record) if not named.get("default_closed") or self.record.open else None
+            if name in ("row", "column", "box", "split", "grid_flow", "column_flow"):
+                return Layout(self.record)
+            if name == "operator":
+                self.record.append((name, given[0]))
+                return SimpleNamespace()
+            self.record.append((name, named.get("text") if name in ("label", "progress") else str(given[-1]) if given else ""))
+            return None
+
+        return call
+
+
+class Record(list):
+    """What was drawn."""
+
+    open = False  # whether folds that are closed by default are open
+
+    def texts(self) -> str:
+        """All texts that a person reads."""
+        return " ".join(text for kind, text in self if kind in ("label", "progress"))
+
+    def of(self, kind: str) -> list[str]:
+        """The operators, properties, … in order."""
+        return [text for what, text in self if what == kind]
+
+
+@pytest.fixture
+def drawn():
+    """`drawn(panels.draw_question)` calls a drawing function and returns what it drew; `width` is the region's, in pixels."""
+
+    def draw(function, *arguments, width: int = 300, unfold: bool = False) -> Record:
+        record = Record()
+        record.open = unfold
+        names = ("scene", "window_manager", "active_object", "mode")
+        preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))  # it is 0 without a window
+        here = {name: getattr(bpy.context, name) for name in names}
+        context = SimpleNamespace(region=SimpleNamespace(width=width), preferences=preferences, **here)
+        function(Layout(record), context, *arguments)
+        return record
+
+    return draw

@@ -40,7 +40,7 @@ def test_object_from_prompt(addon, engine_of):
     assert item.name == "a red cube 7" and item.select_get() and item.users_collection[0].name == "Generated"
     assert (item["latte3d_prompt"], item["latte3d_seed"], item["latte3d_model"]) == ("a red cube", 7, "fake")
     assert item["latte3d_version"] == addon("meshes").version() != "0"
-    assert json.loads(item["latte3d_settings"])["texture_size"] == 1024
+    assert json.loads(item["latte3d_settings"])["detail"] == "standard"
     assert {"networks", "wire", "insert"} <= json.loads(item["latte3d_timings_ms"]).keys()
     # 0.8 m high as the model says, the centre of its base at the cursor, transforms applied
     assert item.location == Vector((1.0, 2.0, 0.5)) and item.scale == Vector((1, 1, 1)) and item.rotation_mode == "XYZ"
@@ -142,10 +142,11 @@ def test_killed_engine_restarts(addon, engine_of):
 
 def test_cancel_ends_a_deaf_engine(addon, engine_of, monkeypatch):
     """An engine that does not answer the cancel message is ended; a later click starts another."""
-    engine, client = addon("jobs").SESSION.engine, addon("engine")
+    jobs, client = addon("jobs"), addon("engine")
+    engine = jobs.SESSION.engine
     monkeypatch.setattr(client, "CANCEL_PATIENCE_S", 0.2)
     engine_of("hang")
-    job = addon("jobs").submit(bpy.context, "a cube", 0)
+    job = jobs.submit(jobs.at_cursor(bpy.context.scene), "a cube", 0, {})
     while job.state == "queued":
         engine.poll(wait_s=0.1)
     process = engine.process.popen
@@ -158,22 +159,22 @@ def test_cancel_ends_a_deaf_engine(addon, engine_of, monkeypatch):
 
 def test_the_object_finds_its_scene(addon, engine_of):
     """Another scene is shown: it waits. Its own is renamed meanwhile: it is found. Its own is deleted: that is said."""
-    jobs = addon("jobs")
+    jobs, placing = addon("jobs"), addon("placing")
     engine_of()
     home, other, window = bpy.context.scene, bpy.data.scenes.new("Other"), bpy.context.window_manager.windows[0]
-    job = jobs.submit(bpy.context, "a cube", 0)
+    job = jobs.submit(jobs.at_cursor(bpy.context.scene), "a cube", 0, {})
     while not job.over:
         jobs.SESSION.engine.poll(wait_s=0.1)
     home.name, window.scene = "Home", other
     jobs.collect()
-    jobs._place_next()
+    placing.place_next(jobs.SESSION)
     assert "“Home”" in jobs.SESSION.hold and not bpy.data.objects
     window.scene = home
     place = jobs.SESSION.places[job.id]
-    assert jobs._obstacle(place, jobs._window_for(place)) == ""  # placing into a window's viewport takes a real window: tests/window
+    assert placing.obstacle(place, placing.window_for(place)) == ""  # placing into a window's viewport takes a real window: tests/window
     window.scene = other
     bpy.data.scenes.remove(home)
-    jobs._place_next()
+    placing.place_next(jobs.SESSION)
     assert "scene was deleted" in str(jobs.SESSION.fault) and not jobs.SESSION.to_place
 
 
@@ -196,12 +197,3 @@ def test_bad_prompts(addon, engine_of, prompt, says):
 def test_not_set_up(addon):
     with pytest.raises(RuntimeError, match="not set up"):
         generate()
-
-
-def test_remarks_on_what_the_model_knows(addon, engine_of):
-    engine_of()
-    generate()
-    assert addon("jobs").SESSION.last["remarks"] == []
-    generate("a dragon")
-    (read, _), (unlike, icon) = addon("jobs").SESSION.last["remarks"]
-    assert "“drgon” as “dragon”" in read and "a cube; a die" in unlike and icon == "ERROR"

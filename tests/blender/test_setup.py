@@ -3,6 +3,7 @@
 
 import os
 import time
+from types import SimpleNamespace
 
 import bpy
 import pytest
@@ -35,13 +36,109 @@ def test_existing_python(addon, wanted, fake_engine):
 
 
 @pytest.mark.parametrize(
-    ("source", "says"), [("INTERNET", "set to work offline"), ("WHEELS", "no packages in that folder"), ("PYTHON", "Python is not there")]
+    ("source", "says"),
+    [("INTERNET", "set to work offline.*folder"), ("WHEELS", "Choose the folder.*first"), ("PYTHON", "Choose the Python first")],
 )
-def test_refusals(wanted, source, says):
+def test_a_button_that_cannot_work_says_why(wanted, source, says):
     """Blender as a module works offline by default."""
     wanted.source = source
+    assert not bpy.ops.latte3d.setup_engine.poll()
     with pytest.raises(RuntimeError, match=says):
         bpy.ops.latte3d.setup_engine()
+
+
+def test_a_fault_goes_when_its_cause_ends(addon, wanted, tmp_path):
+    session = addon("jobs").SESSION
+    wanted.source, wanted.wheels = "WHEELS", str(tmp_path)
+    with pytest.raises(RuntimeError, match="no packages in that folder"):
+        bpy.ops.latte3d.setup_engine()
+    assert session.fault
+    wanted.wheels = str(tmp_path / "other")
+    assert session.fault is None
+    wanted.source, wanted.python = "PYTHON", str(tmp_path / "python")
+    with pytest.raises(RuntimeError, match="Python is not there"):
+        bpy.ops.latte3d.setup_engine()
+    wanted.source = "INTERNET"
+    assert session.fault is None
+
+
+def test_offline_is_said_once_and_can_be_changed_there(addon, wanted, drawn):
+    """Not in a label, a box, a button and a report, but where it can be changed."""
+    addon("jobs").look_up()
+    seen = drawn(addon("panels_setup").draw_engine)
+    assert "use_online_access" in seen.of("prop") and "offline" not in seen.texts().lower()
+    assert not addon("jobs").SESSION.fault
+
+
+def test_the_button_keeps_its_place(addon, wanted, drawn):
+    """Whatever the source, and whether it runs or not: the texts that grow stand below."""
+    jobs, setup = addon("jobs"), addon("panels_setup")
+    jobs.look_up()
+
+    def rows_above() -> list[str]:
+        seen = [what for what in drawn(setup.draw_engine) if what != ("operator", "latte3d.cancel")]
+        button = next(i for i, (kind, text) in enumerate(seen) if kind == "progress" or text == "latte3d.setup_engine")
+        return [kind for kind, _ in seen[:button]]
+
+    first = rows_above()
+    for source in ("WHEELS", "PYTHON", "INTERNET"):
+        wanted.source = source
+        assert rows_above() == first
+    jobs.SESSION.plan = SimpleNamespace(size="The engine for the processor: about 0.4 GB to download, 1.9 GB on disk.", end=lambda: None)
+    assert rows_above() == first
+    jobs.SESSION.fault = addon("engine").Fault("Setting up the engine failed.", "Why.", "Try again.", "setup")
+    assert rows_above() == first
+    jobs.SESSION.setup = SimpleNamespace(factor=0.5, text="torch", amount="3 of 9 MB", end=lambda: None)
+    assert rows_above() == first
+
+
+def test_without_an_engine_the_button_says_that_first(addon):
+    addon("jobs").look_up()
+    assert not bpy.context.scene.latte3d.prompt
+    with pytest.raises(RuntimeError, match="Set up the engine first"):
+        bpy.ops.latte3d.generate()
+
+
+def test_one_way_to_try_again(addon, wanted, drawn, tmp_path):
+    program = tmp_path / "talker"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    wanted.source, wanted.python = "PYTHON", str(program)
+    bpy.ops.latte3d.setup_engine()
+    engine = addon("jobs").SESSION.engine
+    while engine.state == "STARTING":
+        engine.poll(wait_s=0.1)
+    assert engine.state == "FAILED"
+    assert drawn(addon("panels_setup").draw_engine).of("operator").count("latte3d.start_engine") == 1
+
+
+def test_preferences_show_set_up_only_where_it_is_needed(addon, engine_of, drawn):
+    setup, jobs = addon("panels_setup"), addon("jobs")
+    jobs.look_up()
+    assert "latte3d.setup_engine" in drawn(setup.draw_engine, "preferences").of("operator")
+    engine_of()
+    jobs.start()
+    jobs.SESSION.engine.poll(wait_s=10)
+    assert jobs.SESSION.engine.state == "READY"
+    seen = drawn(setup.draw_engine, "preferences")
+    assert "latte3d.setup_engine" not in seen.of("operator") and "source" not in seen.of("prop")
+
+
+def test_a_narrow_sidebar_still_says_ready(addon, engine_of, drawn):
+    jobs = addon("jobs")
+    engine_of()
+    jobs.start()
+    jobs.SESSION.engine.poll(wait_s=10)
+    assert drawn(addon("panels_setup").draw_engine, width=150).texts().startswith("Ready")
+    assert drawn(addon("panels_setup").draw_engine, width=300).texts() == "Engine: Ready · CPU"
+
+
+def test_progress_says_megabytes_and_the_time_left(addon):
+    pace = addon("installer").Pace()
+    assert pace.told("torch", 0, 200_000_000, 10.0) == "0 of 200 MB"
+    assert pace.told("torch", 50_000_000, 200_000_000, 20.0) == "50 of 200 MB · 30 s left"
+    assert pace.told("numpy", 1_000_000, 20_000_000, 21.0) == "1 of 20 MB"
+    assert pace.told("Unpacking", 3_000_000, 0, 22.0) == "3 MB"
 
 
 def test_plan_and_failure(addon, wanted, tmp_path):

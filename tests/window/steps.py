@@ -11,6 +11,8 @@ from pathlib import Path
 import bpy
 
 TAB = "LATTE3D"
+KEYS = {" ": "SPACE", "3": "THREE"}
+MOUSE = {"x": 0, "y": 0}  # a key without a place would be pressed in the window's lower left corner
 
 
 def addon(name: str):
@@ -49,34 +51,46 @@ def show_tab():
 def click(x: int, y: int):
     """Click into the sidebar, x and y pixels from its upper left corner. Blender started for simulated events ignores those of X."""
     _, sidebar = viewport()
-    place = {"x": sidebar.x + x, "y": sidebar.y + sidebar.height - y}
-    window().event_simulate(type="MOUSEMOVE", value="NOTHING", **place)
-    yield 0.3
+    yield from move(sidebar.x + x, sidebar.y + sidebar.height - y)
     for value in ("PRESS", "RELEASE"):
-        window().event_simulate(type="LEFTMOUSE", value=value, **place)
+        window().event_simulate(type="LEFTMOUSE", value=value, **MOUSE)
         yield 0.2
+
+
+def move(x: int, y: int):
+    """Move the mouse to a place in the window."""
+    MOUSE.update(x=x, y=y)
+    window().event_simulate(type="MOUSEMOVE", value="NOTHING", **MOUSE)
+    yield 0.3
+
+
+def override():
+    """What an operator needs to run as if it were called from the viewport."""
+    area, _ = viewport()
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    return bpy.context.temp_override(window=window(), area=area, region=region)
 
 
 def hover_viewport():
     """Move the mouse over the middle of the viewport."""
     area, _ = viewport()
-    window().event_simulate(type="MOUSEMOVE", value="NOTHING", x=area.x + area.width // 2, y=area.y + area.height // 2)
-    yield 0.3
+    for step in range(2):  # a viewport takes keys from the second event on that it sees
+        yield from move(area.x + area.width // 2 + 10 * step, area.y + area.height // 2)
 
 
 def key(name: str, **modifiers):
     """Press and release a key; modifiers are ctrl and shift."""
     for value in ("PRESS", "RELEASE"):
-        window().event_simulate(type=name, value=value, **modifiers)
+        window().event_simulate(type=name, value=value, **MOUSE, **modifiers)
     yield 0.2
 
 
 def write(text: str):
-    """Type letters and blanks."""
+    """Type letters, blanks and the digits that have a name above."""
     for letter in text:
-        name = "SPACE" if letter == " " else letter.upper()
-        window().event_simulate(type=name, value="PRESS", unicode=letter)
-        window().event_simulate(type=name, value="RELEASE")
+        name = KEYS.get(letter, letter.upper())
+        window().event_simulate(type=name, value="PRESS", unicode=letter, **MOUSE)
+        window().event_simulate(type=name, value="RELEASE", **MOUSE)
         yield 0.02
 
 

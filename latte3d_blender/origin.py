@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an object comes from, as its custom properties say; and exchanging it for another of the same description."""
+
+import json
+from dataclasses import dataclass
+
+import bpy
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an object was made of. `settings` as they were asked for; `notes`: sentences of the engine; `timings_ms` of each stage."""
+
+    prompt: str
+    seed: int
+    model: str
+    settings: dict
+    notes: list[str]
+    familiar: bool
+    timings_ms: dict[str, float]
+
+    @property
+    def detail(self) -> str:
+        """Its level of detail; nothing for an object of before there were such."""
+        return str(self.settings.get("detail", ""))
+
+
+def _read(item: bpy.types.Object, name: str, kind: type):
+    """A custom property that holds JSON of one kind; an empty one where somebody has changed it."""
+    try:
+        value = json.loads(item.get(name, "null"))
+    except (TypeError, ValueError):
+        value = None
+    return value if isinstance(value, kind) else kind()
+
+
+def of(item: bpy.types.Object | None) -> Origin | None:
+    """The origin of an object; None for one that was not made here."""
+    if item is None or item.type != "MESH" or not isinstance(prompt := item.get("latte3d_prompt"), str):
+        return None
+    seed = item.get("latte3d_seed", 0)
+    return Origin(
+        prompt,
+        seed if isinstance(seed, int) else 0,
+        str(item.get("latte3d_model", "")),
+        _read(item, "latte3d_settings", dict),
+        [note for note in _read(item, "latte3d_notes", list) if isinstance(note, str)],
+        bool(item.get("latte3d_familiar", True)),
+        {stage: ms for stage, ms in _read(item, "latte3d_timings_ms", dict).items() if isinstance(ms, int | float)},
+    )
+
+
+def replaceable(name: str) -> bpy.types.Object | None:
+    """The object of this name, if it can become another: it may have been deleted since, or be linked from another file."""
+    item = bpy.data.objects.get(name) if name else None
+    return item if of(item) and not item.library and not item.override_library else None
+
+
+def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.Object:
+    """Let an object that is in the scene become a new one that is in no collection yet: it keeps its transform, parent, collections,
+    modifiers and whatever refers to it, and takes the mesh with its material, the name and the origin. Returns it; `made` is gone."""
+    before, old.data = old.data, made.data
+    for name in [name for name, _ in old.items() if name.startswith("latte3d_")]:
+        del old[name]
+    for name, value in made.items():
+        old[name] = value
+    old.color = made.color
+    name = made.name
+    bpy.data.objects.remove(made)
+    old.name = name
+    _forget_unused(before)
+    return old
+
+
+def _forget_unused(mesh: bpy.types.Mesh) -> None:
+    """Remove a mesh that nothing uses any more, and the materials and images that only it used."""
+    if mesh.users:
+        return
+    materials = [material for material in mesh.materials if material]
+    images = [node.image for material in materials if material.node_tree for node in material.node_tree.nodes if node.type == "TEX_IMAGE"]
+    for block in (mesh, *dict.fromkeys(materials), *dict.fromkeys(filter(None, images))):
+        if not block.users:
+            bpy.data.batch_remove([block])
