@@ -177,6 +177,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
         jobs.panel_shown()
         draw_prompt(self.layout, context)
         draw_generate(self.layout, context)
+        self.layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
         draw_engine(self.layout, context)
         if jobs.SESSION.question:
             draw_question(self.layout, context)
