@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from core import worker
-from core.errors import Cancelled, MissingWeights, Unfamiliar
+from core.errors import Cancelled, MissingWeights
 
 STAGES = ("text", "networks", "decode", "extract", "atlas", "bake", "encode")
 FAULTS = ("", "oom", "crash", "hang", "slow", "load", "garbage")
@@ -48,13 +48,11 @@ class Cube:
     timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
     base_color: bytes = field(default_factory=lambda: png((200, 40, 30)))
     metallic_roughness: bytes = field(default_factory=lambda: png((0, 128, 0)))
-    detail: str = "standard"
-    familiar: bool = True
-    notes: list = field(default_factory=list)
+    notes: dict = field(default_factory=dict)
 
     def __post_init__(self):
         if "dragon" in self.prompt:
-            self.familiar, self.notes = False, ["“drgon” was read as “dragon”.", "The model does not know a dragon."]
+            self.notes["familiarity"] = {"familiar": False, "nearest": ["a cube", "a die"], "read_as": {"drgon": "dragon"}}
         corners = [(x, y, z) for z in (-1, 1) for y in (-1, 1) for x in (-1, 1)]
         quads = [(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (3, 2, 6, 7), (1, 3, 7, 5), (2, 0, 4, 6)]
         self.vertices = np.array(corners, np.float32) * (0.3, 0.3, 0.48)
@@ -66,16 +64,6 @@ class Cube:
         return b"glTF" + bytes(8)
 
 
-@dataclass
-class Thing:
-    """The fields of a model's thing."""
-
-    name: str
-    group: str
-    example: str
-    picture: str
-
-
 class FakePipeline:
     """The interface of Latte3DPipeline with a fault of choice."""
 
@@ -83,16 +71,13 @@ class FakePipeline:
     model_id = "fake"
     kinds = ("cube",)
 
-    def __init__(self, fault: str = "", folder: Path = Path()):
+    def __init__(self, fault: str = ""):
         self.fault = fault
-        self.things = [Thing(kind, "Solids", f"a red {kind}", str(folder / "pictures" / f"{kind}.png")) for kind in ("cube", "die")]
 
     def warm_up(self, cancelled):
         """There is nothing to warm."""
 
-    def __call__(self, prompts, *, seeds, progress, cancelled, strict=False, **settings):
-        if strict and "dragon" in prompts[0]:
-            raise Unfamiliar(prompts[0], ["die", "cube"], {"die": "a red die", "cube": "a red cube"})
+    def __call__(self, prompts, *, seeds, progress, cancelled, **settings):
         if self.fault == "crash":
             os._exit(9)
         if self.fault == "oom":
@@ -105,21 +90,19 @@ class FakePipeline:
                     raise Cancelled()
                 time.sleep(0.02 if self.fault == "slow" else 0)
             progress(stage, 1, 1)
-        return [Cube(prompt, seed, detail=settings.get("detail", "standard")) for prompt, seed in zip(prompts, seeds, strict=True)]
+        return [Cube(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fail", choices=FAULTS, default=os.environ.get("LATTE3D_FAKE_FAIL", ""))
-    parser.add_argument("--model", type=Path, default=Path())
-    options = parser.parse_known_args()[0]
-    fault = options.fail
+    fault = parser.parse_known_args()[0].fail
 
     def load() -> FakePipeline:
         print("this goes to the log, not to the wire")
         if fault == "load":
             raise MissingWeights("There is no model.", "The folder is empty.", "Choose a model folder.")
-        return FakePipeline(fault, options.model)
+        return FakePipeline(fault)
 
     if fault == "garbage":
         os.write(1, b"Welcome to this machine!\nLast login: yesterday\n")
