@@ -105,10 +105,10 @@ def draw_question(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     box.operator("latte3d.place_anyway")
 
 
-def length(context: bpy.types.Context, metres: float) -> str:
-    """A length in the scene's units."""
+def length(context: bpy.types.Context, value: float) -> str:
+    """A length as Blender's own fields show it."""
     units = context.scene.unit_settings
-    return bpy.utils.units.to_string(units.system, "LENGTH", metres * units.scale_length, precision=3, split_unit=False)
+    return bpy.utils.units.to_string(units.system, "LENGTH", value * units.scale_length, precision=3, split_unit=False)
 
 
 def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
