@@ -73,6 +73,8 @@ def draw_things(layout: bpy.types.UILayout, context: bpy.types.Context, things: 
     scale = context.preferences.system.ui_scale
     pictures = any(gallery.has_picture(name) for name, _ in things)
     columns = max(1, int((context.region.width - 40 * scale) // (CELL * scale)))
+    if make:  # few: in rows of the same length
+        columns = -(-len(things) // -(-len(things) // columns))
     grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True, align=True)
     for name, prompt in things:
         cell = grid.column(align=True)
