@@ -81,7 +81,7 @@ def install(
         for index, name in enumerate(todo):
             report({"event": "step", "done": 1 + index, "total": steps, "text": f"Installing {package_list(name)}"})
             cache = [] if keep_cache else ["--cache-dir", str(target / "cache")]
-            run_pip([*pip, *cache, *source_options(name, wheels), *requirement_options(name)], target, report)
+            run_pip([*pip, *cache, *source_options(name, wheels), *requirement_options(name)], target / LOG, report)
         report({"event": "step", "done": steps - 1, "total": steps, "text": "Checking that it runs"})
         if "engine.txt" in todo:
             check_engine(target, report)
@@ -277,55 +277,9 @@ def pytorch_index() -> str | None:
     return PYTORCH + build
 
 
-class Unpacking:
-    """Reports how much pip has unpacked into a folder, again and again: pip itself says nothing while it does that, for minutes."""
-
-    def __init__(self, target: Path, report: Report):
-        self.wheels: list[str] = []  # those that pip takes from a folder
-        self._target, self._report, self._ended = target, report, threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-
-    def begin(self) -> None:
-        """From now on."""
-        self._total, self._before = sum(map(unpacked_size, self.wheels)), size_of(self._target)
-        self._watcher.start()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(LOOK_AGAIN_S):
-            done = max(size_of(self._target) - self._before, 0)
-            done = min(done, self._total) if self._total else done  # compiled files and pip's own notes are in no wheel
-            self._report({"event": "progress", "done": done, "total": self._total, "text": UNPACKING})
-
-    def end(self) -> None:
-        """Until now, if it has begun."""
-        self._ended.set()
-        if self._watcher.is_alive():
-            self._watcher.join()
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder; files that come and go meanwhile do not matter."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_size
-    return total
-
-
-def unpacked_size(wheel: str) -> int:
-    """Bytes that a wheel takes unpacked; 0 where it cannot be read."""
-    try:
-        with zipfile.ZipFile(wheel) as file:
-            return sum(item.file_size for item in file.infolist())
-    except (OSError, zipfile.BadZipFile):
-        return 0
-
-
-def run_pip(command: list[str], target: Path, report: Report) -> None:
+def run_pip(command: list[str], log: Path, report: Report) -> None:
     """Run pip, keep its log, and report what it does; raises InstallError with the reason when it fails."""
     lines: list[str] = []
-    log = target / LOG
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"\n$ {' '.join(command)}\n")
         process = subprocess.Popen(
@@ -337,8 +291,8 @@ def run_pip(command: list[str], target: Path, report: Report) -> None:
             text=True,
             errors="replace",
         )
-        doing, unpacking = "", Unpacking(target, report)
         try:
+            doing, unpacking = "", Unpacking(log.parent, report)
             for line in process.stdout:
                 if found := re.match(r"Progress (\d+) of (\d+)", line):
                     report({"event": "progress", "done": int(found[1]), "total": int(found[2]), "text": doing})
@@ -404,6 +358,51 @@ def write_stamp(target: Path, marks: dict[str, str]) -> None:
     partial = target / (STAMP + ".partial")
     partial.write_text(json.dumps({"requirements": marks}, indent=1) + "\n")
     os.replace(partial, target / STAMP)
+
+
+class Unpacking:
+    """Reports how much pip has unpacked into a folder, again and again: pip itself says nothing while it does that, for minutes."""
+
+    def __init__(self, target: Path, report: Report):
+        self.wheels: list[str] = []  # those that pip takes from a folder
+        self._target, self._report, self._ended = target, report, threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def begin(self) -> None:
+        """From now on."""
+        self._total, self._before = sum(map(unpacked_size, self.wheels)), size_of(self._target)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK_AGAIN_S):
+            done = max(size_of(self._target) - self._before, 0)
+            done = min(done, self._total) if self._total else done  # compiled files and pip's own notes are in no wheel
+            self._report({"event": "progress", "done": done, "total": self._total, "text": UNPACKING})
+
+    def end(self) -> None:
+        """Until now, if it has begun."""
+        self._ended.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder; files that come and go meanwhile do not matter."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
+
+
+def unpacked_size(wheel: str) -> int:
+    """Bytes that a wheel takes unpacked; 0 where it cannot be read."""
+    try:
+        with zipfile.ZipFile(wheel) as file:
+            return sum(item.file_size for item in file.infolist())
+    except (OSError, zipfile.BadZipFile):
+        return 0
 
 
 # The command line ---------------------------------------------------------------------------------------------------------------

@@ -80,17 +80,6 @@ def test_a_python_without_ensurepip_takes_pip_from_the_wheels(house, tmp_path):
     assert list(target.rglob("tinyengine-1.0.dist-info"))
 
 
-def test_unpacking_from_a_folder_moves(house, monkeypatch):
-    """pip is silent while it unpacks; the installer counts what lies there, out of what its wheels hold."""
-    _, wheels, events, run = house
-    wheel(wheels, "tinytext")
-    monkeypatch.setattr(install, "LOOK_AGAIN_S", 0.01)
-    assert run() is True
-    seen = [event for event in events if event.get("text") == install.UNPACKING and event["total"]]
-    assert seen and all(0 <= event["done"] <= event["total"] for event in seen)
-    assert seen[0]["total"] == install.unpacked_size(str(next(wheels.glob("tinyengine*.whl"))))
-
-
 def test_refuses_a_folder_with_something_else(tmp_path):
     (tmp_path / "holiday.jpg").write_text("a picture")
     with pytest.raises(install.InstallError, match="holds something else"):
@@ -177,3 +166,14 @@ def test_it_needs_the_standard_library_alone():
     code = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='x'); print(*{name.split('.')[0] for name in sys.modules})"
     said = subprocess.run([sys.executable, "-I", "-S", "-c", code, str(INSTALLER)], capture_output=True, text=True, check=True).stdout
     assert set(said.split()) <= set(sys.stdlib_module_names) | {"__main__"}
+
+
+def test_unpacking_from_a_folder_moves(house, monkeypatch):
+    """pip is silent while it unpacks; the installer counts what lies there, out of what its wheels hold."""
+    _, wheels, events, run = house
+    wheel(wheels, "tinytext")
+    monkeypatch.setattr(install, "LOOK_AGAIN_S", 0.01)
+    assert run() is True
+    seen = [event for event in events if event.get("text") == install.UNPACKING and event["total"]]
+    assert seen and all(0 <= event["done"] <= event["total"] for event in seen)
+    assert seen[0]["total"] == install.unpacked_size(str(next(wheels.glob("tinyengine*.whl"))))
