@@ -38,8 +38,8 @@ class LATTE3D_OT_use_thing(bpy.types.Operator):
     bl_label = "Use Example"
     bl_options = {"REGISTER", "UNDO"}
 
-    prompt: StringProperty(name="Prompt", description="What to make", options={"SKIP_SAVE"})
-    make: BoolProperty(name="Make It", description="Generate it at once", options={"SKIP_SAVE"})
+    prompt: StringProperty(name="Prompt", description="What to make", options={"HIDDEN", "SKIP_SAVE"})
+    make: BoolProperty(name="Make It", description="Generate it at once", options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def description(cls, context, properties):
