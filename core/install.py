@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the engine's own Python environment; runs under any Python ≥ 3.11, Blender's too, on the standard library alone.
 
-    python core/install.py --target FOLDER [--wheels FOLDER] [--json-progress] [--plan]
+    python -m core.install --target FOLDER [--wheels FOLDER] [--json-progress] [--plan]
 
 It says first how large that gets, takes PyTorch's CUDA build where an NVIDIA driver is present and the CPU build elsewhere, goes on
 where a broken run stopped, and marks the folder as ready (installed.json) only at the very end. The Python it runs under stays untouched.
@@ -9,9 +9,7 @@ where a broken run stopped, and marks the folder as ready (installed.json) only 
 
 import argparse
 import ast
-import base64
 import contextlib
-import csv
 import ctypes
 import hashlib
 import json
@@ -22,15 +20,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
-ENGINE = ("engine.txt", "text-encoder.txt")  # what generating needs; train.txt and dev.txt go into the same environment
-CONSTRAINTS = REQUIREMENTS / "constraints.txt"
-STAMP = "installed.json"
+from core.environment import CONSTRAINTS, ENGINE, REQUIREMENTS, STAMP, damaged, environment_python, fingerprint, installed, packages_folder
+
 LOG = "install.log"
+UNPACKING = "Unpacking the packages"
+LOOK_AGAIN_S = 1.0  # while they are unpacked
 SIZES_MB = {"cpu": (380, 1900), "cuda": (3000, 9500)}  # download, and disk while installing
 PYTORCH = "https://download.pytorch.org/whl/"  # PyTorch's own index: the builds that the default index does not have
 CHECK = "import numpy, PIL, safetensors, scipy, skimage, torch, transformers; print(torch.__version__, int(torch.cuda.is_available()))"
@@ -101,68 +101,6 @@ def install(
 
 
 # What there is ------------------------------------------------------------------------------------------------------------------
-
-
-def environment_python(target: Path) -> Path:
-    """The Python of the environment in `target`."""
-    return target / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-
-
-def fingerprint(name: str) -> str:
-    """A mark that changes with the versions in a requirement file."""
-    text = (REQUIREMENTS / name).read_bytes() + (CONSTRAINTS.read_bytes() if name != "blender.txt" else b"")
-    return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()[:16]
-
-
-def installed(target: Path) -> dict[str, str]:
-    """The requirement files that `target` holds, with their fingerprints; empty when nothing has been finished there."""
-    try:
-        marks = json.loads((target / STAMP).read_text())["requirements"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return marks if isinstance(marks, dict) and environment_python(target).exists() else {}
-
-
-def packages_folder(target: Path) -> Path | None:
-    """Where the environment in `target` has its packages."""
-    return next(iter(target.glob("Lib/site-packages" if sys.platform == "win32" else "lib/python3*/site-packages")), None)
-
-
-def damaged(target: Path, *, thorough: bool = False) -> list[Path]:
-    """The packages (their .dist-info folders) that have lost files since the installation was finished, or whose files were cut.
-
-    A tenth of a second for the engine's 24,000 files. `thorough` compares what the files hold, too: some ten seconds.
-    """
-    folder = packages_folder(target)
-    try:
-        known = json.loads((target / STAMP).read_text()).get("packages", [])
-    except (OSError, ValueError, AttributeError):
-        known = []
-    if folder is None:
-        return [target / name for name in known]
-    here = {path.name: path for path in folder.glob("*.dist-info")}
-    return [folder / name for name in known if name not in here] + [
-        path for path in here.values() if not is_whole(path, thorough=thorough)
-    ]
-
-
-def is_whole(package: Path, *, thorough: bool = False) -> bool:
-    """Whether all files are there that a package's RECORD lists, none shorter (thorough: none other) than it says."""
-    try:
-        with open(package / "RECORD", newline="", encoding="utf-8") as record:
-            rows = [row for row in csv.reader(record) if len(row) == 3 and row[2] and not row[0].endswith(".pyc")]
-        for name, mark, size in rows:
-            path = package.parent / name
-            if path.stat().st_size < int(size):
-                return False
-            if thorough and mark.startswith("sha256="):
-                with open(path, "rb") as file:
-                    found = base64.urlsafe_b64encode(hashlib.file_digest(file, "sha256").digest()).decode().rstrip("=")
-                if found != mark.removeprefix("sha256="):
-                    return False
-    except (OSError, ValueError, csv.Error):
-        return False
-    return True
 
 
 def cuda_driver_version() -> int:
@@ -376,19 +314,24 @@ def run_pip(command: list[str], environment: dict[str, str], target: Path, lock:
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(command, env=environment, text=True, errors="replace", **pipes, **inherited(lock))
         try:
-            doing = ""
+            doing, unpacking = "", Unpacking(target, report)
             for line in process.stdout:
                 if found := re.match(r"Progress (\d+) of (\d+)", line):
                     report({"event": "progress", "done": int(found[1]), "total": int(found[2]), "text": doing})
                     continue
                 file.write(line)
                 lines.append(line.strip())
+                if found := re.match(r"\s*Processing (.+\.whl)", line):
+                    unpacking.wheels.append(found[1])
                 if found := re.match(r"\s*(?:Collecting|Downloading|Processing|Using cached) (\S+)|(Installing) collected packages", line):
-                    doing = "Unpacking the packages" if found[2] else found[1].rsplit("/", 1)[-1]
+                    doing = UNPACKING if found[2] else found[1].rsplit("/", 1)[-1]
                     report({"event": "progress", "done": 0, "total": 0, "text": doing})
+                    if found[2]:
+                        unpacking.begin()
             if process.wait():
                 raise pip_failure(lines, log, process.returncode)
         finally:
+            unpacking.end()
             if process.poll() is None:
                 process.terminate()
                 process.wait()
@@ -430,6 +373,51 @@ def write_stamp(target: Path, marks: dict[str, str]) -> None:
     packages = sorted(path.name for path in folder.glob("*.dist-info")) if folder else []
     partial.write_text(json.dumps({"requirements": marks, "packages": packages}, indent=1) + "\n")
     os.replace(partial, target / STAMP)
+
+
+class Unpacking:
+    """Reports how much pip has unpacked into a folder, again and again: pip itself says nothing while it does that, for minutes."""
+
+    def __init__(self, target: Path, report: Report):
+        self.wheels: list[str] = []  # those that pip takes from a folder
+        self._target, self._report, self._ended = target, report, threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def begin(self) -> None:
+        """From now on."""
+        self._total, self._before = sum(map(unpacked_size, self.wheels)), size_of(self._target)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK_AGAIN_S):
+            done = max(size_of(self._target) - self._before, 0)
+            done = min(done, self._total) if self._total else done  # compiled files and pip's own notes are in no wheel
+            self._report({"event": "progress", "done": done, "total": self._total, "text": UNPACKING})
+
+    def end(self) -> None:
+        """Until now, if it has begun."""
+        self._ended.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder; files that come and go meanwhile do not matter."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
+
+
+def unpacked_size(wheel: str) -> int:
+    """Bytes that a wheel takes unpacked; 0 where it cannot be read."""
+    try:
+        with zipfile.ZipFile(wheel) as file:
+            return sum(item.file_size for item in file.infolist())
+    except (OSError, zipfile.BadZipFile):
+        return 0
 
 
 # The command line ---------------------------------------------------------------------------------------------------------------

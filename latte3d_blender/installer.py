@@ -20,11 +20,11 @@ END_PATIENCE_S = 8.0  # the installer ends pip first
 
 def finished(source: Path, folder: Path) -> bool:
     """Whether Set Up was finished in `folder`, with the versions that this add-on needs: an update may need others."""
-    spec = importlib.util.spec_from_file_location("latte3d_install", source / "core" / "install.py")
-    install = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(install)
-    have = install.installed(folder)
-    return all(have.get(name) == install.fingerprint(name) for name in install.ENGINE)
+    spec = importlib.util.spec_from_file_location("latte3d_environment", source / "core" / "environment.py")
+    environment = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(environment)
+    have = environment.installed(folder)
+    return all(have.get(name) == environment.fingerprint(name) for name in environment.ENGINE)
 
 
 class Pace:
@@ -62,7 +62,7 @@ class Setup:
         self._step, self._steps = 0, 1
         self.amount = ""  # megabytes and the time left, of what can be measured
         self._pace = Pace()
-        command = [sys.executable, str(source / "core" / "install.py"), "--target", str(folder), "--json-progress"]
+        command = [sys.executable, "-m", "core.install", "--target", str(folder), "--json-progress"]
         command += ["--wheels", str(wheels)] if wheels else []
         command += ["--plan"] if plan else []
         environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")}
@@ -70,7 +70,7 @@ class Setup:
         with open(log, "wb") as file:
             self.popen = subprocess.Popen(
                 command,
-                env=environment | {"PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"},
+                env=environment | {"PYTHONPATH": str(source), "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=file,

@@ -38,8 +38,8 @@ class LATTE3D_OT_use_thing(bpy.types.Operator):
     bl_label = "Use Example"
     bl_options = {"REGISTER", "UNDO"}
 
-    prompt: StringProperty(name="Prompt", description="What to make", options={"SKIP_SAVE"})
-    make: BoolProperty(name="Make It", description="Generate it at once", options={"SKIP_SAVE"})
+    prompt: StringProperty(name="Prompt", description="What to make", options={"HIDDEN", "SKIP_SAVE"})
+    make: BoolProperty(name="Make It", description="Generate it at once", options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def description(cls, context, properties):
@@ -132,7 +132,7 @@ class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
         settings = machine.settings(known_detail(found.detail, context.scene.latte3d.detail))
         place = jobs.at_cursor(context.scene)
         place.location, place.replaces = tuple(old.matrix_world.translation), old.name
-        place.height = max(float(found.settings.get("height_m") or 0.0), 0.0)
+        place.height = found.height_m / context.scene.unit_settings.scale_length
         return self.begin(place, found.prompt, another_seed(), settings)  # not strict: it was made once
 
 

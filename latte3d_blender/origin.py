@@ -24,6 +24,12 @@ class Origin:
         """Its level of detail; nothing for an object of before there were such."""
         return str(self.settings.get("detail", ""))
 
+    @property
+    def height_m(self) -> float:
+        """How high it was made, in metres, before anybody scaled it; 0 where that is not known."""
+        height = self.settings.get("height_m")
+        return max(height, 0.0) if isinstance(height, int | float) else 0.0
+
 
 def _read(item: bpy.types.Object, name: str, kind: type):
     """A custom property that holds JSON of one kind; an empty one where somebody has changed it."""

@@ -73,6 +73,8 @@ def draw_things(layout: bpy.types.UILayout, context: bpy.types.Context, things: 
     scale = context.preferences.system.ui_scale
     pictures = any(gallery.has_picture(name) for name, _ in things)
     columns = max(1, int((context.region.width - 40 * scale) // (CELL * scale)))
+    if make:  # few: in rows of the same length
+        columns = -(-len(things) // -(-len(things) // columns))
     grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True, align=True)
     for name, prompt in things:
         cell = grid.column(align=True)
@@ -105,10 +107,10 @@ def draw_question(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     box.operator("latte3d.place_anyway")
 
 
-def length(context: bpy.types.Context, metres: float) -> str:
-    """A length in the scene's units."""
+def length(context: bpy.types.Context, value: float) -> str:
+    """A length as Blender's own fields show it."""
     units = context.scene.unit_settings
-    return bpy.utils.units.to_string(units.system, "LENGTH", metres * units.scale_length, precision=3, split_unit=False)
+    return bpy.utils.units.to_string(units.system, "LENGTH", value * units.scale_length, precision=3, split_unit=False)
 
 
 def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -177,6 +179,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
         jobs.panel_shown()
         draw_prompt(self.layout, context)
         draw_generate(self.layout, context)
+        self.layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
         draw_engine(self.layout, context)
         if jobs.SESSION.question:
             draw_question(self.layout, context)

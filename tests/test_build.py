@@ -77,7 +77,7 @@ def checkout(tmp_path) -> Path:
     shutil.copy(ROOT / "build.py", folder)
     shutil.copytree(ROOT / "core" / "requirements", folder / "core" / "requirements")
     shutil.copytree(ROOT / "latte3d_blender", folder / "latte3d_blender", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "install.py"):
+    for name in ("__init__.py", "environment.py", "install.py"):
         shutil.copy(ROOT / "core" / name, folder / "core")
     return folder
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from core import install
+from core import environment, install
 
 INSTALLER = Path(install.__file__)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="uses a shell and signals")
@@ -43,8 +43,9 @@ def house(tmp_path, monkeypatch):
     (requirements / "engine.txt").write_text("tinyengine==1.0\n")
     (requirements / "text-encoder.txt").write_text("tinytext==1.0\n")
     (requirements / "constraints.txt").write_text("")
-    monkeypatch.setattr(install, "REQUIREMENTS", requirements)
-    monkeypatch.setattr(install, "CONSTRAINTS", requirements / "constraints.txt")
+    for module in (install, environment):
+        monkeypatch.setattr(module, "REQUIREMENTS", requirements)
+        monkeypatch.setattr(module, "CONSTRAINTS", requirements / "constraints.txt")
     monkeypatch.setattr(install, "CHECK", "import tinyengine, tinytext; print('2.13.0', 0)")
     wheel(wheels, "tinyengine")
     target = tmp_path / "with a space" / "environment"

@@ -32,7 +32,7 @@ def generate(prompt: str = "a red cube", seed: int = 7) -> bpy.types.Object:
 def ask(addon, prompt: str = "a dragon"):
     """Generate something that the model does not know; returns the question."""
     bpy.context.scene.latte3d.prompt = prompt
-    with pytest.raises(RuntimeError, match="Not one of the things"):
+    with pytest.raises(RuntimeError, match="(?i)not one of the things"):
         bpy.ops.latte3d.generate()
     return addon("jobs").SESSION.question
 
@@ -67,7 +67,7 @@ def test_detail_is_asked_for_and_kept(addon, wanted, package, tmp_path):
 
 def test_it_asks_before_it_makes_what_the_model_does_not_know(addon, wanted, drawn):
     asked = ask(addon)
-    assert asked.things == ["die", "cube"] and not bpy.data.objects and not addon("jobs").SESSION.fault
+    assert asked.things == ["cube", "die"] and not bpy.data.objects and not addon("jobs").SESSION.fault
     seen = drawn(addon("panels").draw_question)
     assert "Not one of the things this model knows" in seen.texts() and "“a dragon”" in seen.texts()
     assert seen.of("operator") == ["latte3d.dismiss", *["latte3d.use_thing"] * 2, "latte3d.place_anyway"]
@@ -75,7 +75,7 @@ def test_it_asks_before_it_makes_what_the_model_does_not_know(addon, wanted, dra
     item = bpy.context.view_layer.objects.active
     assert item["latte3d_prompt"] == "a dragon" and not addon("jobs").SESSION.question
     seen = drawn(addon("panels").draw_object)
-    assert "“drgon” was read as “dragon”." in seen.texts() and "does not know a dragon" in seen.texts()
+    assert "Read “drgon” as “dragon”." in seen.texts() and "not one of the things that this model knows" in seen.texts()
     assert not bpy.ops.latte3d.place_anyway.poll()
 
 
@@ -141,7 +141,7 @@ def test_names_where_there_are_no_pictures(addon, engine_of, drawn):
 def test_the_handshake_fills_the_gallery(addon, wanted):
     generate()
     addon("jobs")._step()
-    assert [thing["name"] for thing in addon("gallery").things] == ["cube", "die"]
+    assert [thing["name"] for thing in addon("gallery").things] == ["cube"]
     addon("jobs").SESSION.engine.hello = {}  # as while it starts again
     addon("jobs")._step()
     assert addon("gallery").things
@@ -225,9 +225,9 @@ def test_remarks_do_not_stand_under_the_next_one(addon, wanted, drawn):
     wanted.prompt = "a dragon"
     bpy.ops.latte3d.generate(anyway=True)
     jobs, panels = addon("jobs"), addon("panels")
-    assert "was read as" in drawn(panels.draw_object).texts()
+    assert "Read “drgon”" in drawn(panels.draw_object).texts()
     jobs.submit(jobs.at_cursor(bpy.context.scene), "a red cube", 0, {})
-    assert "was read as" not in drawn(panels.draw_object).texts()
+    assert "Read “drgon”" not in drawn(panels.draw_object).texts()
     generate_other = bpy.data.objects.new("other", None)
     bpy.context.scene.collection.objects.link(generate_other)
     bpy.context.view_layer.objects.active = generate_other

@@ -21,7 +21,7 @@ OUT = Path(OUT)
 PROMPT, UNKNOWN = "a red mushroom with white spots", "a dragon"
 NEW = bpy.app.version >= (5, 2)  # has a larger field for the prompt
 FIELD, DETAIL, BUTTON, THING = (  # in the sidebar: pixels from its upper left corner
-    ((120, 45), (150, 100), (120, 157), (60, 300)) if NEW else ((120, 45), (150, 73), (120, 129), (60, 272))
+    ((120, 45), (150, 100), (120, 157), (75, 338)) if NEW else ((120, 45), (150, 73), (120, 129), (75, 310))
 )
 REPORT: dict = {"version": bpy.app.version_string}
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person's way through a real Blender window: install the zip, type a prompt, click Generate, Ctrl+Z, Ctrl+Shift+Z.
+"""A new artist's way through a real Blender window, from the factory scene: install the zip, type a prompt, click Generate, Ctrl+Z,
+Ctrl+Shift+Z, click again, choose a detail, be asked before debris, Add > Mesh > From Prompt…, F3.
 
 The engine is the trained one where the checkout has one, else a canned cube. Pictures lie in out/window for people to look at.
 """
@@ -43,6 +44,11 @@ def engine(tmp_path) -> list[str]:
     return [str(program), str(tmp_path)]
 
 
+def apart(one: list, other: list) -> bool:
+    """Whether two boxes (lowest and highest corner) share no room."""
+    return any(one[1][axis] <= other[0][axis] + 1e-4 or other[1][axis] <= one[0][axis] + 1e-4 for axis in range(3))
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_prompt_to_object(suite, extension_zip, engine, tmp_path):
     if not (BASE / suite / ".blender").exists():
@@ -58,9 +64,22 @@ def test_prompt_to_object(suite, extension_zip, engine, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert "error" not in report and not report["fault"], report
     assert report["state"] == "READY" and report["prompt"] == "a red mushroom with white spots"
+    assert report["before"] == ["Camera", "Cube", "Light"]
     assert len(report["generated"]) == 1 and report["active"] and report["selected"]
-    assert report["location"] == [0, 0, 0] and report["low"] == pytest.approx(0, abs=1e-5)
     assert report["texture"]["packed"] > 50 and max(report["texture"]["mean"]) > 0.1
     # one undo step takes the object and nothing else; redo brings it back with its texture
     assert report["undone"] == {"generated": [], "objects": report["before"]}
     assert report["redone"]["generated"] == report["generated"] and report["redone"]["texture"] == report["texture"]
+    # the first click is seen, and so is the second, beside it, which costs no second mesh
+    for item in (report["first"], report["second"]):
+        assert item["pixels"] > 60 and item["inside"] and item["meets"].startswith("a red mushroom"), item
+        assert apart(item["box"], report["cube"])
+    assert apart(report["first_again"], report["second"]["box"]) and report["shared"]
+    assert report["first_again"] == report["first"]["box"]
+    if MODEL.is_dir():
+        assert 8_000 < report["triangles"] < 16_000 and report["draft_triangles"] < report["triangles"] / 3
+    assert report["detail"] == "draft"
+    # what the model does not know is not made before the artist has answered
+    assert report["question"]["generated"] == 3 and report["question"]["things"] and not report["question"]["fault"]
+    assert report["instead"] not in ("a dragon", "") and report["popup"] == "a blue car"
+    assert report["searched"] == {"generate": True, "prompt": True, "text to 3d": True}
