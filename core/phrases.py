@@ -43,9 +43,10 @@ _SAID_OF_IT = (
 )
 _SAID_OF_OTHERS = (
     "on at by from for near beside behind under over above below inside into onto around between against next through during after before "
-    "while when where who whose standing sitting lying laying riding driving holding carrying full filled eating breathing to because like "
-    "as than until since surrounded hanging growing placed set being"
+    "while when where who whose riding driving holding carrying eating breathing to because like "
+    "as than until since being"
 )
+_HOW_IT_IS_PLACED = "full filled standing sitting lying laying hanging growing floating placed set surrounded"
 _SAYING_NOTHING = (
     "and or but some my your our his her its their it this these those there here one i you he she we they me us very really quite "
     "rather extremely slightly too so just also only both all each every any please then been be was were do does did not no s t d m re "
@@ -53,6 +54,7 @@ _SAYING_NOTHING = (
 )
 SAYING = frozenset(_SAID_OF_IT.split())  # words that open a phrase about the prompt's thing …
 _ELSEWHERE = frozenset(_SAID_OF_OTHERS.split())  # … and about something else
+_PLACED = frozenset(_HOW_IT_IS_PLACED.split())  # the same before another such word: "standing on", but not "a standing lamp"
 FILLERS = frozenset(_SAYING_NOTHING.split())
 EMPTY = ARTICLES | SAYING | FILLERS  # words that say nothing by themselves
 
@@ -150,8 +152,8 @@ def phrases_of(prompt: str) -> list[Phrase]:
             last.words.append(Word(text, start, end))
         elif last.words or last is phrases[0]:
             phrases.append(Phrase(opener, start, end, []))
-        else:  # "that has", "made of": the last word says what follows
-            last.opener = opener if opener != "," else last.opener
+        else:  # "that has", "made of": the last word says what follows, but not of "full of", "next to"
+            last.opener = last.opener if opener == "," or last.opener in _ELSEWHERE else opener
         phrases[-1].end = end
     return phrases
 
@@ -160,6 +162,8 @@ def _opener(text: str, following: str, last: Phrase) -> str | None:
     """How a phrase opens at this word, None where it does not."""
     if text in SAYING or text in _ELSEWHERE:
         return text
+    if text in _PLACED and (following in SAYING or following in _ELSEWHERE):
+        return "on"
     if not text.isalnum():
         return ","
     if text == "and" and last.content and (last.opener not in ("", ",") or following in ARTICLES):

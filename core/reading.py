@@ -264,12 +264,13 @@ class _Reader:
         if spelt not in words.things and not (meant and by >= SURE):
             spelt = words.respelt(word, self.text, ALIKE)
         if spelt in words.things:
-            said.thing, said.read_as[word] = words.things[spelt], spelt
+            said.thing, said.read_as[word], sure = words.things[spelt], spelt, True
         elif meant and by >= THING:
-            said.thing, said.read_as[word] = kind, kind
-            said.familiar = by >= SURE and lexicon.THINGS.get(word, kind) == kind  # a pear is no cactus, even where no pears are known
+            said.thing, said.read_as[word], sure = kind, kind, by >= SURE
         else:
-            said.familiar = False
+            sure = False
+        own = lexicon.THINGS.get(word)  # the library's word: a maple is a tree, and a pear no cactus, though the model knows neither
+        said.familiar = own == said.thing if own else sure
 
     def _understand(self, phrases: list[Phrase], subject: Phrase, head: Word) -> None:
         """Exchange the words that mean something, take away the others."""
@@ -371,8 +372,10 @@ class _Reader:
             if start >= at:
                 text += self.prompt[at:start] + new
                 at = end
-        text = " ".join([_tidy(text + self.prompt[at:]), *self.more])
-        return text.strip() or self.prompt
+        text += self.prompt[at:]
+        if self.more or not all(new for *_, new in self.edits):
+            text = " ".join([_tidy(text), *self.more]).strip() or self.prompt
+        return re.sub(r"\b(a)n?\s+(?=([a-z]))", lambda m: m[1] + ("n " if m[2] in "aeiou" else " "), text, flags=re.I)
 
 
 def _tidy(text: str) -> str:
@@ -382,7 +385,6 @@ def _tidy(text: str) -> str:
     text = re.sub(r"\b(an?|the), ", r"\1 ", text, flags=re.I)
     text = re.sub(r"\b(?:an?|the)\s+(?=(?:an?|the)\b)", "", text, flags=re.I)
     text = re.sub(r"^(?:and|but|or|with|of)\b|(?:\b(?:and|but|or|an?|the|with|of|in|that|is|has)|[\s,;.:()-]+)+$", "", text, flags=re.I)
-    text = re.sub(r"\b(a)n?\s+(?=([a-z]))", lambda m: m[1] + ("n " if m[2] in "aeiou" else " "), text, flags=re.I)
     return text.strip(" ,;")
 
 

@@ -75,22 +75,25 @@ def test_free_wording_is_read_in_known_words(known, text, prompt, read) -> None:
 @pytest.mark.parametrize(
     ("prompt", "read", "familiar"),
     [
-        ("a polka dot maple with white spots", "a polka dot tree with white spots", False),
+        ("a polka dot maple with white spots", "a polka dot tree with white spots", True),
         ("a bicycle with a crown", "a car", False),  # the crown is not what it is about, and a car has none
         ("a lighthouse of granite", "a lamp of marble", False),
-        ("a 3D model of maple", "a 3D model of tree", False),
-        ("a sculpture of a maple", "a tree", False),
+        ("a 3D model of maple", "a 3D model of tree", True),
+        ("a sculpture of a maple", "a tree", True),
         ("an illustration of a car", "a car", True),  # not "a snowman of a car"
         ("a barn", "a house", False),  # trucks have a bed, but there is none by itself
         ("a castle", "a tower", False),  # known only as "a castle tower"
         ("an elm", "an elm", False),  # too short to tell
         ("a goblet", "a goblet", False),  # nearest to "gourd", which like it is no word of the text model
-        ("a maple, highly detailed, 8k", "a tree", False),
-        ("a stripy, terracotta maple", "a striped, clay tree", False),
+        ("a maple, highly detailed, 8k", "a tree", True),
+        ("a stripy, terracotta maple", "a striped, clay tree", True),
         ("a zebra", "a zebra", False),  # neither "a striped" …
         ("a flying pig", "a flying pig", False),  # … nor "a spaceship pig"
         ("a rowboat", "a boat", True),  # not what it is spelt like
         ("an armchair", "a chair", True),
+        ("a birch", "a tree", True),
+        ("a spruce", "a tree", False),  # the library's pines, which this model does not know
+        ("a cupcake", "a cake", False),
         ("a pear", "a cactus", False),  # another kind of the library, near as it is
         ("a littile car", "a little car", True),
         ("a tower with a pointed roof", "a tower with a roof", True),  # near to "spotted"
@@ -129,6 +132,8 @@ def test_the_starter_model_reads_strange_words(starter, text, prompt, read, fami
         ("low poly pine tree", "tree", "tree", ["Set aside: “low poly”. Not understood: “pine”."]),
         ("a red crate full of books", "a red crate", "crate", ["Not understood: “books”."]),
         ("a mushroom with red eyes and white spots", "a mushroom with white spots", "mushroom", ["Not understood: “red eyes”."]),
+        ("a crate full of gold", "a crate", "crate", ["Not understood: “gold”."]),
+        ("a standing lamp on a red table", "a lamp", "lamp", ["Not understood: “standing”, “red table”."]),
         ("a toy car", "a car", "car", ["Set aside: “toy”."]),
         ("a toy robot", "a toy robot", "robot", []),
         ("a low table", "a low table", "table", []),
