@@ -103,22 +103,22 @@ only-binary = :none:
 """
 
 
-@pytest.mark.parametrize("kind", ["a pip.conf that leads elsewhere", "a pip.conf that is none", "variables"])
+@pytest.mark.parametrize("kind", ["file and variables that lead elsewhere", "a file that is none"])
 def test_pips_own_configuration_does_not_lead_elsewhere(house, tmp_path, monkeypatch, kind):
     """Settings that are right for a person's other work, and would put the engine's packages into the wrong place or nowhere."""
     target, wheels, events, run = house
     wheel(wheels, "tinytext")
     configuration = tmp_path / "pip.conf"
-    configuration.write_text({"a pip.conf that leads elsewhere": BREAKING, "a pip.conf that is none": "user: yes"}.get(kind, ""))
+    configuration.write_text("user: yes" if kind == "a file that is none" else BREAKING)
     monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
-    if kind == "variables":
+    if kind != "a file that is none":
         for name in ("PIP_USER", "PIP_DRY_RUN", "PIP_NO_DEPS", "PIP_REQUIRE_HASHES", "PIP_ISOLATED"):
             monkeypatch.setenv(name, "1")
         for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_CONSTRAINT", "PIP_LOG", "PIP_NO_BINARY", "PIP_PYTHON"):
             monkeypatch.setenv(name, "/nowhere")
     assert run() is True and list(target.rglob("tinytext-1.0.dist-info"))
     notes = [event["text"] for event in events if event["event"] == "note"]
-    assert len(notes) == (kind == "a pip.conf that is none") and all("no section headers" in note for note in notes)
+    assert len(notes) == (kind == "a file that is none") and all("no section headers" in note for note in notes)
 
 
 def test_the_way_to_the_packages_is_a_persons_own(tmp_path, monkeypatch):
@@ -238,6 +238,15 @@ def test_stopping_it_stops_pip(tmp_path):
             if stop is os.kill:
                 assert process.returncode == 130 and (events[-1]["event"], events[-1]["message"]) == ("error", "Stopped.")
     assert not (target / install.STAMP).exists()
+
+
+def test_certificates_that_somebody_added_are_no_damage(tmp_path):
+    package, certificates = tmp_path / "certifi-1.0.dist-info", tmp_path / "cacert.pem"
+    package.mkdir()
+    (package / "RECORD").write_text("cacert.pem,sha256=0,6\n")
+    for text, whole in (("public and our own", True), ("", False)):
+        certificates.write_text(text)
+        assert install.is_whole(package, thorough=True) is whole
 
 
 @posix

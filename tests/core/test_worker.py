@@ -15,7 +15,7 @@ from tests.fake_engine import Cube
 def test_hello_then_one_answer_with_arrays(fake_engine):
     engine = fake_engine()
     rpc, _ = engine.receive()
-    assert rpc["method"] == "hello" and rpc["params"]["protocol"] == 1
+    assert rpc["method"] == "hello" and rpc["params"]["protocol"] == 2
     things = [{"name": "cube", "group": "Solids", "example": "a red cube", "picture": ""}]
     assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"], "things": things}]
     engine.generate(7, ("a cube", " ein Würfel 🎲 "), seeds=[1, 2], glb=True)
