@@ -39,10 +39,11 @@ def world_boxes(found: list[tuple[bpy.types.Object, Matrix]]) -> np.ndarray:
     """The bounding boxes [N, 2, 3] of objects in the world: lower and upper corner."""
     if not found:
         return np.zeros((0, 2, 3))
-    local = np.array([(item.bound_box[0][:], item.bound_box[6][:]) for item, _ in found])  # [N, 2, 3]
-    matrices = np.array([matrix for _, matrix in found])  # [N, 4, 4]
+    ends = [(box[0], box[6]) for box in (item.bound_box for item, _ in found)]
+    local = np.array([(*low, *high) for low, high in ends]).reshape(-1, 2, 3)
+    matrices = np.array([(*m[0], *m[1], *m[2]) for _, m in found]).reshape(-1, 3, 4)  # numpy reads a Matrix slowly
     corners = local[:, CORNERS, np.arange(3)]  # [N, 8, 3]
-    world = np.einsum("nij,nkj->nki", matrices[:, :3, :3], corners) + matrices[:, None, :3, 3]
+    world = np.einsum("nij,nkj->nki", matrices[:, :, :3], corners) + matrices[:, None, :, 3]
     return np.stack([world.min(1), world.max(1)], 1)
 
 

@@ -173,17 +173,21 @@ def test_on_top_where_all_around_is_taken(addon):
 
 
 def test_a_large_scene_costs_little(addon):
-    """2,500 objects: finding the spot takes less than 0.1 s on an idle core (measured on a busy one: the bound is loose)."""
+    """Among 2,500 objects a spot is found in less time than Blender takes to update such a scene."""
     item = cube(1)
     for index in range(2500):
         other = bpy.data.objects.new("Other", item.data)
         other.location = (index % 50 - 25, index // 50 - 25, 0)
         bpy.context.scene.collection.objects.link(other)
-    bpy.context.view_layer.update()
     begun = time.perf_counter()
-    (made,) = place(addon, answer(), location=(0.2, 0.1, 0))
-    assert time.perf_counter() - begun < 1.0
-    assert made.location.z == pytest.approx(0.5)  # on top: no gap in the floor of cubes is near
+    bpy.context.view_layer.update()
+    updated, took = time.perf_counter() - begun, []
+    for _ in range(5):
+        begun = time.perf_counter()
+        spot = addon("clearance").free_spot(bpy.context, Vector((0.2, 0.1, 0)), np.array([(-0.1, -0.1, 0), (0.1, 0.1, 0.3)]))
+        took.append(time.perf_counter() - begun)
+    assert spot.z == pytest.approx(0.5)  # on top: the floor of cubes has no gap near
+    assert min(took) < updated, (took, updated)
 
 
 def test_drop_looks_through_older_copies(addon):
