@@ -41,21 +41,21 @@ class PointNet(nn.Module):
 
 
 def by_cell(features: Tensor, cells: Tensor, count: int, reduce: str) -> Tensor:
-    """The "mean" or "amax" of the points in each of `count` cells, 0 where there is none. features: [B, N, C], cells: [B, N] -> [B, C, count]"""
+    """The "mean" or "amax" of the points in each cell, 0 where there is none. features: [B, N, C], cells: [B, N] -> [B, C, count]"""
     plane = features.new_zeros(len(features), features.shape[-1], count)
     index = cells[:, None].expand(-1, features.shape[-1], -1)
     return plane.scatter_reduce(2, index, features.transpose(1, 2), reduce, include_self=False)
 
 
 def mean_by_cell(features: Tensor, cells: Tensor, count: int) -> Tensor:
-    """The mean of `by_cell`, the same bits every time: on a GPU scatter_reduce adds in whatever order its threads arrive, so there the points
-    are sorted by cell and each cell's added up in their order, which is the CPU's."""
+    """The mean of `by_cell`, the same bits every time: a GPU's scatter_reduce adds in whatever order its threads arrive, so there the
+    points are sorted by cell and those of each are added in the order that the CPU adds them in."""
     return by_cell(features, cells, count, "mean") if features.device.type == "cpu" else mean_of_sorted(features, cells, count)
 
 
 def mean_of_sorted(features: Tensor, cells: Tensor, count: int) -> Tensor:
     """What `by_cell` gives for "mean", by a sort and sums of segments; without a word from the GPU to the CPU."""
-    batch, points, channels = features.shape
+    batch, _, channels = features.shape
     first = torch.arange(batch, device=cells.device)[:, None] * count
     rows, order = (cells + first).flatten().sort(stable=True)
     edges = torch.searchsorted(rows, torch.arange(batch * count + 1, device=cells.device))
