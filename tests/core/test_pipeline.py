@@ -10,11 +10,14 @@ import torch
 from core import text
 from core.errors import BadRequest, Cancelled, MissingWeights
 from core.library.objects import Description, ExactObjects
+from core.library.source import Sampling
 from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
 from core.surface.topology import mesh_health
-from core.training import loop
-from core.training.bank import Sampling
+from core.training.settings import TrainSettings
+from core.training.stages.reading import ReadingSettings
+from core.training.stages.reconstruction import ReconstructionSettings
+from core.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,9 @@ def pipeline(tmp_path_factory) -> Latte3DPipeline:
     """A real, if small, model: a minute's tenth of training."""
     folder = tmp_path_factory.mktemp("model")
     quick = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256)
-    loop.train(loop.TrainingSettings(folder, "tiny", ("mushroom", "rock"), steps=30, batch=4, prompt_pool=64, device="cpu", sampling=quick))
+    how = ReconstructionSettings(steps=30, batch=4, sampling=quick)
+    reading = ReadingSettings(steps=0, pool=64)
+    train(TrainSettings(folder, preset="tiny", kinds=("mushroom", "rock"), device="cpu", reading=reading, reconstruction=how))
     return Latte3DPipeline.from_pretrained(folder, "cpu")
 
 
