@@ -36,10 +36,11 @@ class Checkpoint:
     def __init__(self, path: Path, identity: Mapping[str, Any]):
         self.path, self.identity = path, json.loads(json.dumps(identity))  # as they come back from a file
 
-    def stage(self) -> str | None:
-        """The stage that the run stands in, None before its first checkpoint. Raises BadRequest when this is another run's file."""
+    def stands(self) -> tuple[str, bool] | None:
+        """The stage that the run stands in and whether that is finished, None before its first checkpoint. Raises BadRequest when the file
+        is another run's, or damaged."""
         head = self._head()
-        return head and head["stage"]
+        return head and (head["stage"], head["finished"])
 
     def save(self, stage: str, finished: bool, parts: Parts, average: Parts, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
         """Replace the file. Raises EngineError when it cannot be written, and leaves the old one."""

@@ -60,13 +60,13 @@ def train(settings: TrainSettings) -> Path:
 
 def stages_left(stages: Sequence[str], checkpoint: Checkpoint) -> Sequence[str]:
     """From the stage on that the run stands in. Raises BadRequest where that is none of them."""
-    at = checkpoint.stage()
-    if at is None:
+    stands = checkpoint.stands()
+    if stands is None:
         return stages
-    if at not in stages:
-        cause = f"It stands in the stage {at}; asked for: {', '.join(stages)}."
+    if stands[0] not in stages:
+        cause = f"It stands in the stage {stands[0]}; asked for: {', '.join(stages)}."
         raise BadRequest(f"The run of {checkpoint.path} cannot be resumed.", cause, "Name its stages, or another folder.")
-    return stages[stages.index(at) :]
+    return stages[stages.index(stands[0]) :]
 
 
 def enough(sampling: Sampling, points: int) -> Sampling:

@@ -2,6 +2,7 @@
 """Training: it learns, it resumes as if never interrupted, and training objects come from the train split only."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -477,6 +479,35 @@ def test_what_is_left_open_is_filled_in(tmp_path) -> None:
     assert alone.stages == ("reconstruction",) and alone.kinds == ("mushroom", "rock") and alone.reconstruction.sampling.patterned == 0.7
     with pytest.raises(BadRequest, match="reads nothing new"):
         complete(replace(alone, stages=("reading", "reconstruction")))
+
+
+@pytest.mark.slow
+def test_one_script_makes_a_model_from_nothing(tmp_path, monkeypatch, capsys) -> None:
+    """The trainings of the shipped model, in their order, at a tiny scale; stopped in the third, the same call goes on there."""
+    spec = importlib.util.spec_from_file_location("make_starter", ROOT / "docs" / "experiments" / "make_starter.py")
+    script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "make_starter", script)  # where its dataclass looks for itself
+    spec.loader.exec_module(script)
+    small = "--steps 2 --reading-steps 2 --reading-pool 32 --kinds mushroom,rock --more rock --batch 2 --device cpu"
+    call = ["--out", str(tmp_path), "--preset", "tiny", "--", *small.split()]
+    order, stopping, made = [], True, script.train
+
+    def recorded(flags) -> int:
+        order.append(Path(flags[flags.index("--out") + 1]).name)
+        with stopped_after(1, monkeypatch) if stopping and order[-1] == "shapes" else contextlib.nullcontext():
+            return made(flags)
+
+    monkeypatch.setattr(script, "train", recorded)
+    assert script.main(call) == 1 and order == ["both", "weak", "shapes"]
+    stopping = False
+    assert script.main(call) == 0 and order == ["both", "weak", "shapes", "shapes", "starter"]
+    assert script.main(call) == 0 and len(order) == 5, "all is done"
+    card = load_generator(tmp_path / "starter")[1]
+    assert card.id == "starter" and card.kinds == ("mushroom", "rock") and "--parts t" in card.training["command"]
+    assert script.main([*call[:2], "--dry-run", "--minutes-scale", "0.5"]) == 0
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("python -m core train")][-4:]
+    asked = [complete(parse(line.split()[4:])) for line in printed[:1]]
+    assert asked[0].reconstruction.minutes == 150 and len(asked[0].kinds) == 32 and asked[0].reading.steps == 1500
 
 
 def stages() -> list:
