@@ -69,6 +69,7 @@ class Run:
                     self._save()
                     saved = time.monotonic()
             self._save()
+        self.accelerator.wait_for_everyone()  # the next stage begins from what the main process has just written
         del module, optimizer
         self.accelerator.free_memory()  # a distributed wrapper that lives on would answer the next stage's gradients too
         return self.share >= 1
@@ -156,9 +157,12 @@ def follow(average: nn.Module, part: nn.Module, decay: float) -> None:
 
 @contextlib.contextmanager
 def stop_signal() -> Iterator[list[int]]:
-    """A list that is no longer empty once the run is asked to end (Ctrl-C, SIGTERM): it then stops after a checkpoint."""
+    """A list that is no longer empty once the run is asked to end (Ctrl-C, SIGTERM, a closed terminal): it stops after a checkpoint."""
     asked: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()  # Python's own rule
+    numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    if threading.current_thread() is not threading.main_thread():  # Python's own rule
+        numbers = []
     before = {number: signal.signal(number, lambda number, _: asked.append(number)) for number in numbers}
     try:
         yield asked

@@ -54,7 +54,7 @@ def train(settings: TrainSettings) -> Path:
         keep = None if name == "reading" else model_keeper(settings)  # there is no model before it has seen an object
         run = Run(make[name](), accelerator, checkpoint, settings.checkpoint_minutes, keep, settings.out / "tensorboard")
         if not run.go():
-            break
+            return settings.out  # asked to stop
     return settings.out
 
 

@@ -362,11 +362,11 @@ def test_clouds_are_as_large_as_the_input(tmp_path) -> None:
 
 
 def test_signals_are_given_back() -> None:
-    before = signal.getsignal(signal.SIGINT)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with runs.stop_signal() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop == [signal.SIGINT]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 RUN = """
