@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from accelerate import Accelerator
 from torch import nn
 
 from core import familiarity
@@ -28,10 +29,20 @@ from core.training.start import CHECKPOINT, networks, remember
 def train(settings: TrainSettings) -> Path:
     """Train, resuming whatever `settings.out` holds, and return the folder of the finished model (fp16, the moving average); of one that
     was asked to stop, of the model so far, if reconstruction has begun. Raises BadRequest, MissingWeights or EngineError."""
-    settings = complete(settings)
+    told, settings = command(settings), complete(settings)
     checkpoint = Checkpoint(settings.out / CHECKPOINT, settings.identity)
-    stages = stages_left(settings.stages, checkpoint)
-    accelerator = accelerator_on(settings.device)
+    stages, accelerator = stages_left(settings.stages, checkpoint), accelerator_on(settings.device)
+    make = stage_makers(settings, accelerator)
+    for name in stages:
+        keep = None if name == "reading" else model_keeper(settings, told)  # there is no model before it has seen an object
+        run = Run(make[name](), accelerator, checkpoint, settings.checkpoint_minutes, keep, settings.out / "tensorboard")
+        if not run.go():
+            return settings.out  # asked to stop
+    return settings.out
+
+
+def stage_makers(settings: TrainSettings, accelerator: Accelerator) -> dict[str, Callable[[], Stage]]:
+    """The stages by name, each made when it begins, over the same networks: one goes on with what the one before has learnt."""
     generator, heads = networks(settings)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     sampling = enough(settings.reconstruction.sampling, generator.config.points)
@@ -49,13 +60,7 @@ def train(settings: TrainSettings) -> Path:
         return Reconstruction(settings.reconstruction, generator, heads, bank, pool, seed=settings.seed, has_read=has_read,
                               annealed=settings.start_from is not None)  # fmt: skip
 
-    make = {"reading": reading, "reconstruction": reconstruction}
-    for name in stages:
-        keep = None if name == "reading" else model_keeper(settings)  # there is no model before it has seen an object
-        run = Run(make[name](), accelerator, checkpoint, settings.checkpoint_minutes, keep, settings.out / "tensorboard")
-        if not run.go():
-            return settings.out  # asked to stop
-    return settings.out
+    return {"reading": reading, "reconstruction": reconstruction}
 
 
 def stages_left(stages: Sequence[str], checkpoint: Checkpoint) -> Sequence[str]:
@@ -74,11 +79,11 @@ def enough(sampling: Sampling, points: int) -> Sampling:
     return replace(sampling, cloud_points=max(sampling.cloud_points, points), kept_surface=max(sampling.kept_surface, points))
 
 
-def model_keeper(settings: TrainSettings) -> Callable[[dict[str, nn.Module], dict], None]:
-    """A function that writes the model so far, and how it was trained, to the run's folder."""
+def model_keeper(settings: TrainSettings, told: str) -> Callable[[dict[str, nn.Module], dict], None]:
+    """A function that writes the model so far to the run's folder, and by what command it was trained."""
 
     def keep(parts: dict[str, nn.Module], facts: dict) -> None:
-        training = {"command": command(settings), "batch": settings.reconstruction.batch, "seed": settings.seed} | facts
+        training = {"command": told, "batch": settings.reconstruction.batch, "seed": settings.seed} | facts
         save_generator(parts["generator"], ModelCard(settings.out.name, settings.kinds, training), settings.out)
 
     return keep
