@@ -10,10 +10,10 @@ from core import terminal
 from core.errors import EngineError, out_of_memory
 
 COMMANDS = {
-    "train": ("core.training.cli", "train a model on the starter library or on your own"),
+    "train": ("core.training.cli", "train a model on the starter library"),
     "library": ("core.library.cli", "draw and list the exact objects that a prompt stands for"),
     "evaluate": ("core.evaluation.cli", "measure a model on prompts that it has not seen"),
-    "evaluate-space": ("core.evaluation.space_training", "train the space that evaluate measures R-precision in"),
+    "evaluate-space": ("core.evaluation.space_stage", "train the space that evaluate measures R-precision in"),
     "pictures": ("core.training.pictures", "write what a model can make into its folder, with a picture of each thing"),
     "benchmark": ("core.evaluation.benchmark", "time every stage on this machine"),
     "worker": ("core.worker", "serve Blender over stdin and stdout"),

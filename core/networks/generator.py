@@ -27,7 +27,7 @@ CACHED_POINTS = 1 << 15
 class Fields:
     """A generated batch: G's and T's planes, the condition that the decoders read beside them, and the heights.
 
-    geometry, texture: [B, 3, C, R, R], the texture's twice as fine after its second phase; condition: [B, D]; height_m: [B]
+    geometry, texture: [B, 3, C, R, R], the texture's twice as fine where it has an upsampler; condition: [B, D]; height_m: [B]
     """
 
     geometry: Tensor

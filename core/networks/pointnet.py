@@ -27,7 +27,8 @@ class PointNet(nn.Module):
             pooled = sum(self._pool_and_gather(features, cells[:, plane]) for plane in range(3))
             features = block(torch.cat((features, pooled), -1))
         features = self.leave(features)
-        return torch.stack([self._scatter(features, cells[:, plane], "mean") for plane in range(3)], 1)
+        planes = [mean_by_cell(features, cells[:, plane], self.resolution**2) for plane in range(3)]
+        return torch.stack(planes, 1).unflatten(3, (self.resolution, self.resolution))
 
     def _cells(self, xyz: Tensor) -> Tensor:
         """Index of each point's cell on each plane. [B, N, 3] -> [B, 3, N]"""
@@ -35,15 +36,32 @@ class PointNet(nn.Module):
         return torch.stack([at[..., v] * self.resolution + at[..., u] for u, v in PLANE_AXES], 1)
 
     def _pool_and_gather(self, features: Tensor, cells: Tensor) -> Tensor:
-        best = self._scatter(features, cells, "amax").flatten(2)  # [B, C, R*R]
+        best = by_cell(features, cells, self.resolution**2, "amax")  # the largest of some numbers does not depend on their order
         return best.gather(2, cells[:, None].expand(-1, features.shape[-1], -1)).transpose(1, 2)
 
-    def _scatter(self, features: Tensor, cells: Tensor, reduce: str) -> Tensor:
-        batch, _, channels = features.shape
-        plane = features.new_zeros(batch, channels, self.resolution**2)
-        index = cells[:, None].expand(-1, channels, -1)
-        plane = plane.scatter_reduce(2, index, features.transpose(1, 2), reduce, include_self=False)
-        return plane.unflatten(2, (self.resolution, self.resolution))
+
+def by_cell(features: Tensor, cells: Tensor, count: int, reduce: str) -> Tensor:
+    """The "mean" or "amax" of the points in each cell, 0 where there is none. features: [B, N, C], cells: [B, N] -> [B, C, count]"""
+    plane = features.new_zeros(len(features), features.shape[-1], count)
+    index = cells[:, None].expand(-1, features.shape[-1], -1)
+    return plane.scatter_reduce(2, index, features.transpose(1, 2), reduce, include_self=False)
+
+
+def mean_by_cell(features: Tensor, cells: Tensor, count: int) -> Tensor:
+    """The mean of `by_cell`, the same bits every time: a GPU's scatter_reduce adds in whatever order its threads arrive, so there the
+    points are sorted by cell and those of each are added in the order that the CPU adds them in."""
+    return by_cell(features, cells, count, "mean") if features.device.type == "cpu" else mean_of_sorted(features, cells, count)
+
+
+def mean_of_sorted(features: Tensor, cells: Tensor, count: int) -> Tensor:
+    """What `by_cell` gives for "mean", by a sort and sums of segments; without a word from the GPU to the CPU."""
+    batch, _, channels = features.shape
+    first = torch.arange(batch, device=cells.device)[:, None] * count
+    rows, order = (cells + first).flatten().sort(stable=True)
+    edges = torch.searchsorted(rows, torch.arange(batch * count + 1, device=cells.device))
+    sums = torch.segment_reduce(features.flatten(0, 1)[order], "sum", offsets=edges, axis=0, unsafe=True, initial=0)
+    means = sums / edges.diff().clamp(min=1)[:, None].to(sums.dtype)
+    return means.view(batch, count, channels).transpose(1, 2)
 
 
 class _ResidualLinear(nn.Module):

@@ -12,7 +12,7 @@ class GeneratorConfig:
     input_level: the level that the PointNet's planes enter at; the levels above it belong to the decoders (G, T) alone.
     encoder_blocks, geometry_blocks, decoder_blocks: residual blocks of each level on the way down, on the way up in G, and on that in T.
     paints: looks that a texture mixes; waves: lengths of the waves along each direction that patterns are made of.
-    texture_upsampling: whether T's planes are doubled once more, which the second phase of training teaches.
+    texture_upsampling: whether T's planes are doubled once more, which `--parts upsampler` teaches.
     attention_below: text cross-attention in levels whose planes are at most this large (a side).
     """
 

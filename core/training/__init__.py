@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training: reconstruction of the library's exact objects (the paper's model initialisation)."""
+"""Training: stages that teach the networks, each by one Run (see train.py)."""

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from core.library.objects import COUNTS, PAINTS, PROPORTIONS, SIZES, ExactObjects
 from core.library.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
+from core.library.source import draw_prompt
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
 from core.style import STYLE_SIZE
 from core.text import TextEncoder
-from core.training.bank import draw_prompt
 
 
 def vocabularies(kinds: Sequence[str]) -> dict[str, list]:

@@ -24,14 +24,17 @@ from core.evaluation.summary import interval
 from core.files import replace_file
 from core.library.objects import ExactObjects
 from core.library.prompts import Prompt, StarterPrompts
+from core.library.source import Sampling, draw_prompt, pairs_among, points_around
 from core.networks.generator import Generator, GeometryField, TextureField
 from core.networks.presets import PRESETS
 from core.networks.storage import load_generator
 from core.style import style_of
 from core.text import TextEncoder
-from core.training.bank import Sampling, draw_prompt, pairs_among, points_around
-from core.training.loop import TrainingSettings, train
-from core.training.reconstruction import LossWeights, look_losses, sdf_loss, slope_loss
+from core.training.losses import LossWeights, look_losses, sdf_loss, slope_loss
+from core.training.settings import TrainSettings
+from core.training.stages.reading import ReadingSettings
+from core.training.stages.reconstruction import ReconstructionSettings
+from core.training.train import train
 
 KINDS = ("mushroom", "barrel", "chest", "tree", "cactus", "rock", "house", "tower", "car", "duck")
 COUNT = 512  # prompts measured
@@ -75,8 +78,9 @@ def run(arm: str, out: Path, steps: int, unseen: list[Prompt]) -> None:
     """Train one arm, and measure it with both clouds on unseen prompts and on those that it saw, in new styles."""
     _, what = ARMS[arm]
     sampling = Sampling(patterned=0, prompts_per_kind=what.get("per_kind", PER_KIND), step_points=1536, step_surface=512)
-    settings = TrainingSettings(out / arm, "tiny", KINDS, steps=steps, batch=16, reading_steps=500, device="cpu", sampling=sampling,
-                                dummy=what.get("dummy", (0.4, 0.9)), ema=0.99, checkpoint_minutes=2, pictures=False)  # fmt: skip
+    how = ReconstructionSettings(steps=steps, batch=16, sampling=sampling, dummy=what.get("dummy", (0.4, 0.9)), average=0.99)
+    settings = TrainSettings(out / arm, preset="tiny", kinds=KINDS, device="cpu", checkpoint_minutes=2, pictures=False,
+                             reading=ReadingSettings(steps=500), reconstruction=how)  # fmt: skip
     generator, _ = load_generator(train(settings))
     for split, prompts in (("unseen", unseen), ("seen", list(seen_prompts(sampling.prompts_per_kind)))):
         for cloud in ("dummy", "real"):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.errors import BadRequest, EngineError, MissingWeights
-from core.evaluation import cli, measure, metrics, probes, renders, space, space_training, summary
+from core.evaluation import cli, measure, metrics, probes, renders, space, space_stage, summary
 from core.library.objects import Description, ExactObjects
 from core.library.parser import parse
 from core.library.preview import render
@@ -193,21 +193,24 @@ def test_r_precision_counts_own_prompts_and_each_meaning_once() -> None:
 
 
 def test_the_space_of_r_precision_resumes_exactly(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(space_training, "KINDS", ["mushroom", "barrel"])
+    monkeypatch.setattr(space_stage, "KINDS", ["mushroom", "barrel"])
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
-    space_training.train(whole, 3, 16, 1e-3, 0, 9.0)
-    batch = space_training.Bank.batch
+    settings = space_stage.SpaceSettings(out=whole, steps=3, batch=16, checkpoint_minutes=0.0)
+    assert space_stage.train(settings)
+    batch = space_stage.SpaceStage.batch
 
-    def interrupted(self, step: int, size: int):
+    def interrupted(self, step: int, share: float):
         if step == 2:
             raise KeyboardInterrupt
-        return batch(self, step, size)
+        return batch(self, step, share)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(space_training.Bank, "batch", interrupted)
-        space_training.train(broken, 3, 16, 1e-3, 0, 0.0)
+        patch.setattr(space_stage.SpaceStage, "batch", interrupted)
+        space_stage.train(replace(settings, out=broken))
     assert not broken.exists()
-    space_training.train(broken, 3, 16, 1e-3, 0, 9.0)
+    with pytest.raises(BadRequest, match="cannot be resumed.*of the batch 16, not 8"):
+        space_stage.train(replace(settings, out=broken, batch=8))
+    assert space_stage.train(replace(settings, out=broken))
     assert whole.read_bytes() == broken.read_bytes()
     assert whole.stat().st_size < 2 * 2**20
     assert space.Space.load(whole).views(np.zeros((4, 128, 128, 3), np.uint8)).shape == (space.SPACE,)

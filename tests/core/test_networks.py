@@ -9,7 +9,7 @@ import torch
 
 from core.errors import MissingWeights
 from core.networks.generator import Generator
-from core.networks.pointnet import PointNet, fibonacci_sphere
+from core.networks.pointnet import PointNet, by_cell, fibonacci_sphere, mean_by_cell, mean_of_sorted
 from core.networks.presets import PRESETS
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.networks.triplane import PLANE_AXES, Block, PlaneMixing, PlaneReader, sample_planes
@@ -165,3 +165,20 @@ def test_a_damaged_model_is_named(generator: Generator, tmp_path, damage: str) -
     with pytest.raises(MissingWeights) as caught:
         load_generator(folder)
     assert str(folder) in str(caught.value) and caught.value.remedy
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))])
+def test_cells_have_the_same_means_every_time(device: str) -> None:
+    """A GPU's scatter_reduce adds in another order each time; sorted points give the plain twin's bits, values and gradients."""
+    torch.manual_seed(5)
+    features, cells = torch.randn(3, 2048, 12, requires_grad=True), torch.randint(400, (3, 2048))  # a third of the cells stay empty
+    weights = torch.randn(3, 12, 576)
+    plain = by_cell(features, cells, 576, "mean")
+    assert (plain == 0).all(1).any()
+    (slope,) = torch.autograd.grad(plain, features, weights)
+    there = features.detach().to(device).requires_grad_()
+    runs = [mean_of_sorted(there, cells.to(device), 576) for _ in range(3)]
+    for run in runs:
+        assert torch.equal(run.cpu(), plain)
+        torch.testing.assert_close(torch.autograd.grad(run, there, weights.to(device))[0].cpu(), slope)
+    assert torch.equal(mean_by_cell(there, cells.to(device), 576).cpu(), plain)

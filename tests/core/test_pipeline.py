@@ -13,12 +13,15 @@ from PIL import Image
 from core import text
 from core.errors import BadRequest, Cancelled, MissingWeights, Unfamiliar
 from core.library.objects import Description, ExactObjects
+from core.library.source import Sampling
 from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
 from core.request import DETAILS
 from core.surface.topology import mesh_health
-from core.training import loop
-from core.training.bank import Sampling
+from core.training.settings import TrainSettings
+from core.training.stages.reading import ReadingSettings
+from core.training.stages.reconstruction import ReconstructionSettings
+from core.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +29,9 @@ def pipeline(tmp_path_factory) -> Latte3DPipeline:
     """A real, if small, model: a minute's tenth of training."""
     folder = tmp_path_factory.mktemp("model")
     quick = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256)
-    small = {"steps": 30, "batch": 4, "prompt_pool": 64, "device": "cpu", "sampling": quick, "pictures": False}
-    loop.train(loop.TrainingSettings(folder, "tiny", ("mushroom", "rock"), **small))
+    how = ReconstructionSettings(steps=30, batch=4, sampling=quick)
+    small = {"device": "cpu", "pictures": False, "reading": ReadingSettings(steps=0, pool=64), "reconstruction": how}
+    train(TrainSettings(folder, preset="tiny", kinds=("mushroom", "rock"), **small))
     return Latte3DPipeline.from_pretrained(folder, "cpu")
 
 

@@ -16,11 +16,15 @@ from core.__main__ import main
 from core.library import examples, parse
 from core.library.kind import Kind, Model, Part, Second
 from core.library.kinds import KINDS
+from core.library.source import Sampling
 from core.networks.storage import load_generator
 from core.pipeline import Latte3DPipeline
 from core.surface.topology import mesh_health
-from core.training import loop, pictures
-from core.training.bank import Sampling
+from core.training import pictures
+from core.training.settings import TrainSettings
+from core.training.stages.reading import ReadingSettings
+from core.training.stages.reconstruction import ReconstructionSettings
+from core.training.train import train
 from core.worker import hello
 from tests.conftest import ROOT
 
@@ -32,8 +36,9 @@ def trained(tmp_path_factory) -> Path:
     """The folder of a training that came to its end."""
     folder = tmp_path_factory.mktemp("trained") / "mine"
     quick = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256, cloud_points=512)
-    small = {"steps": 2, "batch": 2, "prompt_pool": 64, "device": "cpu", "sampling": quick}
-    return loop.train(loop.TrainingSettings(folder, "tiny", ("mushroom", "rock"), **small))
+    how = ReconstructionSettings(steps=2, batch=2, sampling=quick)
+    reading = ReadingSettings(steps=0, pool=64)
+    return train(TrainSettings(folder, preset="tiny", kinds=("mushroom", "rock"), device="cpu", reading=reading, reconstruction=how))
 
 
 @pytest.fixture

@@ -2,71 +2,117 @@
 """Training: it learns, it resumes as if never interrupted, and training objects come from the train split only."""
 
 import contextlib
+import importlib.util
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from core.errors import BadRequest
+from core.evaluation import space_stage
+from core.evaluation.space_stage import SpaceSettings, SpaceStage
 from core.familiarity import FILE
 from core.library.objects import Description, ExactObjects
-from core.library.parser import parse
+from core.library.parser import parse as read_prompt
+from core.library.source import BLOCK, Examples, Sampling, StarterSource, Words, share_out
 from core.library.splits import split_of, trained_kinds
-from core.networks.generator import TextureField
+from core.networks.generator import Generator, TextureField
 from core.networks.presets import PRESETS
 from core.networks.storage import load_generator
 from core.text import TextEncoder
-from core.training import bank, loop
+from core.training import run as runs
 from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses, vocabularies
-from core.training.bank import Sampling
-from core.training.cli import main
-from core.training.reconstruction import look_losses, overlap_loss, sdf_loss, shares_loss, slope_loss
+from core.training.bank import ObjectBank
+from core.training.cli import main, parse
+from core.training.losses import LossWeights, look_losses, overlap_loss, sdf_loss, shares_loss, slope_loss
+from core.training.options import to_flags
+from core.training.settings import TrainSettings, complete
+from core.training.stages import reading, reconstruction
+from core.training.stages.reading import Reading, ReadingSettings
+from core.training.stages.reconstruction import PARTS, Reconstruction, ReconstructionSettings
+from core.training.train import command, train
 from tests.conftest import ROOT
 
 QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256, cloud_points=512)
 
 
-def settings(tmp_path, **changes) -> loop.TrainingSettings:
-    plain = loop.TrainingSettings(
-        tmp_path / "model", "tiny", ("mushroom", "rock"), steps=8, batch=4, prompt_pool=64, device="cpu", sampling=QUICK, pictures=False
+def settings(tmp_path, **changes) -> TrainSettings:
+    """Eight steps of a tiny network without any reading; what is named reading_… is the reading stage's."""
+    own = {f.name: changes.pop(f.name) for f in fields(ReconstructionSettings) if f.name in changes}
+    read = {f.name: changes.pop(f"reading_{f.name}") for f in fields(ReadingSettings) if f"reading_{f.name}" in changes}
+    plain = TrainSettings(
+        tmp_path / "model",
+        preset="tiny",
+        kinds=("mushroom", "rock"),
+        device="cpu",
+        pictures=False,
+        reading=ReadingSettings(**{"steps": 0, "pool": 64} | read),
+        reconstruction=ReconstructionSettings(**{"steps": 8, "batch": 4, "sampling": QUICK} | own),
     )
     return replace(plain, **changes)
 
 
-def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path, monkeypatch) -> None:
-    whole = loop.train(settings(tmp_path / "whole"))
+def source(*kinds: str, more: tuple[str, ...] = (), seed: int = 1, encoder: TextEncoder | None = None) -> StarterSource:
+    return StarterSource(kinds, encoder or TextEncoder(), QUICK, seed, torch.device("cpu"), more)
 
-    class StopAfter(list):
+
+def state(folder) -> dict[str, torch.Tensor]:
+    return load_file(folder / "checkpoint" / "state.safetensors")
+
+
+def head(folder) -> dict:
+    """What a checkpoint says of itself."""
+    with safe_open(folder / "checkpoint" / "state.safetensors", "pt") as file:
+        return json.loads(file.metadata()["run"])
+
+
+@contextlib.contextmanager
+def stopped_after(steps: int, monkeypatch):
+    """Every run is asked to end after so many steps."""
+
+    class Asked(list):
         checks = 0
 
         def __len__(self) -> int:
             self.checks += 1
-            return self.checks > 4
+            return self.checks > steps
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_stop_signal", lambda: contextlib.nullcontext(StopAfter()))
-        loop.train(settings(tmp_path / "broken"))
-    assert load_file(tmp_path / "broken/model/checkpoint/state.safetensors")["progress"][0] == 4
-    broken = loop.train(settings(tmp_path / "broken"))
-    a, b = (load_file(folder / "checkpoint" / "state.safetensors") for folder in (whole, broken))
-    assert a["progress"][0] == b["progress"][0] == 8
-    for name in a.keys() - {"progress"}:
-        torch.testing.assert_close(a[name], b[name], rtol=0, atol=0, msg=name)
+        patch.setattr(runs, "stop_signal", lambda: contextlib.nullcontext(Asked()))
+        yield
+
+
+@pytest.mark.parametrize("stage", ["reading", "reconstruction"])
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path, monkeypatch, stage) -> None:
+    """Whatever the stage: what it learnt is kept, and what comes after it is the same to the bit."""
+    steps = {"reading_steps": 6, "steps": 3} if stage == "reading" else {"steps": 8}
+    whole = train(settings(tmp_path / "whole", **steps))
+    with stopped_after(4, monkeypatch):
+        broken = train(settings(tmp_path / "broken", **steps))
+    assert (head(broken)["stage"], head(broken)["finished"], head(broken)["progress"]["step"]) == (stage, False, 4)
+    assert (broken / "config.json").exists() == (stage == "reconstruction"), "before it saw an object there is no model"
+    train(settings(tmp_path / "broken", **steps))
+    a, b = state(whole), state(broken)
+    assert head(whole)["finished"] and head(whole)["progress"]["step"] == head(broken)["progress"]["step"] == steps["steps"]
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_training_learns(tmp_path) -> None:
     """From the untrained sphere, sixty steps on one kind must take a third off the distance error."""
-    folder = loop.train(settings(tmp_path, kinds=("mushroom",), steps=60, batch=8))
+    folder = train(settings(tmp_path, kinds=("mushroom",), steps=60, batch=8))
     generator, card = load_generator(folder)
     assert card.kinds == ("mushroom",) and card.training["steps"] == 60
-    block = bank.make_block(99, ["mushroom"], TextEncoder(), QUICK, 1, torch.device("cpu"))
+    block = source("mushroom").examples(99)
     with torch.no_grad():
         fields = generator(block.tokens, block.mask, block.z)
         learnt = sdf_loss(generator.sdf(fields.geometry, fields.condition, block.points), block.sdf, 0.1)
@@ -75,11 +121,11 @@ def test_training_learns(tmp_path) -> None:
     assert (fields.height_m / block.height_m).log().abs().mean() < 0.7
 
 
-def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_alone(tmp_path) -> None:
-    first = loop.train(settings(tmp_path / "first", reading_steps=100, prompt_pool=512))  # its paints are what T will mix
-    fine = loop.train(settings(tmp_path / "second", phase="upsampler", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
-    taught = loop.train(settings(tmp_path / "third", phase="upsampler", start_from=first, steps=60, warmup=1))
-    block = bank.make_block(99, ["mushroom"], TextEncoder(), QUICK, 1, torch.device("cpu"))
+def test_the_upsampler_starts_where_both_networks_ended_and_changes_the_texture_alone(tmp_path) -> None:
+    first = train(settings(tmp_path / "first", reading_steps=100, reading_pool=512))  # its paints are what T will mix
+    fine = train(settings(tmp_path / "second", parts="upsampler", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
+    taught = train(settings(tmp_path / "third", parts="upsampler", start_from=first, steps=60, warmup=1))
+    block = source("mushroom").examples(99)
     looks, colors = [], []
     for folder in (first, fine, taught):
         generator, _ = load_generator(folder)
@@ -92,20 +138,20 @@ def test_the_texture_phase_starts_where_the_first_ended_and_changes_the_texture_
     assert all(torch.equal(a, b) for a, b in zip(looks[0][:3], looks[2][:3], strict=True))
     assert colors[2] < 0.95 * colors[0]
     with pytest.raises(BadRequest, match="needs a model to go on from"):
-        loop.train(settings(tmp_path, phase="texture"))
-    third = loop.train(settings(tmp_path / "alone", phase="texture", start_from=first, steps=2))
+        train(settings(tmp_path, parts="t"))
+    third = train(settings(tmp_path / "alone", parts="t", start_from=first, steps=2))
     alone, _ = load_generator(third)
     assert alone.upsampler is None and torch.equal(alone.texture.palette.weight, load_generator(first)[0].texture.palette.weight)
-    assert torch.equal(*(load_file(run / "checkpoint" / "state.safetensors")["heads.style.weight"] for run in (first, third)))
+    assert torch.equal(*(state(folder)["heads.style.weight"] for folder in (first, third)))
 
 
-def test_the_geometry_phase_gives_G_more_blocks_and_changes_the_shape_alone(tmp_path, monkeypatch) -> None:
-    plain = loop.train(settings(tmp_path / "plain", steps=20, seed=7))
-    first = loop.train(settings(tmp_path / "first", phase="upsampler", start_from=plain, steps=1))
+def test_G_alone_gets_more_blocks_and_changes_the_shape_alone(tmp_path, monkeypatch) -> None:
+    plain = train(settings(tmp_path / "plain", steps=20, seed=7))
+    first = train(settings(tmp_path / "first", parts="upsampler", start_from=plain, steps=1))
     monkeypatch.setitem(PRESETS, "tiny", replace(PRESETS["tiny"], geometry_blocks=(1, 1, 1)))
-    deeper = loop.train(settings(tmp_path / "second", phase="geometry", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
-    taught = loop.train(settings(tmp_path / "third", phase="geometry", start_from=first, steps=40, warmup=1))
-    block = bank.make_block(99, ["mushroom"], TextEncoder(), QUICK, 1, torch.device("cpu"))
+    deeper = train(settings(tmp_path / "second", parts="g", start_from=first, steps=1, warmup=10**9))  # a rate of nothing
+    taught = train(settings(tmp_path / "third", parts="g", start_from=first, steps=40, warmup=1))
+    block = source("mushroom").examples(99)
     fields_of, shapes = [], []
     for folder in (first, deeper, taught):
         generator, _ = load_generator(folder)
@@ -118,12 +164,12 @@ def test_the_geometry_phase_gives_G_more_blocks_and_changes_the_shape_alone(tmp_
     assert sdf_loss(shapes[2], block.sdf, 0.1) < 0.95 * sdf_loss(shapes[0], block.sdf, 0.1)
     assert f.texture.shape[-1] == 2 * f.geometry.shape[-1]  # the upsampler is kept
     assert (taught / FILE).read_bytes() == (first / FILE).read_bytes()  # nothing was read anew, with another seed
-    textured, _ = load_generator(loop.train(settings(tmp_path / "fourth", phase="texture", start_from=first, steps=1)))
-    assert textured.config.geometry_blocks == (0, 0, 0)  # T's phase leaves G as it is
-    with pytest.raises(BadRequest, match="cannot be resumed.*of the phase geometry, not texture"):
-        loop.train(settings(tmp_path / "third", phase="texture", start_from=first, steps=80))
+    textured, _ = load_generator(train(settings(tmp_path / "fourth", parts="t", start_from=first, steps=1)))
+    assert textured.config.geometry_blocks == (0, 0, 0)  # T alone leaves G as it is
+    with pytest.raises(BadRequest, match="cannot be resumed.*of the parts g, not t"):
+        train(settings(tmp_path / "third", parts="t", start_from=first, steps=80))
     with pytest.raises(BadRequest, match="the kinds of its model"):
-        loop.train(settings(tmp_path / "fifth", phase="geometry", start_from=first, kinds=("mushroom",)))
+        train(settings(tmp_path / "fifth", parts="g", start_from=first, kinds=("mushroom",)))
 
 
 def test_what_insides_share_counts_more_where_there_is_little_inside() -> None:
@@ -141,9 +187,9 @@ def test_what_insides_share_counts_more_where_there_is_little_inside() -> None:
 
 def test_clouds_are_annealed_once(tmp_path, monkeypatch) -> None:
     shares = []
-    monkeypatch.setattr(loop, "anneal", lambda cloud, dummy, share, rng: shares.append(share) or anneal(cloud, dummy, share, rng))
-    first = loop.train(settings(tmp_path / "first", steps=1))
-    loop.train(settings(tmp_path / "second", steps=1, start_from=first))
+    monkeypatch.setattr(reconstruction, "anneal", lambda cloud, dummy, share, rng: shares.append(share) or anneal(cloud, dummy, share, rng))
+    first = train(settings(tmp_path / "first", steps=1))
+    train(settings(tmp_path / "second", steps=1, start_from=first))
     assert shares == pytest.approx([0.4, 0.9])
 
 
@@ -157,30 +203,67 @@ def test_training_never_sees_a_held_out_split() -> None:
 
     encoder = Recorder()
     for number in range(8):
-        bank.make_block(number, ["mushroom", "barrel"], encoder, QUICK, 5, torch.device("cpu"))
+        source("mushroom", "barrel", seed=5, encoder=encoder).examples(number)
     PromptPool(trained_kinds(), encoder, 5, torch.device("cpu"), 300)
-    assert len(prompts) == 8 * bank.BLOCK + 300
-    assert {split_of(parse(prompt), prompt) for prompt in prompts} == {"train"}
+    assert len(prompts) == 8 * BLOCK + 300
+    assert {split_of(read_prompt(prompt), prompt) for prompt in prompts} == {"train"}
     with pytest.raises(BadRequest, match="Unknown kinds: pear"):
         main(["starter", "--kinds", "mushroom,pear", "--out", "unused"])
 
 
 def test_a_block_depends_on_its_number_alone() -> None:
-    encoder, cpu = TextEncoder(), torch.device("cpu")
-    a, b = (bank.make_block(3, ["mushroom", "barrel"], encoder, QUICK, 5, cpu) for _ in range(2))
+    of, another = source("mushroom", "barrel", seed=5), source("mushroom", "barrel", seed=5)
+    another.examples(2)
+    a, b = of.examples(3), another.examples(3)
     assert torch.equal(a.points, b.points) and torch.equal(a.look, b.look) and torch.equal(a.tokens, b.tokens)
-    assert not torch.equal(a.points, bank.make_block(5, ["mushroom", "barrel"], encoder, QUICK, 5, cpu).points)
+    assert not torch.equal(a.points, of.examples(5).points)
+
+
+def test_the_starter_is_a_source() -> None:
+    """What it says of itself is what any source must say: things, prompts of each split, words, and blocks to draw steps from."""
+    own = source("mushroom", "lamppost", "rock", more=("rock",))
+    assert own.name == "starter" and own.things == ("mushroom", "lamppost", "rock") and own.round == 4
+    for split in ("train", "unseen", "paraphrases"):
+        prompts = own.prompts(split, 5)
+        assert len(prompts) == 5 and {p.split for p in prompts} == {split} and {p.description.kind for p in prompts} <= set(own.things)
+    words = own.words()
+    assert isinstance(words, Words) and words.things["mushroom"] == "mushroom" and words.things["toadstool"] == "mushroom"
+    assert set(words.things.values()) <= set(own.things), "a word of a thing that nobody learns says nothing"
+    assert "wooden" in words.qualities or "wood" in words.qualities
+    assert {"red", "tall", "two", "tiny"} <= set(words.opposites) and words.things.keys().isdisjoint(words.opposites)
+
+
+def test_the_bank_works_on_any_source() -> None:
+    """One that is no grammar: its blocks come in order, a resumed bank makes none that has left the ring, steps are the same."""
+
+    class Folder:
+        name, things, round = "folder", ("pizza",), 2
+
+        def __init__(self):
+            self.made, self.one = [], source("rock").examples(0)
+
+        def examples(self, number: int) -> Examples:
+            self.made.append(number)
+            return replace(self.one, height_m=torch.full((BLOCK,), float(number)))
+
+    quick, first, late = replace(QUICK, reuse=1), Folder(), Folder()
+    whole, resumed = ObjectBank(first, quick, 3, capacity=4), ObjectBank(late, quick, 3, capacity=4)
+    steps = [whole.batch(step, 16) for step in range(9)]
+    again = resumed.batch(8, 16)
+    assert first.made == list(range(10)) and late.made == [6, 7, 8, 9]
+    assert all(torch.equal(getattr(steps[8], f.name), getattr(again, f.name)) for f in fields(again) if f.name != "pairs")
+    assert steps[0].points.shape == (16, QUICK.step_points, 3) and set(again.height_m.tolist()) <= {6.0, 7.0, 8.0, 9.0}
 
 
 def test_weak_kinds_are_seen_more_often(tmp_path, monkeypatch) -> None:
-    made, make = [], bank.make_block
+    made, draw = [], StarterSource._draw
 
-    def recorded(number, kinds, *rest):
-        made.append(kinds[number % len(kinds)])
-        return make(number, kinds, *rest)
+    def recorded(self, rng, kind):
+        made.append(kind)
+        return draw(self, rng, kind)
 
-    monkeypatch.setattr(bank, "make_block", recorded)
-    _, card = load_generator(loop.train(settings(tmp_path, kinds=("mushroom", "barrel"), more=("barrel",), steps=1, batch=2)))
+    monkeypatch.setattr(StarterSource, "_draw", recorded)
+    _, card = load_generator(train(settings(tmp_path, kinds=("mushroom", "barrel"), more=("barrel",), steps=1, batch=2)))
     assert made[:3].count("barrel") == 2 and card.kinds == ("mushroom", "barrel")
     assert "--kinds mushroom,barrel --more barrel" in card.training["command"]
 
@@ -190,7 +273,7 @@ def test_small_parts_are_looked_at_often() -> None:
     duck = ExactObjects([Description("duck")] * 2, torch.zeros(2, 8))
     rng = torch.Generator().manual_seed(1)
     parts = duck.part_at(duck.sample_surface(4096, rng)[0])
-    eyes = [(parts.gather(1, bank.share_out(parts, share, rng)) == 3).float().mean() for share in (0.0, 0.5)]
+    eyes = [(parts.gather(1, share_out(parts, share, rng)) == 3).float().mean() for share in (0.0, 0.5)]
     assert eyes[0] == (parts == 3).float().mean() < 0.03
     assert 0.1 < eyes[1] < 0.15
 
@@ -227,22 +310,19 @@ def test_metal_is_learnt_by_a_network_that_takes_nothing_for_metal() -> None:
 def test_reading_comes_before_the_objects(tmp_path) -> None:
     """A hundred steps on prompts alone must take a third off the error of the paints that they name."""
     kinds = ("mushroom", "rock")
-    fresh, _ = load_generator(loop.train(settings(tmp_path / "fresh", steps=1, batch=1)))
-    reader, _ = load_generator(loop.train(settings(tmp_path / "reader", steps=1, batch=1, reading_steps=100, prompt_pool=512)))
+    fresh, _ = load_generator(train(settings(tmp_path / "fresh", steps=1, batch=1)))
+    reader, _ = load_generator(train(settings(tmp_path / "reader", steps=1, batch=1, reading_steps=100, reading_pool=512)))
     pool = PromptPool(kinds, TextEncoder(), 99, torch.device("cpu"), 64)
     with torch.no_grad():
         before, after = (reading_losses(g, AttributeHeads(g.config, kinds), pool.batch(0, 64))["paints"] for g in (fresh, reader))
     assert after < 0.7 * before
 
 
-def test_reading_can_be_stopped_and_comes_once(tmp_path, monkeypatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "_stop_signal", lambda: contextlib.nullcontext([signal.SIGTERM]))
-        folder = loop.train(settings(tmp_path, steps=1, reading_steps=5))
-    assert not (folder / "config.json").exists(), "stopped before there was a model"
-    loop.train(settings(tmp_path, steps=1, reading_steps=5))
-    monkeypatch.setattr(loop, "_learn_to_read", lambda *_: pytest.fail("it has learnt to read"))
-    assert load_file(loop.train(settings(tmp_path, steps=2, reading_steps=5)) / "checkpoint/state.safetensors")["progress"][0] == 2
+def test_reading_comes_once(tmp_path, monkeypatch) -> None:
+    folder = train(settings(tmp_path, steps=1, reading_steps=5))
+    monkeypatch.setattr(reading, "reading_losses", lambda *_: pytest.fail("it has learnt to read"))
+    train(settings(tmp_path, steps=2, reading_steps=5))
+    assert head(folder)["stage"] == "reconstruction" and head(folder)["progress"]["step"] == 2
 
 
 def test_the_paints_that_prompts_name_are_told_apart() -> None:
@@ -279,23 +359,27 @@ def test_real_clouds_give_way_to_the_sphere_down_to_the_floor() -> None:
 def test_clouds_are_as_large_as_the_input(tmp_path) -> None:
     """A preset may read more points than the bank keeps by default."""
     few = replace(QUICK, cloud_points=128, kept_surface=256)
-    loop.train(settings(tmp_path, steps=1, sampling=few))
+    train(settings(tmp_path, steps=1, sampling=few))
 
 
 def test_signals_are_given_back() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with loop._stop_signal() as stop:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with runs.stop_signal() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop == [signal.SIGINT]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 RUN = """
 import sys; from pathlib import Path
-from core.training import loop; from core.training.bank import Sampling
-quick = Sampling(1024, 1024, 256, 128, 512)
-loop.train(loop.TrainingSettings(Path(sys.argv[1]), "tiny", ("rock",), minutes=0.05, batch=2, prompts=4, prompt_pool=32, device="cpu",
-                                 checkpoint_minutes=0, sampling=quick, pictures=False))
+from core.library.source import Sampling
+from core.training.settings import TrainSettings
+from core.training.stages.reading import ReadingSettings
+from core.training.stages.reconstruction import ReconstructionSettings
+from core.training.train import train
+quick = ReconstructionSettings(minutes=0.05, batch=2, prompts=4, sampling=Sampling(1024, 1024, 256, 128, 512))
+train(TrainSettings(Path(sys.argv[1]), preset="tiny", kinds=("rock",), device="cpu", checkpoint_minutes=0, pictures=False,
+                    reading=ReadingSettings(steps=3, batch=8, pool=32), reconstruction=quick))
 """
 
 
@@ -303,12 +387,12 @@ loop.train(loop.TrainingSettings(Path(sys.argv[1]), "tiny", ("rock",), minutes=0
 def test_processes_end_together(tmp_path) -> None:
     """The main process alone spends time on checkpoints: by its own clock the other one would be done first, and leave it waiting."""
     (tmp_path / "run.py").write_text(RUN)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", tmp_path / "run.py", tmp_path / "model"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", tmp_path / "run.py", tmp_path / "model"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert run.returncode == 0, run.stderr[-2000:]
-    progress = json.loads((tmp_path / "model" / "checkpoint" / "progress.json").read_text())
-    assert progress["seconds"] >= 3 and load_generator(tmp_path / "model")[1].training["processes"] == 2
+    done = subprocess.run(launch, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert head(tmp_path / "model")["finished"] and head(tmp_path / "model")["progress"]["seconds"] >= 3
+    assert load_generator(tmp_path / "model")[1].training["processes"] == 2
 
 
 @pytest.mark.parametrize(
@@ -317,34 +401,141 @@ def test_processes_end_together(tmp_path) -> None:
         ({"steps": 0}, "steps is 0"),
         ({"steps": None, "minutes": -1.0}, "minutes is -1"),
         ({"batch": 0}, "batch is 0"),
-        ({"reading_steps": -1}, "reading steps is -1"),
-        ({"kinds": ()}, "no kinds"),
-        ({"device": "cuda:99"}, "no device"),
+        ({"reading_steps": -1}, "reading-steps is -1"),
+        ({"kinds": ("mushroom", "unicorn")}, "Unknown kinds: unicorn"),
+        ({"more": ("barrel",)}, "Unknown kinds: barrel"),
+        ({"preset": "gigantic"}, "preset cannot be 'gigantic'.*tiny"),
+        ({"device": "cuda:99"}, "device cannot be 'cuda:99'"),
+        ({"library": "assets"}, "no library 'assets'.*not there yet"),
+        ({"parts": "both of them"}, "parts cannot be"),
+        ({"parts": "t"}, "needs a model to go on from"),
+        ({"stages": ("reading", "dancing")}, "no stage 'dancing'.*reading, reconstruction"),
+        ({"stages": ("reconstruction", "geometry")}, "geometry does not exist yet"),
     ],
 )
 def test_settings_that_cannot_train_are_refused(tmp_path, changes, says) -> None:
     with pytest.raises(BadRequest, match=says):
-        loop.train(settings(tmp_path, **changes))
+        train(settings(tmp_path, **changes))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_run_with_other_settings_is_not_resumed(tmp_path) -> None:
-    folder = loop.train(settings(tmp_path, steps=1))
-    for changes in ({"kinds": ("rock",)}, {"preset": "starter"}):
-        with pytest.raises(BadRequest, match="cannot be resumed") as caught:
-            loop.train(settings(tmp_path, **changes))
+    folder = train(settings(tmp_path, steps=1))
+    others = [
+        ({"kinds": ("rock",)}, "of the kinds mushroom, rock, not rock"),
+        ({"kinds": ("mushroom", "barrel")}, "of the kinds mushroom, rock, not mushroom, barrel"),  # as many: all sizes fit
+        ({"kinds": ("rock", "mushroom")}, "of the kinds mushroom, rock, not rock, mushroom"),
+        ({"preset": "starter"}, "of the preset tiny, not starter"),
+        ({"stages": ("reading",), "reading_steps": 5}, "in the stage reconstruction; asked for: reading"),
+    ]
+    before = (folder / "checkpoint" / "state.safetensors").read_bytes()
+    for changes, says in others:
+        with pytest.raises(BadRequest, match=f"cannot be resumed.*{says}") as caught:
+            train(settings(tmp_path, **changes))
         assert str(folder) in str(caught.value)
-    (folder / "checkpoint" / "state.safetensors").write_bytes(b"cut")
-    with pytest.raises(BadRequest, match="cannot be resumed"):
-        loop.train(settings(tmp_path))
+    assert (folder / "checkpoint" / "state.safetensors").read_bytes() == before
     with pytest.raises(BadRequest, match="does not fit the preset starter"):
-        loop.train(settings(tmp_path / "new", preset="starter", start_from=folder))
+        train(settings(tmp_path / "new", preset="starter", start_from=folder))
+    (folder / "checkpoint" / "state.safetensors").write_bytes(b"cut")
+    with pytest.raises(BadRequest, match="cannot be resumed.*damaged"):
+        train(settings(tmp_path))
     with pytest.raises(BadRequest, match="checkpoint beside the model .* is damaged"):
-        loop.train(settings(tmp_path / "new", start_from=folder))
+        train(settings(tmp_path / "new", start_from=folder))
 
 
-def test_unknown_presets_and_kinds_are_named(tmp_path) -> None:
-    with pytest.raises(BadRequest, match="tiny"):
-        loop.train(settings(tmp_path, preset="gigantic"))
-    with pytest.raises(BadRequest, match="unicorn"):
-        loop.parse_kinds("mushroom,unicorn", ["mushroom"])
+def test_a_checkpoint_of_an_earlier_version_is_refused_and_its_model_and_heads_are_not(tmp_path) -> None:
+    folder = train(settings(tmp_path, steps=1))
+    now = state(folder)
+    earlier = {k.replace("average.generator.", "average."): v for k, v in now.items() if k.startswith(("average.generator.", "heads."))}
+    save_file(earlier | {"progress": torch.zeros(3)}, folder / "checkpoint" / "state.safetensors", {"phase": "both"})
+    with pytest.raises(BadRequest, match="cannot be resumed.*Another version.*--from"):
+        train(settings(tmp_path, steps=2))
+    next_one = train(settings(tmp_path / "next", steps=1, start_from=folder, warmup=10**9))
+    assert torch.equal(state(next_one)["heads.style.bias"], now["heads.style.bias"])
+
+
+def test_flags_are_the_fields() -> None:
+    """Every option is a flag with its default and its help; what flags say is what the settings are, and the settings say it again."""
+    plain = parse(["starter", "--out", "model"])
+    assert plain == TrainSettings(out=plain.out)
+    said = ["--preset", "tiny", "--stages", "reconstruction", "--from", "earlier", "--kinds", "mushroom,rock", "--seed", "3",
+            "--reading-steps", "7", "--minutes", "2.5", "--parts", "t"]  # fmt: skip
+    told = parse(["starter", "--out", "model", *said])
+    assert told.kinds == ("mushroom", "rock") and told.reading.steps == 7 and told.reconstruction.parts == "t"
+    assert told.reconstruction.steps is None and told.reconstruction.minutes == 2.5 and str(told.start_from) == "earlier"
+    assert to_flags(told) == said
+    with contextlib.redirect_stdout(io.StringIO()) as shown, pytest.raises(SystemExit):
+        parse(["--help"])
+    for stage, prefix in ((ReadingSettings, "--reading-"), (ReconstructionSettings, "--")):
+        assert all(prefix + f.name.replace("_", "-") in shown.getvalue() for f in fields(stage) if "help" in f.metadata)
+    assert command(told) == "python -m core train starter " + " ".join(said)
+
+
+def test_what_is_left_open_is_filled_in(tmp_path) -> None:
+    usual = complete(parse(["starter", "--out", "model", "--minutes", "20"]))
+    assert usual.stages == ("reading", "reconstruction") and usual.reading.steps == 500 and usual.kinds == tuple(trained_kinds())
+    assert complete(parse(["starter", "--out", "model", "--reading-steps", "0"])).stages == ("reconstruction",)
+    folder = train(settings(tmp_path, steps=1))
+    alone = complete(parse(["starter", "--out", "model", "--preset", "tiny", "--parts", "t", "--from", str(folder)]))
+    assert alone.stages == ("reconstruction",) and alone.kinds == ("mushroom", "rock") and alone.reconstruction.sampling.patterned == 0.7
+    with pytest.raises(BadRequest, match="reads nothing new"):
+        complete(replace(alone, stages=("reading", "reconstruction")))
+
+
+@pytest.mark.slow
+def test_one_script_makes_a_model_from_nothing(tmp_path, monkeypatch, capsys) -> None:
+    """The trainings of the shipped model, in their order, at a tiny scale; stopped in the third, the same call goes on there."""
+    spec = importlib.util.spec_from_file_location("make_starter", ROOT / "docs" / "experiments" / "make_starter.py")
+    script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "make_starter", script)  # where its dataclass looks for itself
+    spec.loader.exec_module(script)
+    small = "--steps 2 --reading-steps 2 --reading-pool 32 --kinds mushroom,rock --more rock --batch 2 --device cpu"
+    call = ["--out", str(tmp_path), "--preset", "tiny", "--", *small.split()]
+    order, stopping, made = [], True, script.train
+
+    def recorded(flags) -> int:
+        order.append(Path(flags[flags.index("--out") + 1]).name)
+        with stopped_after(1, monkeypatch) if stopping and order[-1] == "shapes" else contextlib.nullcontext():
+            return made(flags)
+
+    monkeypatch.setattr(script, "train", recorded)
+    assert script.main(call) == 1 and order == ["both", "weak", "shapes"]
+    stopping = False
+    assert script.main(call) == 0 and order == ["both", "weak", "shapes", "shapes", "starter"]
+    assert script.main(call) == 0 and len(order) == 5, "all is done"
+    card = load_generator(tmp_path / "starter")[1]
+    assert card.id == "starter" and card.kinds == ("mushroom", "rock") and "--parts t" in card.training["command"]
+    assert script.main([*call[:2], "--dry-run", "--minutes-scale", "0.5"]) == 0
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("python -m core train")][-4:]
+    asked = [complete(parse(line.split()[4:])) for line in printed[:1]]
+    assert asked[0].reconstruction.minutes == 150 and len(asked[0].kinds) == 32 and asked[0].reading.steps == 1500
+
+
+def stages() -> list:
+    """One of each kind of stage, over networks of its own."""
+    own, made = source("rock"), []
+    for parts in (None, *PARTS):
+        config = replace(PRESETS["tiny"], texture_upsampling=parts == "upsampler")
+        generator, heads = Generator(config), AttributeHeads(config, ["rock"])
+        pool = PromptPool(["rock"], own.encoder, 0, torch.device("cpu"), 16)
+        if parts is None:
+            made.append(Reading(ReadingSettings(batch=4), generator, heads, pool, LossWeights(), 1))
+        else:
+            how = ReconstructionSettings(parts=parts, batch=2, prompts=2, sampling=QUICK)
+            bank = ObjectBank(own, QUICK, 0)
+            made.append(Reconstruction(how, generator, heads, bank, pool, seed=0, has_read=True, annealed=False))
+    return [*made, SpaceStage(SpaceSettings(batch=8), own.encoder)]
+
+
+def test_every_stage_keeps_the_contract(monkeypatch) -> None:
+    """A batch follows from step and share, losses have a finite total that reaches all that is to learn and nothing else."""
+    monkeypatch.setattr(space_stage, "KINDS", ["rock"])
+    for stage in stages():
+        a, b = stage.batch(3, 0.5), stage.batch(3, 0.5)
+        learning = [p for parameters, _ in stage.rates() for p in parameters]
+        everything = [p for part in stage.parts().values() for p in part.parameters()]
+        assert learning and {id(p) for p in learning} == {id(p) for p in everything if p.requires_grad}
+        losses = stage.losses(a)
+        assert losses["total"].isfinite() and set(stage.shown) & losses.keys() and torch.equal(losses["total"], stage.losses(b)["total"])
+        losses["total"].backward()
+        assert all((p.grad is not None) == p.requires_grad for p in everything), stage.name

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a training is told: the settings of all its stages, what is left open filled in, and what cannot train anything refused."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from core.errors import BadRequest
+from core.library.source import known_kinds
+from core.library.splits import trained_kinds
+from core.machine import pick_device
+from core.networks.presets import PRESETS
+from core.networks.storage import load_generator
+from core.training.options import check_limits, option
+from core.training.stages.reading import ReadingSettings
+from core.training.stages.reconstruction import ReconstructionSettings
+
+STAGES = ("reading", "reconstruction", "geometry", "texture")
+PLANNED = ("geometry", "texture")  # the paper's two stages, by score distillation
+PATTERNED = {"g": 0.0, "t": 0.7, "upsampler": 0.7}  # share of objects that must have a pattern: no shape depends on one
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A training from its first stage to its last. Empty stages and kinds: the usual ones."""
+
+    out: Path
+    library: str = "starter"
+    preset: str = option("starter", "the networks' sizes", choices=tuple(PRESETS))
+    stages: tuple[str, ...] = option((), "reading,reconstruction; with --parts g, t or upsampler reconstruction alone")
+    start_from: Path | None = option(None, "start from this model's weights", flag="from")
+    kinds: tuple[str, ...] = option((), "the kinds to learn (all but the ones held out for evaluation)")
+    more: tuple[str, ...] = option((), "of them, the weak ones: seen once more in each round for each time they are named")
+    seed: int = option(0, "another seed draws other prompts and objects", least=0)
+    device: str = option("auto", "where to train", choices=("auto", "cpu", "cuda"))
+    checkpoint_minutes: float = option(4.0, "minutes between checkpoints: the most that a killed run loses", least=0)
+    pictures: bool = True  # of the things that it can make, drawn at the end; no flag
+    reading: ReadingSettings = field(default_factory=ReadingSettings, metadata={"prefix": "reading-"})
+    reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings, metadata={"prefix": ""})
+
+    @property
+    def parts(self) -> str:
+        """What of the networks learns from objects."""
+        return self.reconstruction.parts
+
+    @property
+    def identity(self) -> dict:
+        """What a run that is resumed must have in common with this one."""
+        return {"library": self.library, "preset": self.preset, "kinds": self.kinds, "parts": self.parts}
+
+
+def complete(settings: TrainSettings) -> TrainSettings:
+    """The settings without anything left open. Raises BadRequest where they cannot train anything, MissingWeights for no model."""
+    if settings.library != "starter":
+        cause = "Training on a folder of one's own is not there yet."
+        raise BadRequest(f"There is no library {settings.library!r}.", cause, 'The built-in one is "starter".')
+    check_limits(settings)
+    pick_device(settings.device)
+    return _with_draws(_with_stages(_with_kinds(settings)))
+
+
+def _with_kinds(settings: TrainSettings) -> TrainSettings:
+    known, goes_on = tuple(trained_kinds()), settings.parts != "both"
+    if goes_on and settings.start_from is None:
+        raise BadRequest(f"--parts {settings.parts} needs a model to go on from.", "", "Name its folder with --from.")
+    if goes_on:
+        known = load_generator(settings.start_from)[1].kinds
+    kinds = known_kinds(settings.kinds, known) or known
+    if goes_on and kinds != known:
+        remedy = "Leave --kinds out; --more names those that are to be seen more often."
+        raise BadRequest(f"--parts {settings.parts} goes on with the kinds of its model.", f"They are: {', '.join(known)}.", remedy)
+    return replace(settings, kinds=kinds, more=known_kinds(settings.more, kinds))
+
+
+def _with_stages(settings: TrainSettings) -> TrainSettings:
+    goes_on, reading, rest = settings.parts != "both", settings.reading, settings.reconstruction
+    stages = settings.stages or (("reconstruction",) if goes_on else ("reading", "reconstruction"))
+    for stage in stages:
+        if stage not in STAGES:
+            raise BadRequest(f"There is no stage {stage!r}.", "", f"The stages are {', '.join(STAGES)}.")
+        if stage in PLANNED:
+            raise BadRequest(f"The stage {stage} does not exist yet.", "", "Leave it out of --stages.")
+    if goes_on and "reading" in stages:
+        raise BadRequest(f"--parts {settings.parts} goes on from a model and reads nothing new.", "", "Leave reading out of --stages.")
+    if reading.steps is None and reading.minutes is None:
+        reading = replace(reading, steps=min(1500, int(25 * (rest.minutes or 60))))
+    stages = tuple(stage for stage in STAGES if stage in stages and (stage != "reading" or reading.steps != 0))
+    return replace(settings, stages=stages, reading=reading)
+
+
+def _with_draws(settings: TrainSettings) -> TrainSettings:
+    """Where a network goes on alone: T learns mostly on patterns, G has nothing to do with them, and neither reads anything new."""
+    rest = settings.reconstruction
+    if settings.parts == "both":
+        return settings
+    sampling = replace(rest.sampling, patterned=PATTERNED[settings.parts])
+    return replace(settings, reading=replace(settings.reading, pool=rest.prompts), reconstruction=replace(rest, sampling=sampling))

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading: the condition learns what prompts say before it sees any object, in minutes, where objects show it a handful of them a step."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from core.networks.generator import Generator
+from core.training.attributes import AttributeHeads, PromptBatch, PromptPool, reading_losses
+from core.training.losses import LossWeights
+from core.training.options import option
+from core.training.stage import Stage, StageSettings
+
+
+@dataclass(frozen=True)
+class ReadingSettings(StageSettings):
+    """How prompts are learnt to be read."""
+
+    steps: int | None = option(None, "number of steps (25 a minute of --minutes, up to 1500)", least=0)
+    batch: int = option(256, "prompts a step, of all processes together", above=0)
+    pool: int = option(16384, "different prompts that steps draw from, in each process", above=0)
+
+
+class Reading(Stage):
+    """What follows from a prompt alone learns, on prompts alone."""
+
+    name, shown = "reading", ("words", "paints", "read")
+
+    def __init__(
+        self, settings: ReadingSettings, generator: Generator, heads: AttributeHeads, pool: PromptPool, weights: LossWeights, processes: int
+    ):
+        self.settings, self.generator, self.heads, self.pool, self.weights = settings, generator, heads, pool, weights
+        self.each = max(1, settings.batch // processes)
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {"readers": nn.ModuleList(self.generator.readers), "heads": self.heads}
+
+    def batch(self, step: int, share: float) -> PromptBatch:
+        return self.pool.batch(step, self.each)
+
+    def losses(self, batch: PromptBatch) -> dict[str, Tensor]:
+        losses = reading_losses(self.generator, self.heads, batch)
+        return losses | {"total": self.weights.total(losses)}

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reconstruction of exact objects: the paper's model initialisation, with points in space instead of images."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.library.source import Examples, Sampling
+from core.networks.generator import Generator
+from core.training.annealing import anneal, dummy_share
+from core.training.attributes import AttributeHeads, PromptBatch, PromptPool, reading_losses
+from core.training.bank import ObjectBank
+from core.training.losses import LossWeights, look_losses, occupancy_iou, overlap_loss, sdf_loss, shares_loss, slope_loss
+from core.training.options import option
+from core.training.stage import Stage, StageSettings
+
+PARTS = ("both", "g", "t", "upsampler")
+
+
+@dataclass(frozen=True)
+class ReconstructionSettings(StageSettings):
+    """How exact objects are learnt from."""
+
+    minutes: float | None = option(60.0, "training time of the whole stage, all resumptions together", above=0)
+    batch: int = option(8, "objects a step and process", above=0)
+    parts: str = option(
+        "both",
+        '"both" networks; or, from a finished model, "g": G alone, grown to the preset\'s blocks; "t": T alone, mostly on patterns; '
+        '"upsampler": T alone, with planes twice as fine',
+        choices=PARTS,
+    )
+    prompts: int = option(32, "prompts without objects that are read beside them in a step", above=0)
+    reader_rate: float = 0.2  # of the rate, for condition and paints once they have learnt to read: few objects are noisy teachers
+    dummy: tuple[float, float] = (0.4, 0.9)  # share of objects that see the dummy sphere, at the start and once annealed
+    clip: float = 100.0  # four times the usual gradient norm: for spikes only, see docs/experiments
+    average: float = 0.998
+    half: bool = True
+    weights: LossWeights = field(default_factory=LossWeights)
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass
+class ReconstructionBatch:
+    """objects: with their clouds [B, P, 6], real or dummy, None for the dummy alone; prompts: what the attribute heads read."""
+
+    objects: Examples
+    cloud: Tensor | None
+    prompts: PromptBatch
+
+
+class Reconstruction(Stage):
+    """The networks learn from exact objects: both of them, or G or T alone, with everything else frozen."""
+
+    name, shown = "reconstruction", ("sdf", "color", "iou")
+
+    def __init__(
+        self,
+        settings: ReconstructionSettings,
+        generator: Generator,
+        heads: AttributeHeads,
+        bank: ObjectBank,
+        pool: PromptPool,
+        *,
+        seed: int,
+        has_read: bool,
+        annealed: bool,
+    ):
+        """has_read: the condition has learnt to read; annealed: the generator knows the dummy sphere from an earlier training"""
+        self.settings, self.generator, self.heads, self.bank, self.pool = settings, generator, heads, bank, pool
+        self.seed, self.has_read, self.annealed = seed, has_read, annealed
+        if settings.parts != "both":
+            for part in (generator, heads):
+                part.requires_grad_(False)
+            for part in self._alone():
+                part.requires_grad_(True)
+            for part in generator.readers:  # the map of paints learns; the paints are read
+                part.requires_grad_(False)
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {"generator": self.generator, "heads": self.heads}
+
+    def rates(self) -> Iterable[tuple[Iterable[nn.Parameter], float]]:
+        readers = [p for part in self.generator.readers for p in part.parameters() if p.requires_grad]
+        learning = [p for part in self.parts().values() for p in part.parameters() if p.requires_grad]
+        others = [p for p in learning if p not in set(readers)]
+        return [(readers, self.settings.reader_rate if self.has_read else 1.0), (others, 1.0)]
+
+    def batch(self, step: int, share: float) -> ReconstructionBatch:
+        objects, prompts = self.bank.batch(step, self.settings.batch), self.pool.batch(step, self.settings.prompts)
+        dummies = dummy_share(1.0 if self.annealed else share, *self.settings.dummy)
+        cloud = anneal(objects.cloud, self.generator.dummy, dummies, torch.Generator().manual_seed(self.seed * 7919 + step))
+        return ReconstructionBatch(objects, cloud, prompts)
+
+    def losses(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
+        losses = {"both": self._of_both, "g": self._of_G, "t": self._of_T, "upsampler": self._of_T}[self.settings.parts](batch)
+        return losses | {"total": self.settings.weights.total(losses)}
+
+    def _alone(self) -> list[nn.Module]:
+        """What learns where one network does: G and its distance, without the height; or T, its upsampler and its map of paints."""
+        g = self.generator
+        return [g.G, g.sdf] if self.settings.parts == "g" else [part for part in (g.T, g.upsampler, g.texture) if part is not None]
+
+    def _of_both(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
+        g, o = self.generator, batch.objects
+        fields = g(o.tokens, o.mask, o.z, batch.cloud)
+        return {
+            **self._shape_losses(g.sdf(fields.geometry, fields.condition, o.points), o),
+            "height": F.smooth_l1_loss(fields.height_m.float().log(), o.height_m.log(), beta=0.1),
+            **self._look_losses(fields.texture, fields.condition, o),
+            **reading_losses(g, self.heads, batch.prompts),
+        }
+
+    def _of_G(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
+        """T says of every point what it said before. Shapes are near enough here to learn from what their insides share."""
+        condition, queries, levels = self._encoded(batch)
+        sdf = self.generator.sdf(self.generator.G(levels, condition, queries), condition, batch.objects.points)
+        return self._shape_losses(sdf, batch.objects) | {"overlap": overlap_loss(sdf, batch.objects.sdf)}
+
+    def _of_T(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
+        condition, queries, levels = self._encoded(batch)
+        return self._look_losses(self.generator.texture_planes(condition, queries, levels), condition, batch.objects)
+
+    @torch.no_grad()
+    def _encoded(self, batch: ReconstructionBatch) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Of the frozen encoder."""
+        return self.generator.encode(batch.objects.tokens, batch.objects.mask, batch.objects.z, batch.cloud)
+
+    def _shape_losses(self, sdf: Tensor, objects: Examples) -> dict[str, Tensor]:
+        """Of the distances [B, N] at the objects' points, and their IoU for the report."""
+        return {
+            "sdf": sdf_loss(sdf, objects.sdf, self.settings.weights.band),
+            "slope": slope_loss(sdf - objects.sdf, objects.sdf, objects.points, objects.pairs),
+            "iou": occupancy_iou(sdf.detach(), objects.sdf),
+        }
+
+    def _look_losses(self, planes: Tensor, condition: Tensor, objects: Examples) -> dict[str, Tensor]:
+        """Of T's planes [B, 3, C, R, R] at points of the surface."""
+        texture = self.generator.texture
+        logits = texture.logits(planes, condition, objects.surface)
+        return look_losses(texture, logits, condition, objects.look) | {"shares": shares_loss(logits, objects.shares)}
