@@ -83,7 +83,7 @@ def main():
     session = steps.addon("jobs").SESSION
     yield from steps.until(lambda: session.engine.state in ("READY", "FAILED"), 120)
     REPORT["state"], REPORT["cold_start_s"] = session.engine.state, session.engine.cold_start_s
-    for part in (first_click, undo, second_click, detail, question, add_menu, search):
+    for part in (first_click, undo, second_click, detail, question, add_menu, search, new_seed_here):
         yield from part(session)
 
 
@@ -192,6 +192,26 @@ def search(session):
             yield from steps.key("ESC")
             yield 0.3
     panels.draw_popup = draw
+
+
+def new_seed_here(session):
+    """Another object takes the place of the active one, and one undo step brings that back."""
+
+    def state() -> list:
+        item = bpy.context.view_layer.objects.active
+        return [item["latte3d_seed"], len(generated()), [round(x, 4) for x in item.location]]
+
+    REPORT["here"] = [state()]
+    with steps.override():
+        bpy.ops.latte3d.new_seed_here()
+    yield from steps.until(lambda: not (session.running or session.to_place))
+    yield 1.0
+    REPORT["here"].append(state())
+    steps.picture(OUT / "15-new-seed-here.png")
+    yield from steps.hover_viewport()
+    yield from steps.key("Z", ctrl=True)
+    yield 1.5
+    REPORT["here"].append(state())
 
 
 steps.run(main(), REPORT, OUT / "report.json")

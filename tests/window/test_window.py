@@ -83,3 +83,5 @@ def test_prompt_to_object(suite, extension_zip, engine, tmp_path):
     assert report["question"]["generated"] == 3 and report["question"]["things"] and not report["question"]["fault"]
     assert report["instead"] not in ("a dragon", "") and report["popup"] == "a blue car"
     assert report["searched"] == {"generate": True, "prompt": True, "text to 3d": True}
+    old, new, undone = report["here"]
+    assert new[0] != old[0] and new[1:] == old[1:] and undone == old
