@@ -141,7 +141,7 @@ def test_names_where_there_are_no_pictures(addon, engine_of, drawn):
 def test_the_handshake_fills_the_gallery(addon, wanted):
     generate()
     addon("jobs")._step()
-    assert [thing["name"] for thing in addon("gallery").things] == ["cube"]
+    assert [thing["name"] for thing in addon("gallery").things] == ["cube", "die"]
     addon("jobs").SESSION.engine.hello = {}  # as while it starts again
     addon("jobs")._step()
     assert addon("gallery").things
