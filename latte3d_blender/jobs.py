@@ -32,7 +32,7 @@ class Place:
     location: tuple[float, float, float]
     held_since: float = 0.0  # when the object was ready but could not be placed yet
     replaces: str = ""  # the object whose place it takes
-    height: float = 0.0  # in the scene's units; 0: as the model predicts
+    height: float = 0.0  # metres; 0: as the model predicts
 
     def properties(self) -> dict:
         """What place_result has to know."""
