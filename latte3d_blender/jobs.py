@@ -31,7 +31,7 @@ class Place:
     location: tuple[float, float, float]
     held_since: float = 0.0  # when the object was ready but could not be placed yet
     replaces: str = ""  # the object whose place it takes
-    height: float = 0.0  # in the scene's units; 0: as the model predicts
+    height: float = 0.0  # metres; 0: as the model predicts
 
     def properties(self, unit_m: float = 1.0) -> dict:
         """What place_result has to know, in a scene whose unit is so many metres."""

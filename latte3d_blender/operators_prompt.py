@@ -132,7 +132,7 @@ class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
         settings = machine.settings(known_detail(found.detail, context.scene.latte3d.detail))
         place = jobs.at_cursor(context.scene)
         place.location, place.replaces = tuple(old.matrix_world.translation), old.name
-        place.height = found.height_m / context.scene.unit_settings.scale_length
+        place.height = found.height_m
         return self.begin(place, found.prompt, another_seed(), settings)  # not strict: it was made once
 
 

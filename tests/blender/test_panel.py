@@ -204,6 +204,13 @@ def test_a_new_seed_keeps_the_height_and_the_detail(addon, wanted):
     assert new.dimensions.z == pytest.approx(3.0) and settings_of(new)["detail"] == "draft"
 
 
+def test_a_new_seed_in_a_scene_of_centimetres(addon, wanted):
+    bpy.context.scene.unit_settings.scale_length = 0.01
+    high = generate().dimensions.z
+    bpy.ops.latte3d.new_seed_here()
+    assert bpy.context.view_layer.objects.active.dimensions.z == pytest.approx(high)
+
+
 def test_a_new_seed_for_what_was_deleted_meanwhile_still_arrives(addon, wanted):
     item = generate()
     item.location = (4, 5, 6)
