@@ -19,7 +19,7 @@ import pytest
 
 from core import environment, install
 
-INSTALLER = Path(install.__file__)
+ROOT = Path(__file__).resolve().parents[1]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="uses a shell and signals")
 
 
@@ -224,7 +224,7 @@ def test_stopping_it_stops_pip(tmp_path):
         index.settimeout(120)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
         environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": f"http://127.0.0.1:{index.getsockname()[1]}/simple"}
-        command = [sys.executable, str(INSTALLER), "--target", str(target), "--json-progress"]
+        command = [sys.executable, "-m", "core.install", "--target", str(target), "--json-progress"]
         for stop in (os.kill, os.killpg):
             process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
             connection, _ = index.accept()  # pip is asking
@@ -246,7 +246,7 @@ def test_certificates_that_somebody_added_are_no_damage(tmp_path):
     (package / "RECORD").write_text("cacert.pem,sha256=0,6\n")
     for text, whole in (("public and our own", True), ("", False)):
         certificates.write_text(text)
-        assert install.is_whole(package, thorough=True) is whole
+        assert environment.is_whole(package, thorough=True) is whole
 
 
 @posix
@@ -258,7 +258,7 @@ def test_an_installer_that_is_killed_leaves_its_lock_to_pip(tmp_path):
         configuration = tmp_path / "pip.conf"
         configuration.write_text(f"[global]\nindex-url = http://127.0.0.1:{index.getsockname()[1]}/simple\n")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
-        command = [sys.executable, str(INSTALLER), "--target", str(target)]
+        command = [sys.executable, "-m", "core.install", "--target", str(target)]
         process = subprocess.Popen(command, env=environment | {"PIP_CONFIG_FILE": str(configuration)}, start_new_session=True)
         connection, _ = index.accept()
         process.kill()
@@ -319,6 +319,6 @@ def test_the_build_of_pytorch_fits_the_machine(platform, cuda, reachable, index,
 
 
 def test_it_needs_the_standard_library_alone():
-    code = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='x'); print(*{name.split('.')[0] for name in sys.modules})"
-    said = subprocess.run([sys.executable, "-I", "-S", "-c", code, str(INSTALLER)], capture_output=True, text=True, check=True).stdout
-    assert set(said.split()) <= set(sys.stdlib_module_names) | {"__main__"}
+    code = "import sys; sys.path.append(sys.argv[1]); import core.install; print(*{name.split('.')[0] for name in sys.modules})"
+    said = subprocess.run([sys.executable, "-I", "-S", "-c", code, str(ROOT)], capture_output=True, text=True, check=True).stdout
+    assert set(said.split()) <= set(sys.stdlib_module_names) | {"__main__", "core"}

@@ -3,6 +3,7 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ def test_hello_then_one_answer_with_arrays(fake_engine):
     engine = fake_engine()
     rpc, _ = engine.receive()
     assert rpc["method"] == "hello" and rpc["params"]["protocol"] == 2
-    things = [{"name": "cube", "group": "Solids", "example": "a red cube", "picture": ""}]
-    assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"], "things": things}]
+    cube, die = ({"name": n, "group": "Solids", "example": f"a red {n}", "picture": str(Path("pictures", f"{n}.png"))} for n in ("cube", "die"))
+    assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"], "things": [cube, die]}]
     engine.generate(7, ("a cube", " ein Würfel 🎲 "), seeds=[1, 2], glb=True)
     stages = []
     while "id" not in (message := engine.receive(skip_progress=False))[0]:
