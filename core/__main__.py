@@ -16,7 +16,7 @@ COMMANDS = {
     "evaluate-space": ("core.evaluation.space_stage", "train the space that evaluate measures R-precision in"),
     "pictures": ("core.training.pictures", "write what a model can make into its folder, with a picture of each thing"),
     "benchmark": ("core.evaluation.benchmark", "time every stage on this machine"),
-    "worker": ("core.worker", "serve Blender over stdin and stdout"),
+    "worker": ("core.service.worker", "serve Blender over stdin and stdout"),
     "install": ("core.install", "make the engine's own Python environment"),
 }
 

@@ -29,7 +29,7 @@ class TexturedMesh:
     would be one value everywhere: then `color`, or `roughness` and `metallic`, hold it. `color`, the surface's mean, is always there.
     `height_m` is the object's height in metres. `sharp` and `seams` [E, 2] i32 are edges, the lower vertex first: those to be shaded
     sharp, and those where the UVs are cut. `notes` are sentences for the artist; `familiarity` is how the prompt was read
-    (`core.reading.Reading.to_dict`).
+    (`core.language.rewording.Reading.to_dict`).
     """
 
     vertices: np.ndarray

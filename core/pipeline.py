@@ -9,20 +9,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from core.device import pick_device
 from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, out_of_memory
-from core.familiarity import KnownPrompts
-from core.machine import pick_device
+from core.frame import style_of
+from core.language.encoder import TextEncoder
+from core.language.familiarity import KnownPrompts
+from core.language.rewording import Reading
+from core.limits import Detail, check_prompts, check_seeds, choose_detail
 from core.mesh import TexturedMesh, encode_look
 from core.networks.generator import Fields, Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
-from core.reading import Reading
-from core.request import Detail, check_prompts, check_seeds, choose_detail
-from core.style import style_of
 from core.surface.atlas import unwrap
 from core.surface.bake import bake
 from core.surface.extract import LOOSE, EmptySurfaceError, ExtractionCancelled
 from core.surface.meshing import make_surface
-from core.text import TextEncoder
 
 CRUMB = 0.001  # of the volume: even of things of several pieces, no part is smaller
 Progress = Callable[[str, int, int], None]  # stage, objects done, objects in all
@@ -38,7 +38,7 @@ class Latte3DPipeline:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto") -> "Latte3DPipeline":
-        """Load a model folder. `device`: a word that `core.machine.pick_device` knows.
+        """Load a model folder. `device`: a word that `core.device.pick_device` knows.
 
         Raises MissingWeights for an absent or damaged model, BadRequest for a device that is not there.
         """
@@ -78,7 +78,7 @@ class Latte3DPipeline:
     ) -> list[TexturedMesh]:
         """One textured mesh a prompt; all prompts run through the networks together.
 
-        seeds: one for all, or one a prompt; 0 is the typical object. detail: a name of `core.request.DETAILS`, which stands for the next
+        seeds: one for all, or one a prompt; 0 is the typical object. detail: a name of `core.limits.DETAILS`, which stands for the next
         three; each that is given replaces its own. resolution: cells a side of the SDF grid, 64 … 256. texture_size: pixels a side.
         triangles: at most about so many. strict: make nothing where a prompt is about a thing that the model does not know. clouds: shapes
         to start from, points and normals [B, N, 6] (or one for all) in the model's frame, instead of the dummy sphere.

@@ -9,10 +9,14 @@ def register() -> None:
     global _command
     import bpy
 
-    from . import jobs, operators, operators_prompt, operators_setup, panels, preferences, properties
+    from . import preferences, properties, session
+    from .operators import generate as operators
+    from .operators import prompt as operators_prompt
+    from .operators import setup as operators_setup
+    from .panels import main as panels
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    for module in (properties, jobs, operators, operators_setup, operators_prompt, panels):
+    for module in (properties, session, operators, operators_setup, operators_prompt, panels):
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
 
@@ -21,10 +25,14 @@ def unregister() -> None:
     """Called by Blender when the add-on is disabled: ends the engine and takes everything back."""
     import bpy
 
-    from . import jobs, operators, operators_prompt, operators_setup, panels, preferences, properties
+    from . import preferences, properties, session
+    from .operators import generate as operators
+    from .operators import prompt as operators_prompt
+    from .operators import setup as operators_setup
+    from .panels import main as panels
 
     bpy.utils.unregister_cli_command(_command)
-    for module in (panels, operators_prompt, operators_setup, operators, jobs, properties):
+    for module in (panels, operators_prompt, operators_setup, operators, session, properties):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import bpy
 
-from . import machine, meshes, placement
-from .engine import Engine, EngineFault
+from . import machine
+from .client.engine import Engine, EngineFault
+from .scene import meshes, placement
 
 PROMPT = "a red mushroom with white spots"
 DETAILS = ("draft", "standard", "high", "full")

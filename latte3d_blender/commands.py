@@ -18,8 +18,10 @@ from typing import TextIO
 
 import bpy
 
-from . import arguments, batch, files, machine, meshes, naming, placement, render, terminal
-from .engine import EngineFault, Fault
+from . import arguments, files, machine, naming, terminal
+from .client import batch
+from .client.engine import EngineFault, Fault
+from .scene import meshes, placement, studio
 
 Say = Callable[[str], None]
 REPAIR = "In a checkout, this mends it: python3 build.py repair"
@@ -159,7 +161,7 @@ class Run:
         if not self.options.no_picture:
             picture, begun = stem.with_suffix(".png"), time.perf_counter()
             with files.written(picture) as partial:
-                render.studio_shot([made], partial, size=self.options.picture_size)
+                studio.studio_shot([made], partial, size=self.options.picture_size)
             about["png"] = str(picture)
             self.say(f"  {picture}  ({time.perf_counter() - begun:.1f} s)")
 

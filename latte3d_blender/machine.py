@@ -5,13 +5,15 @@ from pathlib import Path
 
 import bpy
 
-from .engine import EngineFault, Fault, Launch, find_python, source_folder
-from .installer import finished
+from .client.engine import EngineFault, Fault, Launch, find_python, source_folder
+from .client.installer import finished
+
+PACKAGE = __package__  # as Blender knows this add-on
 
 
 def get():
     """The add-on's preferences; None where it is imported without being installed, as on the command line of a checkout."""
-    addon = bpy.context.preferences.addons.get(__package__)
+    addon = bpy.context.preferences.addons.get(PACKAGE)
     return addon.preferences if addon else None
 
 
@@ -32,7 +34,7 @@ def choose_python(path: str) -> None:
 def user_folder(name: str = "", *, create: bool = False) -> Path | None:
     """A folder of this add-on's own that survives upgrades; None where it is not installed as an extension or the disk refuses."""
     try:
-        return Path(bpy.utils.extension_path_user(__package__, path=name, create=create))
+        return Path(bpy.utils.extension_path_user(PACKAGE, path=name, create=create))
     except (ValueError, OSError):
         return None
 

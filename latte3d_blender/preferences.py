@@ -4,7 +4,8 @@
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from . import jobs, panels_setup
+from . import session
+from .panels import setup as panels_setup
 
 DEVICES = [
     ("auto", "Automatic", "The graphics card where there is one that fits, else the processor"),
@@ -15,7 +16,7 @@ BY_DETAIL = ("DETAIL", "By Detail", "What the Detail in the panel says")
 
 
 def _changed(self, context) -> None:
-    jobs.engine_moved()
+    session.engine_moved()
 
 
 class LATTE3D_AP_preferences(bpy.types.AddonPreferences):

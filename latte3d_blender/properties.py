@@ -4,14 +4,14 @@
 import bpy
 from bpy.props import EnumProperty, IntProperty, PointerProperty, StringProperty
 
-from . import jobs
+from . import session
 
 SOURCES = [
     ("INTERNET", "Internet", "Download what the engine needs"),
     ("WHEELS", "Folder", "Install from a folder of downloaded packages (.whl files), without the internet"),
     ("PYTHON", "Existing", "Use a Python environment that already has what the engine needs"),
 ]
-DETAILS = [  # the engine holds the exact numbers: core/request.py
+DETAILS = [  # the engine holds the exact numbers: core/limits.py
     ("draft", "Draft", "About 3,000 triangles and a texture of 512 pixels: for backgrounds and for trying out"),
     ("standard", "Standard", "About 12,000 triangles and a texture of 1024 pixels"),
     ("high", "High", "About 50,000 triangles and a texture of 1024 pixels: for close-ups"),
@@ -20,11 +20,11 @@ DETAILS = [  # the engine holds the exact numbers: core/request.py
 
 
 def _prompt_changed(self, context) -> None:
-    jobs.forget("unfamiliar", "bad_request")  # they speak of another prompt
+    session.forget("unfamiliar", "bad_request")  # they speak of another prompt
 
 
 def _choice_changed(self, context) -> None:
-    jobs.forget("choice", "setup")
+    session.forget("choice", "setup")
 
 
 class LATTE3D_PG_scene(bpy.types.PropertyGroup):

@@ -36,12 +36,12 @@ class Client:
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def send(self, rpc: dict, arrays: dict | None = None) -> None:
-        from core.protocol import write_message
+        from core.service.protocol import write_message
 
         write_message(self.process.stdin, {"jsonrpc": "2.0", **rpc}, arrays)
 
     def receive(self, *, skip_progress: bool = True) -> tuple[dict, dict] | None:
-        from core.protocol import read_message
+        from core.service.protocol import read_message
 
         while (message := read_message(self.process.stdout)) is not None:
             if not (skip_progress and message[0].get("method") == "progress"):

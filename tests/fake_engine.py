@@ -3,7 +3,7 @@
 
     python tests/fake_engine.py --fail oom|crash|hang|slow|load|garbage   (or the environment variable LATTE3D_FAKE_FAIL)
 
-It takes, and ignores, the worker's own options, so that it can stand in for `python -m core.worker`.
+It takes, and ignores, the worker's own options, so that it can stand in for `python -m core.service.worker`.
 """
 
 import argparse
@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from core import worker
 from core.errors import BadRequest, Cancelled, MissingWeights, Unfamiliar
-from core.things import Thing
+from core.networks.things import Thing
+from core.service import worker
 
 STAGES = ("text", "networks", "decode", "extract", "atlas", "bake", "encode")
 FAULTS = ("", "oom", "crash", "hang", "slow", "load", "garbage")

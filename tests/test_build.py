@@ -259,9 +259,8 @@ def test_the_zip_holds_both_programs_and_nothing_else(tmp_path):
     assert build.package(["--out", str(tmp_path)]) == 0
     with zipfile.ZipFile(tmp_path / f"latte3d-{__version__}.zip") as archive:
         names = archive.namelist()
-    assert {"blender_manifest.toml", "LICENSE", "__init__.py", "core/install.py", "core/worker.py", "core/requirements/engine.txt"} <= set(
-        names
-    )
+    engine = {"core/install.py", "core/service/worker.py", "core/requirements/engine.txt"}
+    assert {"blender_manifest.toml", "LICENSE", "__init__.py", *engine} <= set(names)
     model = "core/weights/starter"
     kinds = json.loads((ROOT / model / "config.json").read_text())["kinds"]
     assert {f"{model}/pictures/{kind}.png" for kind in kinds} <= set(names)

@@ -13,11 +13,11 @@ import sys
 import time
 from pathlib import Path
 
+from core.device import machine_name
 from core.errors import EngineError
-from core.machine import machine_name
+from core.limits import DETAILS
 from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
-from core.request import DETAILS
 from core.surface.atlas import unwrap
 
 ROOT = Path(__file__).resolve().parents[2]

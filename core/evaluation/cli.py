@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from core.device import machine_name
 from core.errors import BadRequest, EngineError
 from core.evaluation.measure import ExactMaker, Maker, measure, strip
 from core.evaluation.report import Report, write_report
@@ -22,15 +23,14 @@ from core.evaluation.space import STORED, Space, r_precision
 from core.evaluation.standard import StandardMeasures
 from core.evaluation.summary import summary
 from core.files import replace_file
-from core.library.grammar import sample_prompt
-from core.library.objects import Description
-from core.library.parser import parse
+from core.language.encoder import TextEncoder
 from core.library.prompts import Prompt, PromptLibrary
-from core.library.splits import SPLITS
-from core.machine import machine_name
+from core.library.starter.grammar import sample_prompt
+from core.library.starter.objects import Description
+from core.library.starter.parser import parse
+from core.library.starter.splits import SPLITS
+from core.limits import DETAILS
 from core.pipeline import Latte3DPipeline
-from core.request import DETAILS
-from core.text import TextEncoder
 
 MATCHED = "matched"
 DRAWS = 100_000  # for one matched prompt, before it is left out

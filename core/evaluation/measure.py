@@ -10,12 +10,12 @@ import torch
 
 from core.errors import EngineError
 from core.evaluation import metrics, probes, renders
-from core.library.objects import ExactObjects
-from core.library.parser import parse
+from core.frame import style_of
 from core.library.prompts import Prompt
+from core.library.starter.objects import ExactObjects
+from core.library.starter.parser import parse
+from core.limits import Detail, choose_detail
 from core.mesh import TexturedMesh, encode_image, encode_look
-from core.request import Detail, choose_detail
-from core.style import style_of
 from core.surface.atlas import unwrap
 from core.surface.bake import bake
 from core.surface.meshing import make_surface
@@ -34,7 +34,7 @@ class Measured:
 
 
 def measure(make: Maker, prompt: Prompt, number: int, detail: str = "full", **sizes: int | None) -> Measured:
-    """`sizes` as `core.request.choose_detail` takes them. An object that came out empty counts with the worst ones."""
+    """`sizes` as `core.limits.choose_detail` takes them. An object that came out empty counts with the worst ones."""
     z, rng = style_of([prompt.seed]), torch.Generator().manual_seed(number)
     exact = ExactObjects([prompt.description], z)
     row, shown = {"prompt": prompt.text, "seed": prompt.seed, "kind": prompt.description.kind}, renders.exact_views(exact)

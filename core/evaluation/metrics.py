@@ -10,11 +10,12 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from core.evaluation.textures import texels_at
-from core.library.kinds import KINDS
-from core.library.objects import Description, ExactObjects
+from core.frame import HALF_EXTENT
+from core.library.starter.kinds import KINDS
+from core.library.starter.objects import Description, ExactObjects
+from core.limits import Detail
 from core.mesh import TexturedMesh
-from core.request import Detail
-from core.surface.extract import HALF_EXTENT, refine_grid
+from core.surface.extract import refine_grid
 from core.surface.texels import covered_texels
 from core.surface.topology import components, mesh_health
 

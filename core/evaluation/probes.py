@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from core.evaluation.metrics import Reading, inside
-from core.library.grammar import INKLESS
-from core.library.kinds import KINDS
-from core.library.objects import COUNTS, PROPORTIONS, SIZES, Description, ExactObjects
-from core.library.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
+from core.library.starter.grammar import INKLESS
+from core.library.starter.kinds import KINDS
+from core.library.starter.objects import COUNTS, PROPORTIONS, SIZES, Description, ExactObjects
+from core.library.starter.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
 from core.mesh import TexturedMesh
 
 LOOKS: dict[str, tuple[str, ...]] = {

@@ -8,8 +8,8 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from core.evaluation.textures import look_at
-from core.library.objects import ExactObjects
 from core.library.preview import GROUND, camera_axes, camera_rays, picture, render, render_rays
+from core.library.starter.objects import ExactObjects
 from core.mesh import TexturedMesh
 from core.surface.creases import corner_normals
 from core.surface.texels import covered_texels

@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from core.errors import MissingWeights
-from core.library.kinds import KINDS
-from core.library.objects import Description
-from core.text import TextEncoder
+from core.language.encoder import TextEncoder
+from core.library.starter.kinds import KINDS
+from core.library.starter.objects import Description
 
 STORED = Path(__file__).with_name("space.safetensors")
 WIDTHS = (32, 64, 96, 160, 224)  # each level halves the picture

@@ -18,12 +18,12 @@ from core.errors import BadRequest
 from core.evaluation.renders import AZIMUTHS, exact_pictures
 from core.evaluation.space import SEEN, STORED, Space, contrastive_loss, meaning, text_means
 from core.files import replace_file
-from core.library.grammar import sample_prompt
-from core.library.objects import Description, ExactObjects
+from core.frame import STYLE_SIZE
+from core.language.encoder import TextEncoder
 from core.library.source import BLOCK
-from core.library.splits import trained_kinds
-from core.style import STYLE_SIZE
-from core.text import TextEncoder
+from core.library.starter.grammar import sample_prompt
+from core.library.starter.objects import Description, ExactObjects
+from core.library.starter.splits import trained_kinds
 from core.training.bank import Ring
 from core.training.checkpoint import Checkpoint
 from core.training.options import add_flags, check_limits, from_flags, option

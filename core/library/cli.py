@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import BadRequest
 from core.files import replace_file
-from core.library import splits
+from core.library.starter import splits
 
 CAPTION_ROWS, CAPTION_HEIGHT = 3, 13
 BATCH = 8
@@ -47,8 +47,8 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _sample(args: argparse.Namespace) -> None:
-    from core.library.parser import parse
     from core.library.prompts import Prompt, PromptLibrary
+    from core.library.starter.parser import parse
 
     if not 16 <= args.size <= 1024:
         raise BadRequest(f"{args.size} pixels a side cannot be drawn.", "", "Ask for 16 to 1024.")
@@ -66,9 +66,9 @@ def draw_sheet(prompts: Sequence, size: int = 160, columns: int = 8):
     import torch
     from PIL import Image, ImageDraw, ImageFont
 
-    from core.library.objects import ExactObjects
+    from core.frame import style_of
     from core.library.preview import render
-    from core.style import style_of
+    from core.library.starter.objects import ExactObjects
 
     columns = min(columns, len(prompts))
     height = size + CAPTION_ROWS * CAPTION_HEIGHT + 6
@@ -114,7 +114,7 @@ def _second(kind) -> str:
 
 
 def _kinds(args: argparse.Namespace) -> None:
-    from core.library.kinds import KINDS
+    from core.library.starter.kinds import KINDS
 
     head = ("kind", "also", "family", "materials", "patterns", "proportions", "second part")
     rows = [

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from core.library.objects import ExactObjects
+from core.library.starter.objects import ExactObjects
 
 GROUND = (0.90, 0.90, 0.92)  # sRGB
 MARGIN = 0.01  # around an object's box, in which rays are followed

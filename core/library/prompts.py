@@ -24,11 +24,12 @@ from safetensors.numpy import load_file, save_file
 
 from core.errors import BadRequest, EngineError
 from core.files import replace_file
-from core.library.grammar import check, sample_prompt
-from core.library.kinds import KINDS
-from core.library.objects import SPAN, Description
-from core.library.splits import SPLITS, split_of
-from core.request import MAX_SEED
+from core.frame import HALF_EXTENT, SPAN
+from core.library.starter.grammar import check, sample_prompt
+from core.library.starter.kinds import KINDS
+from core.library.starter.objects import Description
+from core.library.starter.splits import SPLITS, split_of
+from core.limits import MAX_SEED
 
 FORMAT = 1
 FRAME = {"up": "+z", "front": "+x", "handedness": "right", "span": SPAN, "height_unit": "metre"}
@@ -281,4 +282,4 @@ def _what_is_wrong(arrays: dict[str, np.ndarray]) -> str:
     for name, array in arrays.items():
         if array.dtype != np.float32 or array.shape != (len(arrays["points"]), 3) or not np.isfinite(array).all():
             return f"{name} is {array.dtype} {list(array.shape)}, not {len(arrays['points'])} rows of three finite float32 numbers"
-    return "" if np.abs(arrays["points"]).max() <= 0.52 else "points lie outside the frame (±0.48)"
+    return "" if np.abs(arrays["points"]).max() <= HALF_EXTENT else "points lie outside the frame (±0.48)"

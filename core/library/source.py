@@ -11,7 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors import BadRequest
-from core.library.grammar import (
+from core.frame import SPAN, STYLE_SIZE
+from core.language.encoder import TextEncoder
+from core.library.prompts import Prompt, StarterPrompts
+from core.library.starter.grammar import (
     COUNT_WORDS,
     FINISH_WORDS,
     MATERIAL_NOUNS,
@@ -21,11 +24,9 @@ from core.library.grammar import (
     SIZE_WORDS,
     sample_prompt,
 )
-from core.library.kinds import KINDS
-from core.library.objects import SPAN, STYLE_SIZE, Description, ExactObjects
-from core.library.palette import COLORS
-from core.library.prompts import Prompt, StarterPrompts
-from core.text import TextEncoder
+from core.library.starter.kinds import KINDS
+from core.library.starter.objects import Description, ExactObjects
+from core.library.starter.palette import COLORS
 
 BLOCK = 16  # objects made together
 

@@ -13,7 +13,7 @@ from core.errors import MissingWeights
 from core.files import replace_file
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
-from core.things import Thing
+from core.networks.things import Thing
 
 FORMAT = 3  # 2: textures are a map of paints; 3: one bounded stretch for all waves
 PARTS = {  # file -> the generator's modules in it

@@ -8,14 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.frame import HALF_EXTENT
+
 PLANE_AXES = ((0, 1), (0, 2), (1, 2))  # xy, xz, yz
-EXTENT = 0.52  # planes cover ±0.52, as the SDF grid does
 
 
 def sample_planes(planes: Tensor, points: Tensor) -> Tensor:
     """Bilinear features of the three planes, summed. planes: [B, 3, C, R, R], points: [B, N, 3] -> [B, N, C]"""
     batch, _, channels, _, _ = planes.shape
-    at = points / EXTENT
+    at = points / HALF_EXTENT
     grid = torch.stack([at[..., axes] for axes in PLANE_AXES], 1).flatten(0, 1)[:, None]  # [B*3, 1, N, 2]
     out = F.grid_sample(planes.flatten(0, 1), grid, mode="bilinear", padding_mode="border", align_corners=True)
     return out.view(batch, 3, channels, -1).sum(1).transpose(1, 2)
@@ -32,7 +33,7 @@ class PlaneReader:
 
     def __call__(self, points: Tensor) -> Tensor:
         """points: [N, 3] -> [N, C]"""
-        at = ((points / EXTENT + 1) * ((self.size - 1) / 2)).clamp(0, self.size - 1)
+        at = ((points / HALF_EXTENT + 1) * ((self.size - 1) / 2)).clamp(0, self.size - 1)
         cell = at.floor().clamp(max=self.size - 2)
         far = at - cell  # [N, 3]: weight of the corner further along each axis
         near, cell = 1 - far, cell.to(torch.int32)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from skimage.measure import marching_cubes
 
+from core.frame import HALF_EXTENT
 from core.surface.topology import compact, components, half_edge_twins, signed_volumes, split_non_manifold
 
-HALF_EXTENT = 0.52  # Objects lie inside ±0.48, so that every surface closes inside the grid.
 COARSEST = 32  # Cells of the first grid, up to 63 where the resolution is no power of two times 32: it must see every part.
 LOOSE = 0.01  # of the volume: smaller pieces lie beside an object and are none of it
 NUDGE = 0.01  # Distances below this many cells are moved off zero: no triangle without area, at most 1 % of a cell off.

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from core.request import RESOLUTIONS
+from core.frame import HALF_EXTENT
+from core.limits import RESOLUTIONS
 from core.surface.creases import corner_normals, sharp_edges
 from core.surface.decimate import decimate
-from core.surface.extract import HALF_EXTENT, LOOSE, SignedDistance, dense_grid, extract_surface, refine_grid, triangulate
+from core.surface.extract import LOOSE, SignedDistance, dense_grid, extract_surface, refine_grid, triangulate
 
 SURPLUS = 2.2  # A grid has so many times the triangles that are asked for: fewer would leave the collapse no choice.
 PROBE = 32  # cells of the grid that tells how large a surface is

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.library.objects import COUNTS, PAINTS, PROPORTIONS, SIZES, ExactObjects
-from core.library.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
+from core.frame import STYLE_SIZE
+from core.language.encoder import TextEncoder
 from core.library.source import draw_prompt
+from core.library.starter.objects import COUNTS, PAINTS, PROPORTIONS, SIZES, ExactObjects
+from core.library.starter.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
-from core.style import STYLE_SIZE
-from core.text import TextEncoder
 
 
 def vocabularies(kinds: Sequence[str]) -> dict[str, list]:

@@ -22,15 +22,15 @@ from scipy.cluster.vq import kmeans2
 from core.errors import EngineError
 from core.evaluation.renders import AZIMUTHS, seen_colors
 from core.files import replace_file
-from core.library.examples import example_of, group_of
-from core.library.kinds import KINDS
-from core.library.objects import COUNTS, Description, ExactObjects
+from core.frame import STYLE_SIZE
+from core.library.starter.examples import example_of, group_of
+from core.library.starter.kinds import KINDS
+from core.library.starter.objects import COUNTS, Description, ExactObjects
 from core.mesh import TexturedMesh
 from core.networks.storage import picture_path, save_card
+from core.networks.things import Thing
 from core.pipeline import Latte3DPipeline
-from core.style import STYLE_SIZE
 from core.surface.extract import refine_grid
-from core.things import Thing
 
 SIDE, MARGIN = 128, 3  # pixels of a picture, and of its empty border
 SHARPER = 6  # pixels a side that are drawn for one of the picture, before it is cropped

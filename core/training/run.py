@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from core.machine import machine_name
+from core.device import machine_name
 from core.training.checkpoint import Checkpoint
 from core.training.stage import Stage
 

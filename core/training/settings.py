@@ -4,10 +4,10 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from core.device import pick_device
 from core.errors import BadRequest
 from core.library.source import known_kinds
-from core.library.splits import trained_kinds
-from core.machine import pick_device
+from core.library.starter.splits import trained_kinds
 from core.networks.presets import PRESETS
 from core.networks.storage import load_generator
 from core.training.options import check_limits, option

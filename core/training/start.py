@@ -10,13 +10,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from core import familiarity
 from core.errors import BadRequest
 from core.files import replace_file
+from core.language import familiarity
+from core.language.encoder import TextEncoder
 from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
 from core.networks.storage import ModelCard, load_generator
-from core.text import TextEncoder
 from core.training.attributes import AttributeHeads
 from core.training.settings import TrainSettings
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from accelerate import Accelerator
 from torch import nn
 
-from core import familiarity
 from core.errors import BadRequest
+from core.language import familiarity
+from core.language.encoder import TextEncoder
 from core.library.source import Sampling, StarterSource
 from core.networks.storage import ModelCard, save_generator
-from core.text import TextEncoder
 from core.training.attributes import PromptPool
 from core.training.bank import ObjectBank
 from core.training.checkpoint import Checkpoint

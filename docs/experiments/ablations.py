@@ -22,14 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core.evaluation.summary import interval
 from core.files import replace_file
-from core.library.objects import ExactObjects
+from core.frame import style_of
+from core.language.encoder import TextEncoder
 from core.library.prompts import Prompt, StarterPrompts
 from core.library.source import Sampling, draw_prompt, pairs_among, points_around
+from core.library.starter.objects import ExactObjects
 from core.networks.generator import Generator, GeometryField, TextureField
 from core.networks.presets import PRESETS
 from core.networks.storage import load_generator
-from core.style import style_of
-from core.text import TextEncoder
 from core.training.losses import LossWeights, look_losses, sdf_loss, slope_loss
 from core.training.settings import TrainSettings
 from core.training.stages.reading import ReadingSettings

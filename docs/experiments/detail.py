@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.evaluation import metrics, renders  # noqa: E402
+from core.limits import DETAILS  # noqa: E402
 from core.mesh import TexturedMesh, encode_image  # noqa: E402
 from core.pipeline import Latte3DPipeline  # noqa: E402
-from core.request import DETAILS  # noqa: E402
 from core.surface.topology import components  # noqa: E402
 
 PROMPTS = (

@@ -13,10 +13,10 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core import lexicon  # noqa: E402
-from core.familiarity import KnownPrompts  # noqa: E402
-from core.library import grammar  # noqa: E402
-from core.text import TextEncoder  # noqa: E402
+from core.language import lexicon  # noqa: E402
+from core.language.encoder import TextEncoder  # noqa: E402
+from core.language.familiarity import KnownPrompts  # noqa: E402
+from core.library.starter import grammar  # noqa: E402
 
 NAMES = {
     "tree": "maple elm willow fir palm birch spruce sapling", "pumpkin": "squash melon", "truck": "van bus pickup tractor",

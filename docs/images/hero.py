@@ -14,9 +14,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from latte3d_blender import render  # noqa: E402
 from latte3d_blender.files import written  # noqa: E402
 from latte3d_blender.naming import slug  # noqa: E402
+from latte3d_blender.scene import studio as render  # noqa: E402
 
 SCENE = {  # prompt: (metres to the right, metres back, height in metres, turned by so many degrees)
     "a red mushroom with white spots": (-2.55, 0.75, 1.15, 0),

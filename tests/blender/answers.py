@@ -28,7 +28,7 @@ def answer(prompt: str = "a red cube", seed: int = 0, size=(0.25, 0.25, 0.34), *
 
 def finish(addon, *items: dict, settings: dict | None = None, location=None) -> int:
     """Let a job be done, as if the engine had answered; returns its number."""
-    client, jobs = addon("engine"), addon("jobs")
+    client, jobs = addon("client.engine"), addon("session")
     number, prompts, seeds = next(NUMBERS), [item["prompt"] for item in items], [item["seed"] for item in items]
     job = client.Job(number, prompts, seeds, settings or {"detail": "standard"}, state="done")
     job.objects.extend(items)

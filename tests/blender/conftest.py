@@ -45,16 +45,16 @@ def package(extension_zip) -> str:
 
 @pytest.fixture
 def addon(package, tmp_path):
-    """`addon("jobs")` imports a module of the installed add-on; an empty scene; the engine ends with the test."""
+    """`addon("session")` imports a module of the installed add-on; an empty scene; the engine ends with the test."""
     bpy.ops.wm.read_homefile(use_empty=True)
     bpy.context.preferences.addons[package].preferences.model_folder = str(tmp_path)
 
     def module(name: str):
         return importlib.import_module(f"{package}.{name}")
 
-    module("jobs").SESSION.__init__()
+    module("session").SESSION.__init__()
     yield module
-    module("jobs").shutdown()
+    module("session").shutdown()
     bpy.context.preferences.addons[package].preferences.engine_python = ""  # a test may have enabled the add-on anew: keep no pointer
 
 

@@ -39,7 +39,7 @@ def test_object_from_prompt(addon, engine_of):
     item = generate()
     assert item.name == "a red cube 7" and item.select_get() and item.users_collection[0].name == "Generated"
     assert (item["latte3d_prompt"], item["latte3d_seed"], item["latte3d_model"]) == ("a red cube", 7, "fake")
-    assert item["latte3d_version"] == addon("meshes").version() != "0"
+    assert item["latte3d_version"] == addon("scene.meshes").version() != "0"
     assert json.loads(item["latte3d_settings"])["detail"] == "standard"
     assert {"networks", "wire", "insert"} <= json.loads(item["latte3d_timings_ms"]).keys()
     # 0.8 m high as the model says, the centre of its base at the cursor, transforms applied
@@ -52,7 +52,8 @@ def test_object_from_prompt(addon, engine_of):
 
 def test_front_faces_minus_y(addon):
     """The engine's front, +X, is Blender's -Y; its left, +Y, is Blender's +X."""
-    turned = addon("meshes").to_blender(np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], np.float32), 2.0)
+    ends = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], np.float32)
+    turned = addon("scene.meshes").to_blender(ends, 2.0)
     np.testing.assert_allclose(turned, [[0, -1, 1], [0, 1, 1], [1, 0, 1], [-1, 0, 1], [0, 0, 2], [0, 0, 0]], atol=1e-6)
 
 
@@ -81,7 +82,7 @@ def test_place_again(addon, engine_of):
     engine_of()
     generate()
     bpy.ops.mesh.primitive_plane_add(size=10, location=(5, 5, 1))
-    job = addon("jobs").SESSION.last["job"]
+    job = addon("session").SESSION.last["job"]
     bpy.ops.latte3d.place_result(job=job, height=2.0, location=(5, 5, 3), drop=True)
     item = bpy.context.view_layer.objects.active
     assert item.dimensions.z == pytest.approx(2.0) and item.location.z == pytest.approx(1.0)
@@ -118,7 +119,7 @@ def test_faults(addon, engine_of, fault, says):
 def test_text_before_the_handshake(addon, engine_of):
     engine_of("garbage")
     generate()
-    assert addon("jobs").SESSION.engine.text.startswith("Welcome to this machine!")
+    assert addon("session").SESSION.engine.text.startswith("Welcome to this machine!")
 
 
 def test_not_an_engine(addon, package, tmp_path):
@@ -133,7 +134,7 @@ def test_not_an_engine(addon, package, tmp_path):
 def test_killed_engine_restarts(addon, engine_of):
     engine_of()
     generate()
-    process = addon("jobs").SESSION.engine.process.popen
+    process = addon("session").SESSION.engine.process.popen
     process.kill()
     process.wait()
     time.sleep(0.2)
@@ -142,7 +143,7 @@ def test_killed_engine_restarts(addon, engine_of):
 
 def test_cancel_ends_a_deaf_engine(addon, engine_of, monkeypatch):
     """An engine that does not answer the cancel message is ended; a later click starts another."""
-    jobs, client = addon("jobs"), addon("engine")
+    jobs, client = addon("session"), addon("client.engine")
     engine = jobs.SESSION.engine
     monkeypatch.setattr(client, "CANCEL_PATIENCE_S", 0.2)
     engine_of("hang")
@@ -159,7 +160,7 @@ def test_cancel_ends_a_deaf_engine(addon, engine_of, monkeypatch):
 
 def test_the_object_finds_its_scene(addon, engine_of):
     """Another scene is shown: it waits. Its own is renamed meanwhile: it is found. Its own is deleted: that is said."""
-    jobs, placing = addon("jobs"), addon("placing")
+    jobs, placing = addon("session"), addon("scene.placing")
     engine_of()
     home, other, window = bpy.context.scene, bpy.data.scenes.new("Other"), bpy.context.window_manager.windows[0]
     job = jobs.submit(jobs.at_cursor(bpy.context.scene), "a cube", 0, {})
@@ -181,7 +182,7 @@ def test_the_object_finds_its_scene(addon, engine_of):
 def test_unregister_ends_the_engine(addon, engine_of, package):
     engine_of()
     generate()
-    process = addon("jobs").SESSION.engine.process.popen
+    process = addon("session").SESSION.engine.process.popen
     bpy.ops.preferences.addon_disable(module=package)
     assert process.wait(5) is not None
     bpy.ops.preferences.addon_enable(module=package)

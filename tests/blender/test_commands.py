@@ -12,8 +12,9 @@ from pathlib import Path
 import bpy
 import pytest
 
-from latte3d_blender import arguments, batch, commands, files, naming
-from latte3d_blender.engine import EngineFault
+from latte3d_blender import arguments, commands, files, naming
+from latte3d_blender.client import batch
+from latte3d_blender.client.engine import EngineFault
 from tests.blender.conftest import ROOT
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="uses signals and descriptors")
@@ -257,7 +258,7 @@ def test_impossible_numbers_are_refused_with_their_limits(option, value, capfd):
 
 
 def test_the_limits_are_the_engines():
-    from core import request
+    from core import limits as request
 
     assert arguments.LIMITS["resolution"] == (request.RESOLUTIONS[0], request.RESOLUTIONS[-1])
     assert arguments.LIMITS["texture size"] == request.TEXTURE_SIZES and arguments.LIMITS["triangles"][0] == request.MIN_TRIANGLES

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from latte3d_blender import engine as client
+from latte3d_blender.client import engine as client
 from tests.blender.conftest import ROOT
 
 

@@ -37,7 +37,7 @@ def factory(addon):
 
 def seen(addon, context, objects) -> tuple[np.ndarray, np.ndarray]:
     """The box [2, 2] that objects take in the view, -1 to 1, and the view's free space [2, 2]."""
-    framing, space = addon("framing"), context.space_data
+    framing, space = addon("scene.framing"), context.space_data
     eye = framing.eye_of(context.area, context.region, space.region_3d, space.lens)
     context.view_layer.update()
     points = np.array([item.matrix_world @ Vector(corner) for item in objects for corner in item.bound_box])
@@ -48,10 +48,10 @@ def seen(addon, context, objects) -> tuple[np.ndarray, np.ndarray]:
 
 def made_and_shown(addon, context, *items):
     """What the timer does with a finished job; the operator itself takes a real window to be called in a viewport: tests/window."""
-    towards = addon("framing").towards_viewer(context)
+    towards = addon("scene.framing").towards_viewer(context)
     with outside():
         made = place(addon, *items, towards=towards)
-    addon("placing").show(context, made)
+    addon("scene.placing").show(context, made)
     return made
 
 
@@ -102,9 +102,9 @@ def test_what_is_seen_poorly_is_framed(addon, kind, how):
         view = context.space_data.region_3d
         view.view_rotation, view.view_location, view.view_distance = Euler((1.1, 0, 0.8)).to_quaternion(), (0, 0, 0), 3
         view.view_perspective = kind
-        assert not addon("framing").frame_new(context, made)  # it is seen well
+        assert not addon("scene.framing").frame_new(context, made)  # it is seen well
         poor(context, how)
-        moved = addon("framing").frame_new(context, made)
+        moved = addon("scene.framing").frame_new(context, made)
         assert moved or (kind, how) == ("ORTHO", "behind the eye")  # a view without perspective has no eye to be behind
         (low, high), free = seen(addon, context, made)
         if moved:
@@ -151,7 +151,7 @@ def test_views_that_stay(factory, package, how):
 
 def test_the_largest_viewport_is_taken(factory):
     """The one that the artist looks at, whichever comes first in the screen; other editors where there is none."""
-    jobs, placing = factory("jobs"), factory("placing")
+    jobs, placing = factory("session"), factory("scene.placing")
     window = bpy.context.window_manager.windows[0]
     here = jobs.Place(bpy.context.scene.session_uid, (0, 0, 0))
     large = max(window.screen.areas, key=lambda area: area.width * area.height)

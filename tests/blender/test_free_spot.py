@@ -184,7 +184,7 @@ def test_a_large_scene_costs_little(addon):
     updated, took = time.perf_counter() - begun, []
     for _ in range(5):
         begun = time.perf_counter()
-        spot = addon("clearance").free_spot(bpy.context, Vector((0.2, 0.1, 0)), np.array([(-0.1, -0.1, 0), (0.1, 0.1, 0.3)]))
+        spot = addon("scene.clearance").free_spot(bpy.context, Vector((0.2, 0.1, 0)), np.array([(-0.1, -0.1, 0), (0.1, 0.1, 0.3)]))
         took.append(time.perf_counter() - begun)
     assert spot.z == pytest.approx(0.5)  # on top: the floor of cubes has no gap near
     assert min(took) < updated, (took, updated)

@@ -34,7 +34,7 @@ def ask(addon, prompt: str = "a dragon"):
     bpy.context.scene.latte3d.prompt = prompt
     with pytest.raises(RuntimeError, match="(?i)not one of the things"):
         bpy.ops.latte3d.generate()
-    return addon("jobs").SESSION.question
+    return addon("session").SESSION.question
 
 
 def settings_of(item: bpy.types.Object) -> dict:
@@ -67,14 +67,14 @@ def test_detail_is_asked_for_and_kept(addon, wanted, package, tmp_path):
 
 def test_it_asks_before_it_makes_what_the_model_does_not_know(addon, wanted, drawn):
     asked = ask(addon)
-    assert asked.things == ["cube", "die"] and not bpy.data.objects and not addon("jobs").SESSION.fault
-    seen = drawn(addon("panels").draw_question)
+    assert asked.things == ["cube", "die"] and not bpy.data.objects and not addon("session").SESSION.fault
+    seen = drawn(addon("panels.main").draw_question)
     assert "Not one of the things this model knows" in seen.texts() and "“a dragon”" in seen.texts()
     assert seen.of("operator") == ["latte3d.dismiss", *["latte3d.use_thing"] * 2, "latte3d.place_anyway"]
     assert bpy.ops.latte3d.place_anyway() == {"FINISHED"}
     item = bpy.context.view_layer.objects.active
-    assert item["latte3d_prompt"] == "a dragon" and not addon("jobs").SESSION.question
-    seen = drawn(addon("panels").draw_object)
+    assert item["latte3d_prompt"] == "a dragon" and not addon("session").SESSION.question
+    seen = drawn(addon("panels.main").draw_object)
     assert "Read “drgon” as “dragon”." in seen.texts() and "not one of the things that this model knows" in seen.texts()
     assert not bpy.ops.latte3d.place_anyway.poll()
 
@@ -83,16 +83,16 @@ def test_a_near_thing_instead(addon, wanted):
     ask(addon)
     assert bpy.ops.latte3d.use_thing(prompt="a red die", make=True) == {"FINISHED"}
     assert wanted.prompt == "a red die" and bpy.context.view_layer.objects.active["latte3d_prompt"] == "a red die"
-    assert addon("jobs").SESSION.question is None
+    assert addon("session").SESSION.question is None
 
 
 def test_the_question_goes_with_what_it_speaks_of(addon, wanted):
     assert ask(addon)
     wanted.prompt = "a red cube"
-    assert addon("jobs").SESSION.question is None
+    assert addon("session").SESSION.question is None
     assert ask(addon)
     bpy.ops.latte3d.dismiss()
-    assert addon("jobs").SESSION.question is None and wanted.prompt == "a dragon"
+    assert addon("session").SESSION.question is None and wanted.prompt == "a dragon"
 
 
 def test_a_script_can_decide_beforehand(addon, wanted):
@@ -106,11 +106,11 @@ def test_a_script_can_decide_beforehand(addon, wanted):
 
 def greet(addon, things: list[dict]) -> None:
     """An engine has said hello."""
-    addon("gallery").show(SimpleNamespace(hello={"models": [{"things": things}]}, things=things))
+    addon("panels.gallery").show(SimpleNamespace(hello={"models": [{"things": things}]}, things=things))
 
 
 def test_pictures_of_what_it_can_make(addon, wanted, drawn, tmp_path):
-    gallery, panels = addon("gallery"), addon("panels")
+    gallery, panels = addon("panels.gallery"), addon("panels.main")
     (tmp_path / "cube.png").write_bytes(png((200, 40, 30), 64))
     things = [
         {"name": "cube", "group": "Solids", "example": "a red cube", "picture": str(tmp_path / "cube.png")},
@@ -131,20 +131,20 @@ def test_pictures_of_what_it_can_make(addon, wanted, drawn, tmp_path):
 
 def test_names_where_there_are_no_pictures(addon, engine_of, drawn):
     greet(addon, [{"name": "cube", "group": "", "example": "a red cube", "picture": ""}])
-    seen = drawn(addon("panels").draw_gallery, unfold=True)
+    seen = drawn(addon("panels.main").draw_gallery, unfold=True)
     assert seen.of("operator") == ["latte3d.use_thing"] and not seen.of("template_icon")
-    engine = addon("engine").Engine()
+    engine = addon("client.engine").Engine()
     engine.hello = {"models": [{"id": "old", "kinds": ["round_tree"]}]}
     assert engine.things == [{"name": "round tree", "group": "", "example": "a round tree", "picture": ""}]
 
 
 def test_the_handshake_fills_the_gallery(addon, wanted):
     generate()
-    addon("jobs")._step()
-    assert [thing["name"] for thing in addon("gallery").things] == ["cube", "die"]
-    addon("jobs").SESSION.engine.hello = {}  # as while it starts again
-    addon("jobs")._step()
-    assert addon("gallery").things
+    addon("session")._step()
+    assert [thing["name"] for thing in addon("panels.gallery").things] == ["cube", "die"]
+    addon("session").SESSION.engine.hello = {}  # as while it starts again
+    addon("session")._step()
+    assert addon("panels.gallery").things
 
 
 # From an object -----------------------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_the_handshake_fills_the_gallery(addon, wanted):
 def test_the_panel_says_what_the_active_object_was_made_of(addon, wanted, drawn):
     wanted.detail = "high"
     item = generate("a red cube", 7)
-    seen = drawn(addon("panels").draw_object, unfold=True)
+    seen = drawn(addon("panels.main").draw_object, unfold=True)
     texts = seen.texts()
     assert "“a red cube”" in texts and "High" in texts and "fake" in texts
     order = [texts.index(part) for part in ("12 triangles", "80 cm", "seed 7", "Detail", "Total", "Surface")]
@@ -163,7 +163,7 @@ def test_the_panel_says_what_the_active_object_was_made_of(addon, wanted, drawn)
     assert (wanted.prompt, wanted.seed, wanted.detail) == ("a red cube", 7, "high")
     item.select_set(False)
     bpy.context.view_layer.objects.active = None
-    assert addon("origin").of(bpy.context.active_object) is None
+    assert addon("scene.origin").of(bpy.context.active_object) is None
     with pytest.raises(RuntimeError, match="Select an object that was made from a prompt"):
         bpy.ops.latte3d.use_prompt()
 
@@ -171,9 +171,9 @@ def test_the_panel_says_what_the_active_object_was_made_of(addon, wanted, drawn)
 def test_properties_that_somebody_has_changed_do_not_hurt(addon, wanted, drawn):
     item = generate()
     item["latte3d_settings"], item["latte3d_notes"], item["latte3d_timings_ms"], item["latte3d_seed"] = "{", 5, "[1]", "seven"
-    assert "“a red cube”" in drawn(addon("panels").draw_object, unfold=True).texts()
+    assert "“a red cube”" in drawn(addon("panels.main").draw_object, unfold=True).texts()
     item["latte3d_prompt"] = 3
-    assert addon("origin").of(item) is None
+    assert addon("scene.origin").of(item) is None
 
 
 def test_a_new_seed_takes_the_place_of_the_old_one(addon, wanted):
@@ -197,7 +197,7 @@ def test_a_new_seed_takes_the_place_of_the_old_one(addon, wanted):
 def test_a_new_seed_keeps_the_height_and_the_detail(addon, wanted):
     wanted.detail = "draft"
     generate()
-    bpy.ops.latte3d.place_result(job=addon("jobs").SESSION.last["job"], height=3.0)
+    bpy.ops.latte3d.place_result(job=addon("session").SESSION.last["job"], height=3.0)
     wanted.detail = "high"
     bpy.ops.latte3d.new_seed_here()
     new = bpy.context.view_layer.objects.active
@@ -215,7 +215,7 @@ def test_a_new_seed_for_what_was_deleted_meanwhile_still_arrives(addon, wanted):
     item = generate()
     item.location = (4, 5, 6)
     bpy.context.view_layer.update()
-    jobs = addon("jobs")
+    jobs = addon("session")
     place = jobs.at_cursor(bpy.context.scene)
     place.location, place.replaces = tuple(item.location), item.name
     job = jobs.submit(place, "a red cube", 9, {})
@@ -231,18 +231,18 @@ def test_a_new_seed_for_what_was_deleted_meanwhile_still_arrives(addon, wanted):
 def test_remarks_do_not_stand_under_the_next_one(addon, wanted, drawn):
     wanted.prompt = "a dragon"
     bpy.ops.latte3d.generate(anyway=True)
-    jobs, panels = addon("jobs"), addon("panels")
+    jobs, panels = addon("session"), addon("panels.main")
     assert "Read “drgon”" in drawn(panels.draw_object).texts()
     jobs.submit(jobs.at_cursor(bpy.context.scene), "a red cube", 0, {})
     assert "Read “drgon”" not in drawn(panels.draw_object).texts()
     generate_other = bpy.data.objects.new("other", None)
     bpy.context.scene.collection.objects.link(generate_other)
     bpy.context.view_layer.objects.active = generate_other
-    assert addon("origin").of(bpy.context.active_object) is None  # the section goes with its object
+    assert addon("scene.origin").of(bpy.context.active_object) is None  # the section goes with its object
 
 
 def test_the_status_bar_speaks_where_no_panel_does(addon, wanted, drawn, monkeypatch):
-    jobs, panels = addon("jobs"), addon("panels")
+    jobs, panels = addon("session"), addon("panels.main")
 
     def status(layout, context):
         panels.draw_status(SimpleNamespace(layout=layout), context)
@@ -259,7 +259,7 @@ def test_the_status_bar_speaks_where_no_panel_does(addon, wanted, drawn, monkeyp
 
 
 def test_found_in_the_add_menu_and_by_searching(addon, drawn):
-    prompts = addon("operators_prompt")
+    prompts = addon("operators.prompt")
     assert prompts.draw_menu in bpy.types.VIEW3D_MT_mesh_add._dyn_ui_initialize()
     assert prompts.draw_object_menu in bpy.types.VIEW3D_MT_object._dyn_ui_initialize()
     entries = [
@@ -274,7 +274,7 @@ def test_found_in_the_add_menu_and_by_searching(addon, drawn):
 
 
 def test_from_prompt_makes_what_is_typed(addon, wanted, drawn):
-    assert drawn(addon("panels").draw_popup).of("prop") == ["prompt", "detail", "seed"]
+    assert drawn(addon("panels.main").draw_popup).of("prop") == ["prompt", "detail", "seed"]
     with pytest.raises(RuntimeError, match="Type a prompt first"):
         bpy.ops.latte3d.from_prompt()
     wanted.prompt = "a red cube"

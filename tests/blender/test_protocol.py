@@ -7,8 +7,8 @@ import struct
 import numpy as np
 import pytest
 
-from core import protocol as engine_end
-from latte3d_blender import protocol
+from core.service import protocol as engine_end
+from latte3d_blender.client import protocol
 
 ARRAYS = {
     "0.vertices": np.arange(12, dtype=np.float32).reshape(4, 3),

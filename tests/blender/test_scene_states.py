@@ -116,10 +116,10 @@ def test_linked_scene_says_why_not(addon, engine_of, library):
         with pytest.raises(RuntimeError, match="“Set” is linked from set of the client.blend: switch to a scene of this file"):
             call()
     assert blocks() == before
-    jobs = addon("jobs")
+    jobs = addon("session")
     jobs.SESSION.places[number].scene = bpy.context.scene.session_uid  # it became a linked one while the engine worked
     jobs.SESSION.to_place = [number]
-    addon("placing").place_next(jobs.SESSION)
+    addon("scene.placing").place_next(jobs.SESSION)
     assert "is linked from" in str(jobs.SESSION.fault) and not jobs.SESSION.to_place and blocks() == before
 
 
@@ -146,7 +146,7 @@ def test_failures_leave_nothing_behind(addon, broken):
 
 def test_a_failure_in_the_timer_is_a_fault(addon):
     """What the timer cannot place ends as a fault in the panel, not as a traceback, and does not block what comes after."""
-    jobs, placing = addon("jobs"), addon("placing")
+    jobs, placing = addon("session"), addon("scene.placing")
     bad, good = finish(addon, answer(arrays=BROKEN["no triangles"])), finish(addon, answer())
     jobs.SESSION.to_place = [bad, good]
     placing.place_next(jobs.SESSION)
@@ -168,7 +168,7 @@ def test_modes_are_checked_before_the_work(addon, engine_of, mode):
     for call in (bpy.ops.latte3d.generate, lambda: bpy.ops.latte3d.generate(wait=True), lambda: bpy.ops.latte3d.place_result(job=number)):
         with pytest.raises(RuntimeError, match="Switch to Object Mode first"):
             call()
-    assert blocks() == before and not addon("jobs").SESSION.engine.process
+    assert blocks() == before and not addon("session").SESSION.engine.process
     bpy.ops.object.mode_set(mode="OBJECT")
     bpy.ops.object.select_all(action="DESELECT")
     assert bpy.ops.latte3d.place_result(job=number) == {"FINISHED"}
@@ -185,7 +185,7 @@ def test_results_that_are_gone(addon):
 
 def test_results_that_wait_are_kept(addon):
     """Twenty objects made in Edit Mode wait for Object Mode; none is lost, though only sixteen results are kept otherwise."""
-    jobs = addon("jobs")
+    jobs = addon("session")
     for seed in range(20):
         jobs.SESSION.waiting.append(jobs.SESSION.results.pop(finish(addon, answer(seed=seed))))
         jobs.collect()

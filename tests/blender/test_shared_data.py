@@ -148,7 +148,7 @@ def grid(count: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("count", [78, 245], ids=["12k", "120k"])
 def test_marking_edges_is_quick(addon, count):
     """Sharp edges and seams cost little against building the mesh (a ratio in one run: machines are busy)."""
-    meshes = addon("meshes")
+    meshes = addon("scene.meshes")
     vertices, triangles = grid(count)
     uvs = np.zeros((len(triangles), 3, 2), np.float32)
     pairs = triangles[np.random.default_rng(0).permutation(len(triangles))[: len(triangles) // 10], :2]
@@ -183,11 +183,11 @@ NAMES = {
 @pytest.mark.parametrize("prompt", NAMES, ids=range(len(NAMES)))
 def test_names(addon, prompt, seed):
     """Readable in any script, cut between words or letters, never inside one; the seed and what an image is stay whole."""
-    name = addon("meshes").short_name(prompt, seed, " Roughness Metallic")
+    name = addon("scene.meshes").short_name(prompt, seed, " Roughness Metallic")
     assert bpy.data.images.new(name, 1, 1).name == name
     assert bpy.data.images.new(name, 1, 1).name == f"{name}.001"
     assert name.endswith((f" {seed}" if seed else "") + " Roughness Metallic")
-    plain = addon("meshes").short_name(prompt, 0)
+    plain = addon("scene.meshes").short_name(prompt, 0)
     assert NAMES[prompt] in (None, plain) and bpy.data.objects.new(plain, None).name == plain
     rest = unicodedata.normalize("NFC", prompt)[len(plain) :]
     assert NAMES[prompt] is not None or not (rest[0] == "\u200d" or plain[-1] == "\u200d" or unicodedata.combining(rest[0]))
@@ -206,7 +206,7 @@ def test_where_an_object_comes_from(addon):
     assert (made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"]) == ("a purple chair", 3, "test")
     assert json.loads(made["latte3d_settings"]) == {"detail": "draft", "triangles": 500, "height_m": 1.5}
     assert made["latte3d_familiar"] is False and json.loads(made["latte3d_notes"]) == item["notes"]
-    assert made["latte3d_version"] == addon("meshes").version()
+    assert made["latte3d_version"] == addon("scene.meshes").version()
 
 
 def test_a_model_trained_anew_shares_nothing_old(addon):

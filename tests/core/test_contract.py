@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from core import protocol as engine
+from core.service import protocol as engine
 from tests.conftest import ROOT
 
 spec = importlib.util.spec_from_file_location("addon_protocol", ROOT / "latte3d_blender" / "protocol.py")

@@ -12,14 +12,14 @@ import torch
 
 from core.errors import BadRequest, EngineError, MissingWeights
 from core.evaluation import cli, measure, metrics, probes, renders, space, space_stage, summary
-from core.library.objects import Description, ExactObjects
-from core.library.parser import parse
+from core.language.encoder import TextEncoder
 from core.library.preview import render
 from core.library.prompts import StarterPrompts
-from core.library.splits import split_of
+from core.library.starter.objects import Description, ExactObjects
+from core.library.starter.parser import parse
+from core.library.starter.splits import split_of
+from core.limits import Detail
 from core.mesh import TexturedMesh
-from core.request import Detail
-from core.text import TextEncoder
 
 MUSHROOM = parse("a red mushroom with white spots")
 Z = torch.zeros(1, 8)

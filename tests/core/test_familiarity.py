@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import familiarity, lexicon
 from core.errors import MissingWeights, Unfamiliar
-from core.familiarity import KnownPrompts
-from core.library.kinds import KINDS as LIBRARY
-from core.library.palette import COLORS
+from core.language import familiarity, lexicon
+from core.language.encoder import TextEncoder
+from core.language.familiarity import KnownPrompts
 from core.library.prompts import StarterPrompts
-from core.text import TextEncoder
+from core.library.starter.kinds import KINDS as LIBRARY
+from core.library.starter.palette import COLORS
 
-STARTER = Path(familiarity.__file__).parent / "weights" / "starter"
+STARTER = Path(familiarity.__file__).parents[1] / "weights" / "starter"
 KINDS = ["mushroom", "car", "tower"]
 
 

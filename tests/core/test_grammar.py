@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import BadRequest, EngineError
-from core.library import Description, NoKind, PromptLibrary, UnknownWords, grammar, parse, sample_description, sample_prompt, split_of, word
+from core.frame import style_of
 from core.library.cli import main
-from core.library.kinds import KINDS
-from core.library.prompts import FRAME, read_cloud, write_cloud
-from core.library.splits import HELD_OUT_KINDS, HELD_OUT_PAIRS, SPLITS, held_out_synonyms
-from core.style import style_of
+from core.library.prompts import FRAME, PromptLibrary, read_cloud, write_cloud
+from core.library.starter import grammar
+from core.library.starter.grammar import sample_description, sample_prompt, word
+from core.library.starter.kinds import KINDS
+from core.library.starter.objects import Description
+from core.library.starter.parser import NoKind, UnknownWords, parse
+from core.library.starter.splits import HELD_OUT_KINDS, HELD_OUT_PAIRS, SPLITS, held_out_synonyms, split_of
 
 ATTRIBUTES = (grammar.COLOR_WORDS, grammar.MATERIAL_ADJECTIVES, grammar.MATERIAL_NOUNS, grammar.PATTERN_ADJECTIVES, grammar.PATTERN_NOUNS,
               grammar.PROPORTION_WORDS, grammar.SIZE_WORDS, grammar.COUNT_WORDS, grammar.SHADE_WORDS, grammar.FINISH_WORDS)  # fmt: skip

@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from core.library.kinds import KINDS
-from core.library.objects import COUNTS, PROPORTIONS, SIZES, STYLE_SIZE, Description, ExactObjects, _Group
-from core.library.palette import COLORS, FINISHES, FIXED, MATERIALS, PATTERNS
+from core.library.starter.kinds import KINDS
+from core.library.starter.objects import COUNTS, PROPORTIONS, SIZES, STYLE_SIZE, Description, ExactObjects, _Group
+from core.library.starter.palette import COLORS, FINISHES, FIXED, MATERIALS, PATTERNS
 
 ALL = sorted(KINDS)
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU"))]

@@ -4,8 +4,8 @@
 import pytest
 import torch
 
+from core.device import device_facts, machine_name, pick_device
 from core.errors import BadRequest
-from core.machine import device_facts, machine_name, pick_device
 
 GPU = torch.cuda.is_available()
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from core import text
 from core.errors import BadRequest, Cancelled, MissingWeights, Unfamiliar
-from core.library.objects import Description, ExactObjects
+from core.language import encoder as text
 from core.library.source import Sampling
+from core.library.starter.objects import Description, ExactObjects
+from core.limits import DETAILS
 from core.mesh import TexturedMesh
 from core.pipeline import Latte3DPipeline
-from core.request import DETAILS
 from core.surface.topology import mesh_health
 from core.training.settings import TrainSettings
 from core.training.stages.reading import ReadingSettings

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from core.protocol import MAX_DATA, MAX_HEADER, ProtocolError, read_message, write_message
+from core.service.protocol import MAX_DATA, MAX_HEADER, ProtocolError, read_message, write_message
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

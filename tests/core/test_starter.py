@@ -4,8 +4,8 @@
 import pytest
 
 from core.evaluation.measure import measure
-from core.library.parser import parse
 from core.library.prompts import Prompt
+from core.library.starter.parser import parse
 from core.pipeline import Latte3DPipeline
 from tests.conftest import ROOT
 

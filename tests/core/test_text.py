@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
-from core import text
 from core.errors import MissingWeights
+from core.language import encoder as text
 
 PROMPTS = ["a red mushroom with white spots", "Ünïcode! 🍄 赤いキノコ", "x", "a very tall, thin " * 28, "a very tall, thin " * 120]
 

@@ -13,19 +13,20 @@ import torch
 from PIL import Image
 
 from core.__main__ import main
-from core.library import examples, parse
-from core.library.kind import Kind, Model, Part, Second
-from core.library.kinds import KINDS
 from core.library.source import Sampling
+from core.library.starter import examples
+from core.library.starter.kind import Kind, Model, Part, Second
+from core.library.starter.kinds import KINDS
+from core.library.starter.parser import parse
 from core.networks.storage import load_generator
 from core.pipeline import Latte3DPipeline
+from core.service.worker import hello
 from core.surface.topology import mesh_health
 from core.training import pictures
 from core.training.settings import TrainSettings
 from core.training.stages.reading import ReadingSettings
 from core.training.stages.reconstruction import ReconstructionSettings
 from core.training.train import train
-from core.worker import hello
 from tests.conftest import ROOT
 
 STARTER = ROOT / "core" / "weights" / "starter"
@@ -54,7 +55,7 @@ def things_told(folder: Path) -> list[dict]:
 def test_a_training_ends_with_the_things_that_its_model_makes(start_engine, trained) -> None:
     config = json.loads((trained / "config.json").read_text())
     assert [thing["name"] for thing in config["things"]] == config["one_piece"] == ["mushroom", "rock"]
-    rpc, _ = start_engine([sys.executable, "-m", "core.worker", "--model", str(trained), "--device", "cpu"]).receive()
+    rpc, _ = start_engine([sys.executable, "-m", "core.service.worker", "--model", str(trained), "--device", "cpu"]).receive()
     things = rpc["params"]["models"][0]["things"]
     assert [{k: v for k, v in thing.items() if k != "picture"} for thing in things] == config["things"]
     for thing in things:

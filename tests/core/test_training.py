@@ -20,15 +20,15 @@ from safetensors.torch import load_file, save_file
 from core.errors import BadRequest
 from core.evaluation import space_stage
 from core.evaluation.space_stage import SpaceSettings, SpaceStage
-from core.familiarity import FILE
-from core.library.objects import Description, ExactObjects
-from core.library.parser import parse as read_prompt
+from core.language.encoder import TextEncoder
+from core.language.familiarity import FILE
 from core.library.source import BLOCK, Examples, Sampling, StarterSource, Words, share_out
-from core.library.splits import split_of, trained_kinds
+from core.library.starter.objects import Description, ExactObjects
+from core.library.starter.parser import parse as read_prompt
+from core.library.starter.splits import split_of, trained_kinds
 from core.networks.generator import Generator, TextureField
 from core.networks.presets import PRESETS
 from core.networks.storage import load_generator
-from core.text import TextEncoder
 from core.training import run as runs
 from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, PromptPool, reading_losses, vocabularies

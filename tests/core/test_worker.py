@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.request import MAX_PROMPT
-from core.worker import checked_settings, mesh_answer, typed_error
+from core.limits import MAX_PROMPT
+from core.service.worker import checked_settings, mesh_answer, typed_error
 from tests.fake_engine import Cube
 
 
@@ -17,7 +17,8 @@ def test_hello_then_one_answer_with_arrays(fake_engine):
     engine = fake_engine()
     rpc, _ = engine.receive()
     assert rpc["method"] == "hello" and rpc["params"]["protocol"] == 2
-    cube, die = ({"name": n, "group": "Solids", "example": f"a red {n}", "picture": str(Path("pictures", f"{n}.png"))} for n in ("cube", "die"))
+    pictures = {name: str(Path("pictures", f"{name}.png")) for name in ("cube", "die")}
+    cube, die = ({"name": n, "group": "Solids", "example": f"a red {n}", "picture": path} for n, path in pictures.items())
     assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"], "things": [cube, die]}]
     engine.generate(7, ("a cube", " ein Würfel 🎲 "), seeds=[1, 2], glb=True)
     stages = []
@@ -200,7 +201,7 @@ def test_foreign_errors_get_a_type_and_a_sentence(error, code):
 
 def test_the_real_worker_names_missing_weights_and_unknown_devices(start_engine, tmp_path):
     for options, kind in ((["--model", str(tmp_path / "none")], "missing_weights"), (["--device", "toaster"], "bad_request")):
-        engine = start_engine([sys.executable, "-m", "core.worker", *options])
+        engine = start_engine([sys.executable, "-m", "core.service.worker", *options])
         rpc, _ = engine.receive()
         assert rpc["error"]["data"]["kind"] == kind, rpc
         assert engine.end(30)[0] == 1
@@ -223,7 +224,7 @@ def tiny_model(tmp_path_factory):
 
 
 def test_the_real_engine_end_to_end(start_engine, tiny_model):
-    engine = start_engine([sys.executable, "-m", "core.worker", "--model", str(tiny_model), "--device", "cpu"])
+    engine = start_engine([sys.executable, "-m", "core.service.worker", "--model", str(tiny_model), "--device", "cpu"])
     rpc, _ = engine.receive()
     assert rpc["params"]["models"] == [{"id": "tiny", "kinds": ["blob"], "things": []}] and rpc["params"]["device"] == "cpu"
     engine.generate(1, ("a red chair", "🪑 of wood"), seeds=[0, 1], resolution=64, texture_size=256, glb=True)
@@ -258,5 +259,5 @@ def test_the_real_engine_with_a_truncated_model(start_engine, tiny_model, tmp_pa
     damaged = shutil.copytree(tiny_model, tmp_path / "damaged")
     file = damaged / "geometry.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
-    rpc, _ = start_engine([sys.executable, "-m", "core.worker", "--model", str(damaged), "--device", "cpu"]).receive()
+    rpc, _ = start_engine([sys.executable, "-m", "core.service.worker", "--model", str(damaged), "--device", "cpu"]).receive()
     assert rpc["error"]["data"]["kind"] == "missing_weights" and "geometry.safetensors" in rpc["error"]["data"]["cause"]

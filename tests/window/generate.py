@@ -80,7 +80,7 @@ def main():
     bpy.ops.ed.undo_push(message="Start")
     yield from steps.show_tab()
     steps.picture(OUT / "1-starting.png")
-    session = steps.addon("jobs").SESSION
+    session = steps.addon("session").SESSION
     yield from steps.until(lambda: session.engine.state in ("READY", "FAILED"), 120)
     REPORT["state"], REPORT["cold_start_s"] = session.engine.state, session.engine.cold_start_s
     for part in (first_click, undo, second_click, detail, question, add_menu, search, new_seed_here):
@@ -174,7 +174,7 @@ def add_menu(session):
 
 def search(session):
     """F3 opens the popup by each of the words that people type."""
-    panels, opened = steps.addon("panels"), []
+    panels, opened = steps.addon("panels.main"), []
     draw = panels.draw_popup
     panels.draw_popup = lambda layout, context: (opened.append(1), draw(layout, context))
     for words in ("generate", "prompt", "text to 3d"):

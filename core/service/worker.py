@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine as a process: loads one model, answers requests on stdin/stdout until it is told to stop.
+
+    python -m core.service.worker --model FOLDER [--device auto|cpu|cuda|cuda:N|mps]
+
+A reader thread takes messages in, so that a cancel arrives while the main thread generates; only the main thread writes.
+"""
+
+import argparse
+import contextlib
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from safetensors import SafetensorError
+
+from core import __version__
+from core.device import device_facts
+from core.errors import BadRequest, EngineError, MissingWeights, Unfamiliar, out_of_memory
+from core.limits import check_prompts, check_seeds, choose_detail
+from core.service.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
+
+MAX_PROMPTS = 64  # in one request
+FEATURES = ["generate", "progress", "cancel", "triangles", "glb"]
+ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "unfamiliar": -32004,
+                 "internal": -32603}  # fmt: skip
+SIZES = {"detail": "standard", "resolution": None, "texture_size": None, "triangles": None}  # of the mesh and its images
+DEFAULTS = {"model": None, "prompts": None, "seeds": None, "strict": False, "glb": False} | SIZES
+
+ALL_KNOWN = {"familiar": True, "read_as": {}, "set_aside": [], "not_understood": []}  # of a prompt that a model without memory was given
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve on this process's stdin and stdout. Returns the exit status: 0 ended, 1 failed."""
+    inbox, outbox = claim_pipes()
+    parser = argparse.ArgumentParser(prog="python -m core.service.worker", description="Serve Blender over stdin and stdout.")
+    parser.add_argument("--model", type=Path, default=Path(__file__).resolve().parents[1] / "weights" / "starter", help="model folder")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    options = parser.parse_args(argv)
+    return serve(lambda: load_pipeline(options.model, options.device), inbox, outbox)
+
+
+def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Keep stdin and stdout for the wire, and let everything that prints write to stderr, the log."""
+    inbox = os.fdopen(os.dup(0), "rb")
+    outbox = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    return inbox, outbox
+
+
+def load_pipeline(folder: Path, device: str):
+    """Load the model. The heavy imports happen here, after stdout has been claimed."""
+    try:
+        from core.pipeline import Latte3DPipeline
+
+        return Latte3DPipeline.from_pretrained(folder, device=device)
+    except ImportError as error:
+        raise EngineError("internal", "The engine's environment is incomplete.", f"{error}.", "Set the engine up again.") from error
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        cause = f"{type(error).__name__} in {folder}: {str(error)[:200]}"
+        raise MissingWeights("The model cannot be read.", cause, "Choose another model folder, or install the extension again.") from error
+
+
+def serve(load: Callable[[], Any], inbox: BinaryIO, outbox: BinaryIO) -> int:
+    """Load the pipeline, say hello, answer until shutdown or the end of `inbox`. Returns the exit status.
+
+    Args:
+        load: makes the pipeline (see `core.pipeline.Latte3DPipeline`); its failure goes to the client as an error without an id.
+        inbox, outbox: the two directions of the wire, blocking binary streams.
+    """
+    try:
+        try:
+            pipeline = load()
+        except Exception as error:
+            write_message(outbox, error_answer(None, error))
+            return 1
+        write_message(outbox, hello(pipeline))
+        return Worker(pipeline, inbox, outbox).run()
+    except (BrokenPipeError, KeyboardInterrupt):  # the client is gone, or the user pressed Ctrl-C in Blender's terminal
+        with contextlib.suppress(OSError), open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), outbox.fileno())  # what is left in the buffer goes nowhere, silently
+        return 0
+
+
+class Worker:
+    """One client, one model: takes requests in order, hears a cancel while it works."""
+
+    def __init__(self, pipeline: Any, inbox: BinaryIO, outbox: BinaryIO):
+        self.pipeline = pipeline
+        self.inbox = inbox
+        self.outbox = outbox
+        self.requests: queue.SimpleQueue = queue.SimpleQueue()  # an rpc object, a ProtocolError, or None at the end of the stream
+        self.cancelled: set[Any] = set()  # ids of requests
+        self.stopping = threading.Event()
+
+    def run(self) -> int:
+        """Answer until the end. Returns the exit status: 1 after bytes that were no message, since what follows is lost."""
+        threading.Thread(target=self._listen, name="wire", daemon=True).start()
+        self.pipeline.warm_up(lambda: self.stopping.is_set() or not self.requests.empty())
+        while (item := self.requests.get()) is not None:
+            if isinstance(item, ProtocolError):
+                write_message(self.outbox, error_answer(None, BadRequest("The engine received something that is no message.", str(item))))
+                return 1
+            if item.get("method") == "shutdown":
+                if "id" in item:
+                    write_message(self.outbox, {"jsonrpc": "2.0", "id": item["id"], "result": {}})
+                return 0
+            self._answer(item)
+        return 0
+
+    def _listen(self) -> None:
+        """The reader thread: cancels take effect at once, everything else queues."""
+        try:
+            while (message := read_message(self.inbox)) is not None:
+                rpc = message[0]
+                if rpc.get("method") == "cancel":
+                    params = rpc.get("params")
+                    target = params.get("id") if isinstance(params, dict) else None
+                    if isinstance(target, int | str):
+                        self.cancelled.add(target)
+                    continue
+                self.requests.put(rpc)
+                if rpc.get("method") == "shutdown":
+                    self.stopping.set()
+                    return
+        except (ProtocolError, OSError) as error:
+            self.stopping.set()
+            self.requests.put(error if isinstance(error, ProtocolError) else None)
+            return
+        self.stopping.set()
+        self.requests.put(None)
+
+    def _answer(self, rpc: dict) -> None:
+        """Work on one request and write its one response; no error but a lost client leaves this function."""
+        request_id = rpc.get("id")
+        if "method" not in rpc or not isinstance(request_id, int | str):
+            if "method" not in rpc or "id" in rpc:  # a notification that is unknown deserves no answer
+                write_message(self.outbox, error_answer(None, BadRequest("The request has no method or no usable id.")))
+            return
+        try:
+            if rpc["method"] != "generate":
+                raise BadRequest(f"The engine has no method {str(rpc['method'])[:40]!r}.")
+            settings = checked_settings(rpc.get("params"), self.pipeline.model_id)
+            glb = settings.pop("glb")
+            meshes = self.pipeline(
+                settings.pop("prompts"),
+                **settings,
+                progress=lambda stage, done, total: self._report(request_id, stage, done, total),
+                cancelled=lambda: self.stopping.is_set() or request_id in self.cancelled,
+            )
+            answer, arrays = mesh_answer(request_id, meshes, glb)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            answer, arrays = error_answer(request_id, error), {}
+        finally:
+            self.cancelled.discard(request_id)
+        try:
+            write_message(self.outbox, answer, arrays)
+        except ProtocolError as error:  # larger than the wire allows
+            too_large = BadRequest("The result is too large.", str(error), "Ask for fewer objects at once.")
+            write_message(self.outbox, error_answer(request_id, too_large))
+
+    def _report(self, request_id: int | str, stage: str, done: int, total: int) -> None:
+        params = {"id": request_id, "stage": stage, "done": int(done), "total": int(total)}
+        write_message(self.outbox, {"jsonrpc": "2.0", "method": "progress", "params": params})
+
+
+def hello(pipeline: Any) -> dict:
+    """The handshake: what this engine is and has."""
+    device = str(pipeline.device)
+    name, free = device_facts(device)
+    params = {
+        "protocol": PROTOCOL_VERSION,
+        "version": __version__,
+        "models": [{"id": pipeline.model_id, "kinds": list(pipeline.kinds), "things": [asdict(thing) for thing in pipeline.things]}],
+        "device": device,
+        "device_name": name,
+        "free_memory": free,
+        "features": FEATURES,
+    }
+    return {"jsonrpc": "2.0", "method": "hello", "params": params}
+
+
+def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
+    """The request's parameters with the defaults filled in; raises BadRequest with one sentence on the first that is wrong."""
+    if not isinstance(params, dict):
+        raise BadRequest("The request has no parameters.")
+    if unknown := sorted(map(str, params.keys() - DEFAULTS.keys())):
+        raise BadRequest(f"The engine does not know the parameter {unknown[0][:40]!r}.", "", "Update the engine.")
+    settings = DEFAULTS | params
+    model = settings.pop("model")
+    if model not in (None, model_id):
+        raise BadRequest(f"The model {str(model)[:40]!r} is not loaded.", f"This engine has {model_id!r}.", "Restart the engine.")
+    if len(_list(settings["prompts"], "prompts")) > MAX_PROMPTS:
+        raise BadRequest(f"A request takes up to {MAX_PROMPTS} prompts, not {len(settings['prompts'])}.")
+    settings["prompts"] = check_prompts(settings["prompts"])
+    seeds = [0] * len(settings["prompts"]) if settings["seeds"] is None else _list(settings["seeds"], "seeds")
+    settings["seeds"] = check_seeds(seeds, len(settings["prompts"]))
+    choose_detail(**{name: settings[name] for name in SIZES})
+    for name in ("glb", "strict"):
+        if not isinstance(settings[name], bool):
+            raise BadRequest(f"The parameter {name!r} is true or false.")
+    return settings
+
+
+def _list(value: Any, what: str) -> list:
+    if not isinstance(value, list):
+        raise BadRequest(f"The request needs a list of {what}.")
+    return value
+
+
+def mesh_answer(request_id: int | str, meshes: list, glb: bool) -> tuple[dict, dict[str, np.ndarray]]:
+    """The response for generated meshes (`core.mesh.TexturedMesh`): the JSON-RPC object and its arrays."""
+    objects, arrays = [], {}
+    for index, mesh in enumerate(meshes):
+        objects.append(
+            {
+                "prompt": mesh.prompt,
+                "seed": int(mesh.seed),
+                "height_m": float(mesh.height_m),
+                "model": mesh.model,
+                "detail": mesh.detail,
+                "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},
+                "triangles": len(mesh.triangles),
+                **ALL_KNOWN,
+                **mesh.familiarity,
+                "notes": list(mesh.notes),
+                "color": [float(channel) for channel in mesh.color],
+                "roughness": mesh.roughness,
+                "metallic": mesh.metallic,
+            }
+        )
+        arrays[f"{index}.vertices"] = np.asarray(mesh.vertices, np.float32)
+        arrays[f"{index}.triangles"] = np.asarray(mesh.triangles, np.int32)
+        arrays[f"{index}.uvs"] = np.asarray(mesh.uvs, np.float32)
+        arrays[f"{index}.sharp"] = np.asarray(mesh.sharp, np.int32)
+        arrays[f"{index}.seams"] = np.asarray(mesh.seams, np.int32)
+        for name, image in (("base_color", mesh.base_color), ("metallic_roughness", mesh.metallic_roughness)):
+            if image is not None:  # one value everywhere, which the object tells
+                arrays[f"{index}.{name}"] = np.frombuffer(image, np.uint8)
+        if glb:
+            arrays[f"{index}.glb"] = np.frombuffer(mesh.to_glb(), np.uint8)
+    return {"jsonrpc": "2.0", "id": request_id, "result": {"objects": objects}}, arrays
+
+
+def error_answer(request_id: int | str | None, error: Exception) -> dict:
+    """The response for an error; one that nobody foresaw is logged with its traceback."""
+    typed = typed_error(error)
+    if typed.code == "internal":
+        traceback.print_exception(error)
+    data = {"kind": typed.code, "cause": typed.cause, "remedy": typed.remedy}
+    if isinstance(typed, Unfamiliar):
+        data |= {"prompt": typed.prompt, "things": typed.things, "example": typed.example}
+    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": ERROR_NUMBERS[typed.code], "message": typed.message, "data": data}}
+
+
+def typed_error(error: Exception) -> EngineError:
+    """The same error in the words that reach a person."""
+    if isinstance(error, EngineError):
+        return error
+    if short := out_of_memory(error):
+        return short
+    cause = f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]
+    return EngineError("internal", "The engine made an error.", cause, "The log has the details; please report them.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

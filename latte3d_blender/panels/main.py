@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar panel and the status bar: they read the session and do nothing else.
+
+What is always there comes first and keeps its place; what comes and goes stands below it.
+"""
+
+import bpy
+
+from .. import session
+from ..client.engine import STAGES
+from ..scene import origin
+from . import gallery
+from .setup import draw_engine, wrapped
+
+EXAMPLE = "a red mushroom with white spots"
+PICTURE = 3.2  # its height, in rows
+CELL = 76  # pixels: the width of a picture with its name
+STAGE_NAMES = {
+    "text": "Text",
+    "networks": "Networks",
+    "decode": "Shape",
+    "extract": "Surface",
+    "atlas": "UVs",
+    "bake": "Texture",
+    "encode": "Images",
+    "wire": "Transfer",
+    "insert": "Blender",
+}
+
+
+def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The prompt (several lines where this Blender has such a field), the detail and the seed."""
+    wanted = context.scene.latte3d
+    if "textbox" in bpy.types.UILayout.bl_rna.functions:
+        layout.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=EXAMPLE)
+    else:
+        layout.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+    draw_choices(layout, wanted)
+
+
+def draw_choices(layout: bpy.types.UILayout, wanted) -> None:
+    """The detail and the seed."""
+    layout.row().prop(wanted, "detail")
+    row = layout.row(align=True)
+    row.prop(wanted, "seed")
+    row.operator("latte3d.new_seed", text="", icon="FILE_REFRESH")
+
+
+def draw_popup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """From Prompt…: the same choices, in one small window."""
+    wanted = context.scene.latte3d
+    row = layout.row()
+    row.activate_init = True  # type at once
+    row.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+    draw_choices(layout, wanted)
+
+
+def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The big button, which becomes progress and Cancel."""
+    state = session.SESSION
+    row = layout.row(align=True)
+    row.scale_y = 1.4
+    if state.running:
+        row.progress(factor=state.running.factor, text=state.running.text, type="BAR")
+        row.operator("latte3d.cancel", text="", icon="X")
+    elif state.hold:
+        row.progress(factor=1.0, text=state.hold, type="BAR")
+        row.operator("latte3d.cancel", text="", icon="X")
+    else:
+        row.operator("latte3d.generate", icon="SHADERFX")
+
+
+def draw_things(layout: bpy.types.UILayout, context: bpy.types.Context, things: list[tuple[str, str]], *, make: bool) -> None:
+    """A grid of things, (name, prompt) each: picture and name. `make`: a click makes it, else it writes the prompt."""
+    scale = context.preferences.system.ui_scale
+    pictures = any(gallery.has_picture(name) for name, _ in things)
+    columns = max(1, int((context.region.width - 40 * scale) // (CELL * scale)))
+    if make:  # few: in rows of the same length
+        columns = -(-len(things) // -(-len(things) // columns))
+    grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True, align=True)
+    for name, prompt in things:
+        cell = grid.column(align=True)
+        if pictures:
+            cell.template_icon(gallery.icon(name), scale=PICTURE)
+            back = cell.column()
+            back.scale_y = -PICTURE  # a button without a frame lies over the picture: that can be clicked too
+            back.label(text="")
+            over = cell.column()
+            over.scale_y = PICTURE
+            button = over.operator("latte3d.use_thing", text="", emboss=False)
+            button.prompt, button.make = prompt, make
+        button = cell.operator("latte3d.use_thing", text=name.capitalize())
+        button.prompt, button.make = prompt, make
+    for _ in range(-len(things) % columns):  # a last row of the same widths
+        grid.label(text="")
+
+
+def draw_question(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What the engine asks before it makes something that its model does not know."""
+    asked = session.SESSION.question
+    box = layout.box()
+    row = box.row()
+    wrapped(row, context, "Not one of the things this model knows", "QUESTION", inset=30)
+    row.operator("latte3d.dismiss", text="", icon="X", emboss=False)
+    wrapped(box, context, f"“{asked.job.prompts[0]}”", inset=10)
+    if asked.things:
+        box.label(text="Make instead:")
+        draw_things(box, context, [(name, asked.example.get(name) or gallery.example(name)) for name in asked.things], make=True)
+    box.operator("latte3d.place_anyway")
+
+
+def length(context: bpy.types.Context, value: float) -> str:
+    """A length as Blender's own fields show it."""
+    units = context.scene.unit_settings
+    return bpy.utils.units.to_string(units.system, "LENGTH", value * units.scale_length, precision=3, split_unit=False)
+
+
+def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What the active object was made of, how well the model knew it, and what can be done with that."""
+    item, found = context.active_object, origin.of(context.active_object)
+    header, body = layout.panel("latte3d_object")
+    header.label(text="Made from a Prompt")
+    if not body:
+        return
+    wrapped(body, context, f"“{found.prompt}”")
+    if not session.SESSION.running:  # then the panel speaks of the next one
+        for note in found.notes:
+            wrapped(body, context, note, "INFO" if found.familiar else "ERROR")
+    row = body.row(align=True)
+    row.operator("latte3d.use_prompt")
+    row.operator("latte3d.new_seed_here")
+    triangles = len(item.data.loops) - 2 * len(item.data.polygons)
+    facts = [f"{triangles:,} triangles", length(context, item.dimensions.z), f"seed {found.seed}"]
+    header, more = body.panel("latte3d_facts", default_closed=True)
+    header.label(text=" · ".join(facts))
+    if more:
+        column = more.column(align=True)
+        column.scale_y = 0.8
+        for name, value in (("Detail", found.detail.capitalize()), ("Model", found.model)):
+            fact(column, name, value)
+        column.separator()
+        fact(column, "Total", f"{sum(found.timings_ms.values()):.0f} ms")
+        for stage in (*STAGES, "wire", "insert"):
+            if stage in found.timings_ms:
+                fact(column, STAGE_NAMES[stage], f"{found.timings_ms[stage]:.0f} ms")
+
+
+def fact(column: bpy.types.UILayout, name: str, value: str) -> None:
+    """A line of a table: a name at the left, its value at the right."""
+    row = column.split(factor=0.4)
+    row.label(text=name)
+    side = row.row()
+    side.alignment = "RIGHT"
+    side.label(text=value)
+
+
+def draw_gallery(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What It Can Make: pictures of all things, under headings."""
+    header, body = layout.panel("latte3d_things", default_closed=True)
+    header.label(text=f"What It Can Make ({len(gallery.things)})")
+    if not body:
+        return
+    for group, things in gallery.groups().items():
+        inside = body
+        if group:
+            heading, inside = body.panel(f"latte3d_things_{group}")
+            heading.label(text=group.title())
+        if inside:
+            draw_things(inside, context, [(thing["name"], thing["example"]) for thing in things], make=False)
+
+
+class LATTE3D_PT_main(bpy.types.Panel):
+    """Prompt in, object out"""
+
+    bl_label = "LATTE3D"
+    bl_category = session.TAB
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+    def draw(self, context):
+        session.panel_shown()
+        draw_prompt(self.layout, context)
+        draw_generate(self.layout, context)
+        self.layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
+        draw_engine(self.layout, context)
+        if session.SESSION.question:
+            draw_question(self.layout, context)
+        if origin.of(context.active_object):
+            draw_object(self.layout, context)
+        if gallery.things:
+            draw_gallery(self.layout, context)
+
+
+def draw_status(self, context) -> None:
+    """At the right of the status bar: progress, and for an artist whose sidebar is closed what waits for an answer, with the way there."""
+    state = session.SESSION
+    fault = state.fault or (state.engine.fault if state.shown else None)
+    if state.running:
+        row = self.layout.row()
+        row.ui_units_x = 10
+        row.progress(factor=state.running.factor, text=state.running.text, type="BAR")
+    elif (state.hold or state.question or fault) and not session.panel_visible():
+        row = self.layout.row(align=True)
+        asked = "Not one of the things this model knows" if state.question else ""
+        row.label(text=state.hold or asked or fault.message, icon="QUESTION" if asked and not state.hold else "ERROR")
+        row.operator("latte3d.show_panel", text="LATTE3D", icon="MENU_PANEL")
+
+
+def register() -> None:
+    bpy.utils.register_class(LATTE3D_PT_main)
+    bpy.types.STATUSBAR_HT_header.append(draw_status)
+
+
+def unregister() -> None:
+    bpy.types.STATUSBAR_HT_header.remove(draw_status)
+    bpy.utils.unregister_class(LATTE3D_PT_main)

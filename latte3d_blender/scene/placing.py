@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a finished job to objects in its scene: in which window, when, and so that the artist sees them."""
+
+import re
+import time
+
+import bpy
+
+from .. import machine
+from ..client.engine import EngineFault, Fault
+from . import framing, placement
+
+EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
+AGAIN = "Generate it again: the same prompt and seed make the same object."
+
+
+def window_for(place) -> tuple | None:
+    """A window that shows the job's scene, with its largest 3D viewport where there is one: (window, area, region)."""
+    windows = [window for window in bpy.context.window_manager.windows if window.scene.session_uid == place.scene]
+    viewports = [(window, area) for window in windows for area in window.screen.areas if area.type == "VIEW_3D"]
+    if viewports:
+        window, area = max(viewports, key=lambda pair: pair[1].width * pair[1].height)
+        return window, area, next(region for region in area.regions if region.type == "WINDOW")
+    if windows:
+        area = windows[0].screen.areas[0]
+        return windows[0], area, area.regions[-1]
+    return None
+
+
+def obstacle(place, spot: tuple | None) -> str:
+    """What the artist has to do, or to wait for, before an object can be placed; nothing when it can."""
+    if spot is None:
+        name = next(scene.name for scene in bpy.data.scenes if scene.session_uid == place.scene)
+        return f"Show the scene “{name}” to place it"
+    if any(bpy.app.is_job_running(job) for job in ("RENDER", "OBJECT_BAKE")):  # it reads the scene in a thread of its own
+        return "Placed when the render is done"
+    tools = [tool for window in bpy.context.window_manager.windows for tool in getattr(window, "modal_operators", ())]
+    if any(tool.bl_idname.startswith(EDITS) for tool in tools):
+        return "Finish the tool in use to place it"
+    with bpy.context.temp_override(window=spot[0], area=spot[1], region=spot[2]):
+        return "" if bpy.context.mode == "OBJECT" else "Switch to Object Mode to place it"
+
+
+def place_job(session, number: int) -> None:
+    """Place a finished job in the current context as one undo step, and show it. Raises EngineFault with the reason where it cannot be."""
+    wanted = session.places[number].properties(placement.meters(bpy.context.scene))
+    wanted["towards"] = framing.towards_viewer(bpy.context)
+    try:
+        bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, **wanted)
+    except RuntimeError as error:  # how Blender hands on what an operator reports
+        cause = re.sub(r"^(Error: |Operator .* poll\(\) )", "", str(error)).strip()
+        raise EngineFault(Fault("The object could not be placed.", cause, AGAIN, "bad_request")) from error
+    show(bpy.context, bpy.context.selected_objects)
+
+
+def place_next(session) -> None:
+    """Place the first finished job, or say what it waits for; then show it."""
+    session.hold = ""
+    if not session.to_place:
+        return
+    number = session.to_place[0]
+    place = session.places[number]
+    scene = next((scene for scene in bpy.data.scenes if scene.session_uid == place.scene), None)
+    if scene is None or placement.linked(scene):
+        session.to_place.pop(0)
+        cause = "Its scene was deleted." if scene is None else placement.linked(scene) + "."
+        session.fault = Fault("The object has no place any more.", cause, AGAIN, "bad_request")
+        return
+    spot = window_for(place)
+    session.hold = obstacle(place, spot)
+    if session.hold:
+        place.held_since = place.held_since or time.perf_counter()
+        return
+    session.to_place.pop(0)
+    window, area, region = spot
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        try:
+            place_job(session, number)
+        except EngineFault as error:
+            session.fault = error.fault
+
+
+def show(context: bpy.types.Context, objects: list[bpy.types.Object]) -> None:
+    """Let the artist see new objects, as far as the preferences allow: with their textures, and in the view."""
+    chosen = machine.get()
+    if chosen and chosen.show_textures and context.screen:
+        _show_textures(context.screen)
+    if chosen and chosen.frame_new:
+        framing.frame_new(context, objects)
+
+
+def _show_textures(screen: bpy.types.Screen) -> None:
+    """Let viewports that show plain solids show textured ones; those that somebody has set up otherwise stay."""
+    for area in screen.areas:
+        if area.type == "VIEW_3D":
+            shading = area.spaces.active.shading
+            if shading.type == "SOLID" and shading.color_type == "MATERIAL":
+                shading.color_type = "TEXTURE"

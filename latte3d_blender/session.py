@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The session: one engine, its jobs and Set Up, driven by one timer that runs only while there is something to wait for.
+
+Only this timer and operators touch bpy's data. Jobs hold numbers, never pointers, so undo and file loads cannot hurt them.
+"""
+
+import atexit
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import machine
+from .client import engine as client
+from .client.engine import Engine, EngineFault, Fault, Job
+from .client.installer import Setup
+from .panels import gallery
+from .scene import placing
+
+TAB = "LATTE3D"  # of the sidebar
+KEEP = 16  # results that can still be placed again
+LOG = logging.getLogger(__package__)
+
+
+@dataclass
+class Place:
+    """Where a job's objects belong."""
+
+    scene: int  # its session_uid, which renaming and undo leave alone
+    location: tuple[float, float, float]
+    held_since: float = 0.0  # when the object was ready but could not be placed yet
+    replaces: str = ""  # the object whose place it takes
+    height: float = 0.0  # metres; 0: as the model predicts
+
+    def properties(self, unit_m: float = 1.0) -> dict:
+        """What place_result has to know, in a scene whose unit is so many metres."""
+        return {"location": self.location, "height": self.height / unit_m, "replaces": self.replaces}
+
+
+@dataclass
+class Question:
+    """A job that the engine did not begin, because its model does not know the thing: what else could be made?"""
+
+    job: Job
+    place: Place
+
+    @property
+    def things(self) -> list[str]:
+        """The nearest things, nearest first."""
+        return list(self.job.fault.data.get("things", []))
+
+    @property
+    def example(self) -> dict[str, str]:
+        """A prompt for each."""
+        return dict(self.job.fault.data.get("example", {}))
+
+
+@dataclass
+class Session:
+    """All that the panel shows."""
+
+    engine: Engine = field(default_factory=Engine)
+    setup: Setup | None = None
+    plan: Setup | None = None  # finds out how large Set Up gets
+    fault: Fault | None = None  # of the last job or of Set Up; the engine has its own
+    question: Question | None = None
+    waiting: list[Job] = field(default_factory=list)  # submitted, not yet looked at
+    results: dict[int, Job] = field(default_factory=dict)
+    places: dict[int, Place] = field(default_factory=dict)
+    to_place: list[int] = field(default_factory=list)
+    last: dict = field(default_factory=dict)  # job, total_ms, timings_ms of the last object
+    hold: str = ""  # why a finished object is not placed yet
+    shown: bool = False  # the panel has been drawn
+    stale: bool = True  # where the engine lies has to be looked up again
+    autostart: bool = True  # until the artist stops the engine
+
+    @property
+    def running(self) -> Job | None:
+        return self.waiting[0] if self.waiting else None
+
+
+SESSION = Session()
+
+
+def wake() -> None:
+    """Make sure that the timer runs."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=0.02, persistent=True)
+
+
+def panel_shown() -> None:
+    """Called by draw(), which must not do more than this: the timer looks up and starts the engine."""
+    if not SESSION.shown or SESSION.stale or SESSION.engine.active or SESSION.setup or SESSION.to_place:
+        SESSION.shown = True
+        wake()
+
+
+def panel_visible() -> bool:
+    """Whether some sidebar shows the panel."""
+    areas = [area for window in bpy.context.window_manager.windows for area in window.screen.areas if area.type == "VIEW_3D"]
+    shown = [region for area in areas if area.spaces.active.show_region_ui for region in area.regions if region.type == "UI"]
+    return any(getattr(sidebar, "active_panel_category", "") == TAB for sidebar in shown)
+
+
+def engine_moved() -> None:
+    """The preferences changed: what runs is not what they ask for."""
+    SESSION.stale, SESSION.autostart = True, True
+    wake()
+
+
+def look_up() -> bool:
+    """Find out whether there is an engine to start; stop the one that runs if it should be another."""
+    SESSION.stale = False
+    engine = SESSION.engine
+    try:
+        launch = machine.launch()
+    except EngineFault as error:
+        engine.stop()
+        missing = error.fault.kind == "not_installed"
+        engine.state, engine.fault = (client.NOT_INSTALLED, None) if missing else (client.FAILED, error.fault)
+        if missing and not SESSION.plan and not SESSION.setup:
+            SESSION.plan = new_setup(plan=True)
+        return False
+    if engine.process and launch != engine.launch:
+        engine.stop()
+    if engine.state == client.NOT_INSTALLED or (engine.state == client.FAILED and launch != engine.launch):
+        engine.state, engine.fault = client.STOPPED, None
+    return True
+
+
+def new_setup(wheels: Path | None = None, *, plan: bool = False) -> Setup | None:
+    """Start the installer for the add-on's user folder; None where the add-on is not installed as an extension."""
+    folder, source = machine.user_folder("engine"), client.source_folder()
+    if folder is None or source is None:
+        return None
+    log = (machine.user_folder("logs", create=True) or Path(bpy.app.tempdir)) / ("plan.log" if plan else "setup.log")
+    return Setup(source, folder, log, wheels, plan=plan)
+
+
+def start() -> None:
+    """Start the engine unless it runs as the preferences ask. Raises EngineFault when it cannot."""
+    launch = machine.launch()
+    SESSION.stale, SESSION.autostart = False, True
+    if SESSION.engine.process and launch != SESSION.engine.launch:
+        SESSION.engine.stop()
+    SESSION.engine.start(launch)
+    wake()
+    if SESSION.engine.state == client.FAILED:
+        raise EngineFault(SESSION.engine.fault)
+
+
+def stop() -> None:
+    """Stop the engine until the artist wants it again."""
+    SESSION.autostart = False
+    SESSION.engine.stop()
+    wake()
+
+
+def busy() -> str:
+    """Why nothing can be made now, in the words of a disabled button; nothing when it can."""
+    if SESSION.setup:
+        return "Set Up is running"
+    if SESSION.engine.state == client.NOT_INSTALLED and not SESSION.stale:
+        return "Set up the engine first, in the LATTE3D tab of the sidebar"
+    return "An object is being made" if SESSION.running else ""
+
+
+def at_cursor(scene: bpy.types.Scene) -> Place:
+    """The place of a new object."""
+    return Place(scene.session_uid, tuple(scene.cursor.location))
+
+
+def submit(place: Place, prompt: str, seed: int, settings: dict, *, strict: bool = False) -> Job:
+    """Start a job (and the engine, where it does not run). Raises EngineFault."""
+    if fault := client.check_prompt(prompt):
+        raise EngineFault(fault)
+    SESSION.fault = SESSION.question = None
+    start()
+    job = SESSION.engine.submit([prompt.strip()], [seed], settings, strict=strict)
+    SESSION.places[job.id] = place
+    SESSION.waiting.append(job)
+    wake()
+    return job
+
+
+def forget(*kinds: str) -> None:
+    """Drop the question or fault of these kinds: what it speaks of has changed."""
+    if SESSION.fault and SESSION.fault.kind in kinds:
+        SESSION.fault = None
+    if "unfamiliar" in kinds:
+        SESSION.question = None
+
+
+def collect() -> None:
+    """Read what the engine has sent, and sort the jobs that are over."""
+    SESSION.engine.poll()
+    for job in [job for job in SESSION.waiting if job.over]:
+        SESSION.waiting.remove(job)
+        if job.state == "done":
+            SESSION.results[job.id] = job
+            SESSION.to_place.append(job.id)
+            for old in [number for number in SESSION.results if number not in SESSION.to_place][:-KEEP]:
+                del SESSION.results[old], SESSION.places[old]
+            continue
+        place = SESSION.places.pop(job.id, None)
+        if job.state == "failed" and job.fault.kind == "unfamiliar":
+            SESSION.question = Question(job, place)
+        elif job.state == "failed" and job.fault is not SESSION.engine.fault:
+            SESSION.fault = job.fault
+
+
+def run_now(job: Job) -> None:
+    """Wait for a job without a timer, as in background mode. Raises EngineFault."""
+    while not job.over:
+        SESSION.engine.poll(wait_s=0.1)
+    collect()
+    if job.fault:
+        raise EngineFault(job.fault)
+
+
+def redraw() -> None:
+    """Redraw what shows the session: 3D viewports' sidebars and status bars (and preferences, for Set Up)."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("VIEW_3D", "PREFERENCES"):
+                area.tag_redraw()
+        if not any(getattr(window, "modal_operators", ())):  # a tool's own hints stay
+            window.workspace.status_text_set(None)  # the status bar is in no screen's areas; this redraws it
+
+
+def _picture() -> tuple:
+    """All that is visible, to see whether it changed."""
+    job, setup = SESSION.running, SESSION.setup
+    return (
+        SESSION.engine.state,
+        SESSION.stale,
+        SESSION.fault,
+        SESSION.engine.fault,
+        SESSION.hold,
+        SESSION.question,
+        len(gallery.things),
+        panel_visible(),
+        job and (job.id, job.text, round(job.factor, 2)),
+        setup and (setup.text, setup.amount, round(setup.factor, 3), setup.over),
+        SESSION.plan and SESSION.plan.size,
+        SESSION.last.get("job"),
+    )
+
+
+_drawn: tuple = ()
+
+
+def _tick() -> float | None:
+    """The timer. An exception must not end it silently: the artist would wait for ever."""
+    global _drawn
+    try:
+        pause = _step()
+    except Exception as error:
+        LOG.exception("The session's timer failed")
+        SESSION.to_place.clear()
+        SESSION.fault = Fault("Something went wrong in the add-on.", f"{type(error).__name__}: {error}", "See Blender's console.")
+        pause = 1.0 if SESSION.setup or SESSION.engine.active else None
+    if (picture := _picture()) != _drawn:
+        _drawn = picture
+        redraw()
+    return pause
+
+
+def _step() -> float | None:
+    engine, chosen = SESSION.engine, machine.get()
+    if SESSION.setup:
+        SESSION.setup.poll()
+        if SESSION.setup.over:
+            SESSION.fault, SESSION.stale = SESSION.setup.fault, True
+            if SESSION.setup.done and chosen and chosen.engine_python:  # else an earlier choice would hide what was set up now
+                machine.choose_python("")
+            SESSION.setup = None
+    if SESSION.plan and not SESSION.plan.over:
+        SESSION.plan.poll()
+    if SESSION.stale and not engine.jobs:
+        look_up()
+    collect()
+    gallery.show(engine)
+    by_itself = SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel)
+    if engine.state == client.STOPPED and (by_itself or engine.jobs) and not SESSION.setup:  # whose files it would hold open
+        try:
+            start()
+        except EngineFault:
+            look_up()  # turns it into a state that the panel explains
+    placing.place_next(SESSION)
+    if engine.state in (client.BUSY, client.STARTING):
+        return 0.03
+    if SESSION.to_place or SESSION.setup or (SESSION.plan and not SESSION.plan.over):
+        return 0.2
+    if engine.active or SESSION.stale:
+        return 0.03
+    return 0.3 if SESSION.question or SESSION.fault else None  # the status bar speaks of them as long as no sidebar does
+
+
+@persistent
+def _detach(*_) -> None:
+    """Before another file is loaded: what runs belonged to the old one."""
+    for job in list(SESSION.engine.jobs):
+        SESSION.engine.cancel(job)
+        SESSION.places.pop(job.id, None)
+    SESSION.waiting.clear()
+    SESSION.to_place.clear()
+    SESSION.fault, SESSION.question, SESSION.hold = None, None, ""
+
+
+def shutdown() -> None:
+    """End the processes."""
+    SESSION.engine.stop()
+    for run in (SESSION.setup, SESSION.plan):
+        if run:
+            run.end()
+
+
+def register() -> None:
+    bpy.app.handlers.load_pre.append(_detach)
+    atexit.register(shutdown)
+
+
+def unregister() -> None:
+    shutdown()
+    atexit.unregister(shutdown)
+    bpy.app.handlers.load_pre.remove(_detach)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    gallery.clear()
+    SESSION.__init__()
+
+
+def total_ms(number: int) -> float:
+    """Milliseconds from a job's click until now, without the time for which its object had to wait for the artist."""
+    job, place = SESSION.results[number], SESSION.places[number]
+    return 1000 * ((place.held_since or time.perf_counter()) - job.clicked)
