@@ -210,7 +210,7 @@ def test_what_cannot_be_written_fails_alone(ask, tmp_path, monkeypatch):
             raise RuntimeError("Error: no light in the studio")
         path.write_bytes(b"")
 
-    monkeypatch.setattr(commands.render, "studio_shot", studio_shot)
+    monkeypatch.setattr(commands.studio, "studio_shot", studio_shot)
     monkeypatch.setattr(files, "whole_png", lambda path: True)
     status, result, _ = ask("a cube", "a cone", "a ball", picture=True)
     assert status == 1 and [Path(item["blend"]).stem for item in result["objects"]] == ["a-cube-0", "a-cone", "a-ball"]

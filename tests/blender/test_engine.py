@@ -73,7 +73,7 @@ def test_a_python_named_from_here_starts_elsewhere(fake_engine, tmp_path, monkey
 
 def test_the_engine_sees_its_own_modules_alone(engine, launch, tmp_path, monkeypatch):
     """Not those of the working folder, of a user's own packages, or of variables that lead Blender's Python."""
-    source = tmp_path / "source" / "core"
+    source = tmp_path / "source" / "core" / "service"
     source.mkdir(parents=True)
     (source / "__init__.py").touch()
     says = "sys.path[0], sys.flags.safe_path, sys.flags.no_user_site, random.__file__"
@@ -83,9 +83,9 @@ def test_the_engine_sees_its_own_modules_alone(engine, launch, tmp_path, monkeyp
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.chdir(tmp_path)
     plain = launch(sys.executable)
-    engine.start(client.Launch(plain.python, source.parent, plain.model, plain.device, plain.log))
+    engine.start(client.Launch(plain.python, source.parents[1], plain.model, plain.device, plain.log))
     until(engine, lambda: engine.state == client.FAILED)
-    assert engine.text.startswith(f"{source.parent} True 1 ") and str(tmp_path / "random.py") not in engine.text
+    assert engine.text.startswith(f"{source.parents[1]} True 1 ") and str(tmp_path / "random.py") not in engine.text
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_first_click_is_seen(factory):
         (low, high), free = seen(factory, context, made)
         assert (high - low)[1] / 2 > 0.25 and (low > free[0]).all() and (high < free[1]).all()
         assert context.space_data.region_3d.view_rotation == before
-        framing, boxes = factory("framing"), factory("clearance").world_boxes([(one, one.matrix_world) for one in made])
+        framing, boxes = factory("scene.framing"), factory("scene.clearance").world_boxes([(one, one.matrix_world) for one in made])
         eye = framing.eye_of(context.area, context.region, context.space_data.region_3d, context.space_data.lens)
         assert not framing.is_hidden(context, eye, boxes, made)
 

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as st_numpy
 from core.service import protocol as engine
 from tests.conftest import ROOT
 
-spec = importlib.util.spec_from_file_location("addon_protocol", ROOT / "latte3d_blender" / "protocol.py")
+spec = importlib.util.spec_from_file_location("addon_protocol", ROOT / "latte3d_blender" / "client" / "protocol.py")
 addon = importlib.util.module_from_spec(spec)  # by its path: the package around it needs bpy
 spec.loader.exec_module(addon)
 
