@@ -24,11 +24,12 @@ from core.evaluation.standard import StandardMeasures
 from core.evaluation.summary import summary
 from core.files import replace_file
 from core.language.encoder import TextEncoder
-from core.library.prompts import Prompt, PromptLibrary
+from core.library import SPLITS
+from core.library.prompt import Prompt
 from core.library.starter.grammar import sample_prompt
 from core.library.starter.objects import Description
 from core.library.starter.parser import parse
-from core.library.starter.splits import SPLITS
+from core.library.starter.prompts import starter_library
 from core.limits import DETAILS
 from core.pipeline import Latte3DPipeline
 
@@ -77,11 +78,11 @@ def main(argv: list[str]) -> int:
 def draw_prompts(make: Maker, split: str, count: int, seed: int) -> list[Prompt]:
     """Prompts of a split about the model's kinds, in words that it has learnt; where the words or the kinds are what is held out, any."""
     if split == "kinds":
-        return list(PromptLibrary.starter(count, split, seed))
+        return list(starter_library(count, split, seed))
     if split == MATCHED:
         return match(draw_prompts(make, "unseen", count, seed), seed)
     known = None if split == "paraphrases" else getattr(make, "known", None)
-    drawn = PromptLibrary.starter(50 * count, split, seed, make.kinds)  # drawn one by one, as far as needed
+    drawn = starter_library(50 * count, split, seed, make.kinds)  # drawn one by one, as far as needed
     return list(islice((prompt for prompt in drawn if known is None or known.vocabulary.knows(prompt.text)), count))
 
 

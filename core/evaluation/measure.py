@@ -11,7 +11,7 @@ import torch
 from core.errors import EngineError
 from core.evaluation import metrics, probes, renders
 from core.frame import style_of
-from core.library.prompts import Prompt
+from core.library.prompt import Prompt
 from core.library.starter.objects import ExactObjects
 from core.library.starter.parser import parse
 from core.limits import Detail, choose_detail

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the words of prompts mean: all that the reading of prompts takes from the starter library, and what is true of English anyway."""
-
-from core.library.starter import grammar
-from core.library.starter.kinds import KINDS
-from core.library.starter.palette import COLORS, FINISHES, MATERIALS
+"""Plain English, whatever a model has learnt: shades of colours, what artists say of any picture, articles."""
 
 SHADES = {  # text models think of "crimson" as near to purple; shades that are things too ("rose", "lemon") stay as they are
     "red": "crimson scarlet maroon burgundy vermilion", "blue": "navy azure cobalt ultramarine", "teal": "turquoise cyan aqua aquamarine",
@@ -61,96 +57,9 @@ PICTURES = (
     "closeup  piece pair set type kind sort bunch group collection "
 )
 
-_TABLES = {
-    "color": grammar.COLOR_WORDS, "material": grammar.MATERIAL_NOUNS, "pattern": grammar.PATTERN_NOUNS, "finish": grammar.FINISH_WORDS,
-    "proportion": grammar.PROPORTION_WORDS, "size": grammar.SIZE_WORDS, "shade": grammar.SHADE_WORDS, "count": grammar.COUNT_WORDS,
-}  # fmt: skip
-_ADJECTIVES = {"material": grammar.MATERIAL_ADJECTIVES, "pattern": grammar.PATTERN_ADJECTIVES}
-# Word -> which attribute it says, and which value of it
-ATTRIBUTES: dict[str, tuple[str, str]] = {
-    word: (what, value)
-    for what, table in [*_TABLES.items(), *_ADJECTIVES.items()]
-    for value, phrases in table.items()
-    for phrase in phrases
-    for word in phrase.split()
-}
-# Materials, patterns and finishes, one word each that strange ones may become. Not all their words: "golden" is near to "smart", "dull" to
-# "sharp", "spotted" to "seen"
-QUALITIES = {words[0] for table in (grammar.MATERIAL_NOUNS, grammar.PATTERN_ADJECTIVES, grammar.FINISH_WORDS) for words in table.values()}
-QUALITIES -= {"spotted"}
-OPPOSITES = {  # alike in use only
-    word for word, (what, _) in ATTRIBUTES.items() if what in ("color", "size", "proportion", "shade", "count")
-}  # fmt: skip
 
-# Last words of names and the kinds that they name; where several names end with one, the shortest says which
-_NAMES = sorted(((name.split(), kind.name) for kind in KINDS.values() for name in (kind.name, *kind.synonyms)), key=lambda n: -len(n[0]))
-NAMES = {tuple(words): kind for words, kind in _NAMES}
-THINGS = {words[-1]: kind for words, kind in _NAMES if words[-1] not in OPPOSITES}
-_WOODS = {words[0] for words, kind in _NAMES if kind in ("tree", "pine") and len(words) == 1} - {"tree"}  # "oak" is also what tables are of
-_GROWN = {kind.name for kind in KINDS.values() if kind.family == "plants" and "wood" not in kind.materials}
-
-
-def words_for(kind: str) -> set[str]:
-    """The words of a kind's names and of its second part."""
-    if kind not in KINDS:
-        return {kind}
-    own = KINDS[kind]
-    return {word for name in (own.name, *own.synonyms, own.second.name) for word in name.split()}
-
-
-def first_words(kind: str) -> set[str]:
-    """What comes before the nouns of a kind's names: "castle" of towers."""
-    own = KINDS.get(kind)
-    return {word for name in (own.name, *own.synonyms) for word in name.split()[:-1]} if own else set()
-
-
-def part_of(kind: str | None) -> str:
-    """The name of a kind's second part; "" where there is none."""
-    return KINDS[kind].second.name if kind in KINDS else ""
-
-
-def is_wood(word: str, kind: str | None) -> bool:
-    """Whether the name of a tree, said before a kind's name, says what it is made of."""
-    return word in _WOODS and kind is not None and kind not in _GROWN
-
-
-def can_be(kind: str | None, known: str) -> bool:
-    """Whether a kind can be what a word for a material says: "pine" before "tree" is no material."""
-    return not (kind in _GROWN and ATTRIBUTES.get(known) == ("material", "wood"))
-
-
-def named(words: list[str]) -> str | None:
-    """The library's kind of which the last words are a name: "rocket ship" is one, whatever a ship is."""
-    return next((kind for n in (3, 2, 1) if (kind := NAMES.get(tuple(words[-n:])))), None)
-
-
-def instead(excluded: set[str], kind: str, said: set[str]) -> tuple[list[str], list[str]]:
-    """What has to be said of a kind so that it does not have what a prompt excludes: adjectives, and parts with a colour. What is not said
-    is as usual for the kind, and a usual mushroom is red.
-
-    excluded, said: words. Materials shine as metals do, or not, whatever they are called.
-    """
-    own = KINDS.get(kind)
-    if own is None:
-        return [], []
-    out = {ATTRIBUTES[word] for word in excluded if word in ATTRIBUTES}
-    named = {ATTRIBUTES[word][0] for word in said if word in ATTRIBUTES}
-    adjectives, parts = [], []
-    free = [color for color in (*own.colors, *COLORS) if ("color", color) not in out]
-    metals = {name for name, finish in MATERIALS.items() if finish.metallic}
-    barred = {value for what, value in out if what == "material"} | (metals if ("material", "metal") in out else set())
-    if any(what == "finish" for what, _ in out) and "finish" not in named:
-        adjectives += [name for name in FINISHES if ("finish", name) not in out][:1]
-    if any(("color", color) in out for color in own.colors[:2]) and not named & {"color", "material"}:
-        adjectives += free[:1]
-    if own.materials[0] in barred and "material" not in named:
-        fits = [grammar.MATERIAL_ADJECTIVES[name][0] for name in own.materials if name not in barred and name != "natural"]
-        adjectives += fits[:1]
-    if ("color", own.second.color) in out and not own.second.optional and own.second.name not in said:
-        parts += [f"{color} {own.second.name}" for color in free if color not in adjectives][:1]
-    return adjectives, parts
-
-
-def always_has(kind: str | None, word: str) -> bool:
-    """Whether a kind has a second part of that name that no wording leaves out."""
-    return kind in KINDS and not KINDS[kind].second.optional and word.rstrip("s") == KINDS[kind].second.name.rstrip("s")
+def with_article(phrase: str) -> str:
+    """"a" or "an" before a phrase, by its sound."""
+    silent = phrase.startswith(("hour", "honest", "heir"))
+    spoken_y = phrase.startswith(("uni", "use", "ute", "eu", "one"))
+    return ("an " if silent or (phrase[:1] in "aeiou" and not spoken_y) else "a ") + phrase

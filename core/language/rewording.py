@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.language import lexicon
 from core.language.encoder import DEFAULT, TextEncoder
+from core.language.lexicon import COLOR_OF, with_article
 from core.language.phrases import EMPTY, FILLERS, Phrase, Word, always_said, aside, blank, excluded, phrases_of, words_of
-from core.library.starter.grammar import with_article
-from core.library.starter.kinds import KINDS
+from core.language.words import Words
 
 # Least cosines between two words alone, without what all known words have in common (docs/experiments/reading.py counts what they do).
 SYNONYM = 0.62  # "tires" and "wheels" have 0.64, "shipping" and "ship" 0.61
@@ -77,9 +76,10 @@ def _some(items: list[str], most: int = 8) -> str:
 class Vocabulary:
     """The words of a model's training prompts, and known ones for those that are not among them."""
 
-    def __init__(self, words: Sequence[str], embeddings: Tensor, prompts: Sequence[str]):
-        """embeddings: [words, W], each word's alone, of length 1; prompts: of training, which tell its things from their parts."""
-        self.words, self.embeddings = list(words), embeddings
+    def __init__(self, words: Sequence[str], embeddings: Tensor, prompts: Sequence[str], taught: Words):
+        """embeddings: [words, W], each word's alone, of length 1; prompts: of training, which tell its things from their parts; taught:
+        what their library says of its words."""
+        self.words, self.embeddings, self.taught = list(words), embeddings, taught
         self._known = set(self.words)
         self.things: dict[str, str] = {}  # a thing's name -> its kind
         self._said: dict[str, set[str]] = defaultdict(set)  # kind -> the words of its prompts
@@ -87,17 +87,27 @@ class Vocabulary:
             self._learn(prompt)
         self._center = embeddings.mean(0)  # what all words have in common, which hides what they mean
         self._meanings = F.normalize(embeddings - self._center, dim=-1)
-        self._bars = torch.tensor([_bar(word) for word in self.words], device=embeddings.device)
+        self._bars = torch.tensor([self._bar(word) for word in self.words], device=embeddings.device)
 
     def _learn(self, prompt: str) -> None:
         """Remember what a training prompt is about, and what was said of it."""
         pictures = aside(prompt, self._known.__contains__)[1]
-        subject = next((p for p in phrases_of(blank(prompt, pictures)) if p.opener in ("", ",") and _last_noun(p)), None)
-        if subject and (head := _last_noun(subject)):
-            kind, own = lexicon.named(_up_to(head, subject)), lexicon.THINGS.get(head.text)
+        subject = next((p for p in phrases_of(blank(prompt, pictures)) if p.opener in ("", ",") and self.noun_of(p)), None)
+        if subject and (head := self.noun_of(subject)):
+            kind, own = self.taught.named(_up_to(head, subject)), self.taught.nouns.get(head.text)
             kind, own = (k if k and self._known.issuperset(k.split()) else head.text for k in (kind, own))
             self.things[head.text] = own  # of a ship: a boat
-            self._said[kind] |= set(words_of(prompt)) | lexicon.words_for(kind)  # of a rocket ship: a rocket
+            self._said[kind] |= set(words_of(prompt)) | self.taught.words_for(kind)  # of a rocket ship: a rocket
+
+    def _bar(self, word: str) -> float:
+        """The least nearness that exchanges a strange word for a known one."""
+        return torch.inf if word in self.taught.opposites else QUALITY if word in self.taught.qualities else SYNONYM
+
+    def noun_of(self, phrase: Phrase) -> Word | None:
+        """The last word of a phrase that is no attribute; what a thing does is no noun either."""
+        words = [word for word in phrase.content if word.text not in self.taught.attributes]
+        doing = next((i for i, word in enumerate(words) if i and word.text.endswith("ing")), None)
+        return next(iter(words[:doing][::-1]), None)
 
     def knows(self, prompt: str) -> bool:
         """Whether training had every word of a prompt; numbers written as digits never count as known."""
@@ -109,8 +119,8 @@ class Vocabulary:
 
     def understands(self, word: str, kind: str | None) -> bool:
         """Whether a word says something of a kind (None: of any)."""
-        said = self._said[kind] if kind in KINDS else self._known  # of a thing of one's own, few prompts may have been learnt
-        return word in said or word in lexicon.ATTRIBUTES or word in EMPTY or word.isdigit()
+        said = self._said[kind] if kind in self.taught.things else self._known  # of an untaught thing few prompts may have been learnt
+        return word in said or word in self.taught.attributes or word in EMPTY or word.isdigit()
 
     def kind_of(self, word: str) -> str | None:
         """The kind that a known thing's name means, also in the plural."""
@@ -119,7 +129,7 @@ class Vocabulary:
 
     def kinds_called(self, word: str) -> list[str]:
         """The kinds that have a known word in their names, but not as their noun."""
-        return [kind for kind in self._said if word in self._known and word in lexicon.first_words(kind)]
+        return [kind for kind in self._said if word in self._known and word in self.taught.first_words(kind)]
 
     def near(self, words: list[str], text: TextEncoder) -> Tensor:
         """How near strange words come to the known ones. [strange, words]"""
@@ -148,24 +158,24 @@ class Vocabulary:
         if text.is_word(word) or len(word) < 4:  # shorter ones are all alike
             return None
         stem = _stem(word, text)
-        near = difflib.get_close_matches(word, [*self.words, *lexicon.COLOR_OF], 3, ratio)
+        near = difflib.get_close_matches(word, [*self.words, *COLOR_OF], 3, ratio)
         near = [new for new in near if stem is None or new.startswith(stem) or stem.startswith(new) or _stem(new, text) == stem]
         meant = near[0] if near else self._head(word, text)
-        meant = lexicon.COLOR_OF.get(meant, meant)
+        meant = COLOR_OF.get(meant, meant)
         return meant if meant in self._known else None
 
     def _head(self, compound: str, text: TextEncoder) -> str:
         """The longest known word that a word ends with, where what comes before it is a word as well; else the word itself."""
         cuts = range(3, len(compound) - 2)
         heads = (compound[i:] for i in cuts if text.is_word(compound[:i]))
-        return next((h for h in heads if h in self._known and h not in lexicon.OPPOSITES), compound)
+        return next((h for h in heads if h in self._known and h not in self.taught.opposites), compound)
 
 
 class _Reader:
     """Reads one prompt: gathers what to change in it, and what to say about it."""
 
     def __init__(self, vocabulary: Vocabulary, prompt: str, text: TextEncoder):
-        self.words, self.prompt, self.text = vocabulary, prompt, text
+        self.words, self.taught, self.prompt, self.text = vocabulary, vocabulary.taught, prompt, text
         self.edits: list[tuple[int, int, str]] = []  # stretches of the prompt and what stands there instead
         self.more: list[str] = []  # what is said after it
         self.reading = Reading(prompt)
@@ -208,16 +218,16 @@ class _Reader:
         for phrase in first:
             if (noun := self._known_noun(phrase)) is not None:
                 return phrase, noun
-        spoken = [p for p in first if _last_noun(p)] or [p for p in first if p.content] or phrases[:1]
-        return spoken[0], _last_noun(spoken[0])
+        spoken = [p for p in first if self.words.noun_of(p)] or [p for p in first if p.content] or phrases[:1]
+        return spoken[0], self.words.noun_of(spoken[0])
 
     def _known_noun(self, phrase: Phrase) -> Word | None:
         """A phrase's last known thing, if only attributes and what it does ("a robot waving") come after it."""
         for word in reversed(phrase.content):
             if self.words.kind_of(word.text):
                 return word
-            part = any(word.text in lexicon.part_of(self.words.kind_of(other.text)).split() for other in phrase.content)
-            if word.text not in lexicon.ATTRIBUTES and not part and not _is_participle(word.text):
+            part = any(word.text in self.taught.part_of(self.words.kind_of(other.text)).split() for other in phrase.content)
+            if word.text not in self.taught.attributes and not part and not _is_participle(word.text):
                 return None
         return None
 
@@ -228,7 +238,7 @@ class _Reader:
         if head is None:
             said.familiar = False
         elif kind := self.words.kind_of(head.text):
-            named = lexicon.named(_up_to(head, subject)) or kind
+            named = self.taught.named(_up_to(head, subject)) or kind
             said.thing = named if named in self.words._said else kind
             said.familiar = said.thing == named  # a street lamp is no lamp
             if head.text not in self.words.things:  # the plural
@@ -239,7 +249,7 @@ class _Reader:
             ranked = self.words.things_near((head or Word(self.prompt, 0, 0)).text, self.text)
             nearest = [kind for *_, kind in ranked]
             nearest = [*dict.fromkeys([said.thing, *nearest] if said.thing else nearest)][:NEAREST]
-            kept = [w.text for w in subject.content if w.text in lexicon.ATTRIBUTES and (head is None or w.start < head.start)]
+            kept = [w.text for w in subject.content if w.text in self.taught.attributes and (head is None or w.start < head.start)]
             said.nearest = {kind: with_article(" ".join([*kept, kind])) for kind in nearest}
 
     def _in_words(self, subject: Phrase) -> str:
@@ -269,7 +279,7 @@ class _Reader:
             said.thing, said.read_as[word], sure = kind, kind, by >= SURE
         else:
             sure = False
-        own = lexicon.THINGS.get(word)  # the library's word: a maple is a tree, and a pear no cactus, though the model knows neither
+        own = self.taught.nouns.get(word)  # the library's word: a maple is a tree, and a pear no cactus, though the model knows neither
         said.familiar = own == said.thing if own else sure
 
     def _understand(self, phrases: list[Phrase], subject: Phrase, head: Word) -> None:
@@ -297,7 +307,7 @@ class _Reader:
             for word in content:
                 if word == head:
                     continue
-                counted = kind and phrase is subject and lexicon.ATTRIBUTES.get(word.text, ("",))[0] == "count"  # one thing is made
+                counted = kind and phrase is subject and self.taught.attributes.get(word.text, ("",))[0] == "count"  # one thing is made
                 if word.text in said.read_as:
                     self.edits.append((word.start, word.end, self._instead(word.text)))
                 elif counted or not (self._understood(word.text) or (kind is None and phrase is subject)):
@@ -308,7 +318,7 @@ class _Reader:
         """Whether the last word of a phrase is understood; after "in", only a colour or a material is."""
         last = phrase.content[-1].text
         last = self.reading.read_as.get(last, last)
-        return last in lexicon.ATTRIBUTES or (phrase.opener != "in" and self._understood(last))
+        return last in self.taught.attributes or (phrase.opener != "in" and self._understood(last))
 
     def _understood(self, word: str) -> bool:
         return self.words.understands(word, self.reading.thing)
@@ -316,7 +326,7 @@ class _Reader:
     def _instead(self, word: str) -> str:
         """What stands for a strange word: "potted" is said as "with a pot"."""
         known = self.reading.read_as[word]
-        if known == lexicon.part_of(self.reading.thing) and word.startswith(known):
+        if known == self.taught.part_of(self.reading.thing) and word.startswith(known):
             self.more.append("with " + with_article(known))
             return ""
         return known
@@ -331,16 +341,17 @@ class _Reader:
         """Known words for strange ones that say something of the thing: shades of colours, woods, parts that it is fitted with,
         misspellings, other words by meaning."""
         kind, text, words = self.reading.thing, self.text, self.words
-        read_as = {w: lexicon.COLOR_OF[w] for w in strange if lexicon.COLOR_OF.get(w) in words._known}
-        read_as |= {w: "wooden" for w in strange if lexicon.is_wood(w, kind) and "wooden" in words._known}
-        part = lexicon.part_of(kind)
+        read_as = {w: COLOR_OF[w] for w in strange if COLOR_OF.get(w) in words._known}
+        wooden = self.taught.adjectives.get("wood")
+        read_as |= {w: wooden for w in strange if self.taught.is_wood(w, kind) and wooden in words._known}
+        part = self.taught.part_of(kind)
         read_as |= {w: part for w in strange if part in words._known and w.endswith("ed") and _stem(w, text) == part}
 
         def left() -> list[str]:
             return [w for w in strange if w not in read_as and len(w) > 3 and w not in words._known]
 
         read_as |= {w: new for w in left() if (new := words.respelt(w, text, MISSPELT))}
-        read_as |= {w: new for w, new in words.synonyms(left(), text).items() if lexicon.can_be(kind, new)}
+        read_as |= {w: new for w, new in words.synonyms(left(), text).items() if self.taught.can_be(kind, new)}
         read_as |= {w: new for w in left() if (new := words.respelt(w, text, ALIKE))}
         return {w: new for w, new in read_as.items() if words.understands(new, kind)}
 
@@ -350,13 +361,13 @@ class _Reader:
         for text in what:
             for item in re.split(r",|\b(?:and|or|nor)\b", text.lower()):
                 words = [word for word in words_of(item) if word not in EMPTY]
-                if words and lexicon.always_has(said.thing, words[-1]):
+                if words and self.taught.always_has(said.thing, words[-1]):
                     said.not_understood.append("no " + " ".join(words))
                 elif words:
                     said.left_out.append(" ".join(words))
         if said.left_out and head and said.thing:
-            out = {lexicon.COLOR_OF.get(word, word) for item in said.left_out for word in words_of(item)}
-            adjectives, parts = lexicon.instead(out, said.thing, set(words_of(self._rewritten())))
+            out = {COLOR_OF.get(word, word) for item in said.left_out for word in words_of(item)}
+            adjectives, parts = self.taught.instead(out, said.thing, set(words_of(self._rewritten())))
             adjectives = [word for word in adjectives if word in self.words._known]
             name = said.read_as.get(head.text, self.prompt[head.start : head.end])
             self.edits = [edit for edit in self.edits if edit[:2] != (head.start, head.end)]
@@ -386,18 +397,6 @@ def _tidy(text: str) -> str:
     text = re.sub(r"\b(?:an?|the)\s+(?=(?:an?|the)\b)", "", text, flags=re.I)
     text = re.sub(r"^(?:and|but|or|with|of)\b|(?:\b(?:and|but|or|an?|the|with|of|in|that|is|has)|[\s,;.:()-]+)+$", "", text, flags=re.I)
     return text.strip(" ,;")
-
-
-def _bar(word: str) -> float:
-    """The least nearness that exchanges a strange word for a known one."""
-    return torch.inf if word in lexicon.OPPOSITES else QUALITY if word in lexicon.QUALITIES else SYNONYM
-
-
-def _last_noun(phrase: Phrase) -> Word | None:
-    """The last word of a phrase that is no attribute; what a thing does is no noun either."""
-    words = [word for word in phrase.content if word.text not in lexicon.ATTRIBUTES]
-    doing = next((i for i, word in enumerate(words) if i and word.text.endswith("ing")), None)
-    return next(iter(words[:doing][::-1]), None)
 
 
 def _up_to(head: Word, phrase: Phrase) -> list[str]:

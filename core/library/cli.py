@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.errors import BadRequest
 from core.files import replace_file
+from core.library import SPLITS
 from core.library.starter import splits
 
 CAPTION_ROWS, CAPTION_HEIGHT = 3, 13
@@ -38,7 +39,7 @@ def _arguments() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, help="the folder to write")
     export.set_defaults(run=_export)
     for command in (sample, export):
-        command.add_argument("--split", choices=splits.SPLITS, help="only prompts of this split (all of them)")
+        command.add_argument("--split", choices=SPLITS, help="only prompts of this split (all of them)")
         command.add_argument("--seed", type=int, default=0, help="another seed, other prompts (0)")
         command.add_argument("--kinds", type=lambda text: [k for k in text.split(",") if k], help="only these kinds, separated by commas")
     kinds = commands.add_parser("kinds", help="list what the library can make")
@@ -47,15 +48,16 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _sample(args: argparse.Namespace) -> None:
-    from core.library.prompts import Prompt, PromptLibrary
+    from core.library.prompt import Prompt
     from core.library.starter.parser import parse
+    from core.library.starter.prompts import starter_library
 
     if not 16 <= args.size <= 1024:
         raise BadRequest(f"{args.size} pixels a side cannot be drawn.", "", "Ask for 16 to 1024.")
     if args.prompts:
         prompts = [Prompt(text, seed=args.seed, description=parse(text)) for text in args.prompts]
     else:
-        prompts = list(PromptLibrary.starter(args.count, args.split, args.seed, args.kinds))
+        prompts = list(starter_library(args.count, args.split, args.seed, args.kinds))
     sheet = draw_sheet(prompts, args.size)
     replace_file(args.out, lambda name: sheet.save(name, format="PNG"))
     print(f"{args.out}: {len(prompts)} objects")
@@ -101,9 +103,9 @@ def _wrap(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from core.library.prompts import PromptLibrary
+    from core.library.starter.prompts import starter_library
 
-    head = PromptLibrary.starter(args.prompts, args.split, args.seed, args.kinds).save(args.out)
+    head = starter_library(args.prompts, args.split, args.seed, args.kinds).save(args.out)
     print(f"{args.out}: {head['prompts']} prompts ({', '.join(f'{name} {count}' for name, count in head['splits'].items())})")
 
 

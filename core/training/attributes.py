@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from core.frame import STYLE_SIZE
 from core.language.encoder import TextEncoder
-from core.library.source import draw_prompt
 from core.library.starter.objects import COUNTS, PAINTS, PROPORTIONS, SIZES, ExactObjects
 from core.library.starter.palette import COLORS, FINISHES, MATERIALS, PATTERNS, SHADES
+from core.library.starter.source import draw_prompt
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
 

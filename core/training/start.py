@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 
 from core.errors import BadRequest
 from core.files import replace_file
-from core.language import familiarity
+from core.language import familiarity, words
 from core.language.encoder import TextEncoder
+from core.language.words import Words
 from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
 from core.networks.storage import ModelCard, load_generator
@@ -66,11 +67,12 @@ def _take_weights(generator: Generator, heads: AttributeHeads, model: Generator,
         heads.load_state_dict(learnt)
 
 
-def remember(prompts: Sequence[str], settings: TrainSettings, encoder: TextEncoder) -> None:
-    """Keep beside the model what it learns to read; where nothing new is read, what the earlier model has read."""
-    if settings.parts != "both":
-        before = settings.start_from / familiarity.FILE
-        if before.exists():
-            replace_file(settings.out / familiarity.FILE, lambda path: shutil.copyfile(before, path))
+def remember(prompts: Sequence[str], taught: Words, settings: TrainSettings, encoder: TextEncoder) -> None:
+    """Keep beside the model what it learns to read, and what its source teaches about the words; where nothing new is read, what the
+    earlier model has."""
+    if settings.parts == "both":
+        familiarity.KnownPrompts.learn(prompts, encoder, taught).save(settings.out)
         return
-    familiarity.KnownPrompts.learn(prompts, encoder).save(settings.out)
+    for name in (words.FILE, familiarity.FILE):
+        if (before := settings.start_from / name).exists():
+            replace_file(settings.out / name, lambda path, before=before: shutil.copyfile(before, path))

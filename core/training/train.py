@@ -12,7 +12,8 @@ from torch import nn
 from core.errors import BadRequest
 from core.language import familiarity
 from core.language.encoder import TextEncoder
-from core.library.source import Sampling, StarterSource
+from core.library.source import Sampling
+from core.library.starter.source import StarterSource
 from core.networks.storage import ModelCard, save_generator
 from core.training.attributes import PromptPool
 from core.training.bank import ObjectBank
@@ -53,7 +54,7 @@ def stage_makers(settings: TrainSettings, accelerator: Accelerator) -> dict[str,
     source = StarterSource(settings.kinds, encoder, sampling, seed, accelerator.device, settings.more)
     pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.reading.pool, sampling.prompts_per_kind)
     if accelerator.is_main_process and not (settings.out / familiarity.FILE).exists():
-        remember(pool.prompts, settings, encoder)
+        remember(pool.prompts, source.words(), settings, encoder)
 
     def reading() -> Stage:
         return Reading(settings.reading, generator, heads, pool, settings.reconstruction.weights, accelerator.num_processes)

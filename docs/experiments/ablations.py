@@ -24,9 +24,11 @@ from core.evaluation.summary import interval
 from core.files import replace_file
 from core.frame import style_of
 from core.language.encoder import TextEncoder
-from core.library.prompts import Prompt, StarterPrompts
-from core.library.source import Sampling, draw_prompt, pairs_among, points_around
+from core.library.prompt import Prompt
+from core.library.source import Sampling, pairs_among
 from core.library.starter.objects import ExactObjects
+from core.library.starter.prompts import StarterPrompts
+from core.library.starter.source import draw_prompt, points_around
 from core.networks.generator import Generator, GeometryField, TextureField
 from core.networks.presets import PRESETS
 from core.networks.storage import load_generator

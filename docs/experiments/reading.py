@@ -13,7 +13,6 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core.language import lexicon  # noqa: E402
 from core.language.encoder import TextEncoder  # noqa: E402
 from core.language.familiarity import KnownPrompts  # noqa: E402
 from core.library.starter import grammar  # noqa: E402
@@ -114,7 +113,7 @@ def count_unwanted(kinds: list[str], known, text: TextEncoder) -> None:
 
 def count_exchanged(known, text: TextEncoder) -> None:
     """How many strange words are exchanged for those that mean the same."""
-    meanings = {word: {kind} for word, kind in lexicon.THINGS.items()}
+    meanings = {word: {kind} for word, kind in known.taught.nouns.items()}
     for table in (grammar.MATERIAL_ADJECTIVES, grammar.MATERIAL_NOUNS, grammar.PATTERN_ADJECTIVES, grammar.FINISH_WORDS):
         for meaning, words in table.items():
             for word in words:

@@ -14,9 +14,9 @@ from core.errors import BadRequest, EngineError, MissingWeights
 from core.evaluation import cli, measure, metrics, probes, renders, space, space_stage, summary
 from core.language.encoder import TextEncoder
 from core.library.preview import render
-from core.library.prompts import StarterPrompts
 from core.library.starter.objects import Description, ExactObjects
 from core.library.starter.parser import parse
+from core.library.starter.prompts import StarterPrompts
 from core.library.starter.splits import split_of
 from core.limits import Detail
 from core.mesh import TexturedMesh

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from core.errors import MissingWeights, Unfamiliar
-from core.language import familiarity, lexicon
+from core.language import familiarity
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
-from core.library.prompts import StarterPrompts
+from core.language.words import FILE, ThingWords, Words
 from core.library.starter.kinds import KINDS as LIBRARY
 from core.library.starter.palette import COLORS
+from core.library.starter.prompts import StarterPrompts
+from core.library.starter.words import starter_words
 
 STARTER = Path(familiarity.__file__).parents[1] / "weights" / "starter"
 KINDS = ["mushroom", "car", "tower"]
@@ -28,7 +30,7 @@ def text() -> TextEncoder:
 
 @pytest.fixture(scope="module")
 def known(text) -> KnownPrompts:
-    return KnownPrompts.learn([p.text for p in StarterPrompts(600, "train", 0, KINDS)], text)
+    return KnownPrompts.learn([p.text for p in StarterPrompts(600, "train", 0, KINDS)], text, starter_words())
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +148,8 @@ def test_what_is_not_read_is_named(starter, text, prompt, read, thing, notes) ->
 
 
 def test_the_shortest_name_says_which_kind_a_word_means() -> None:
-    assert lexicon.THINGS["cup"] == "mug" and lexicon.THINGS["wheel"] == "wagon wheel" and "cream" not in lexicon.THINGS
+    nouns = starter_words().nouns
+    assert nouns["cup"] == "mug" and nouns["wheel"] == "wagon wheel" and "cream" not in nouns
 
 
 def test_prompts_of_known_words_are_told_from_others(known) -> None:
@@ -269,10 +272,59 @@ def test_every_colour_of_every_thing_is_familiar(starter, text, kinds) -> None:
 
 
 def test_what_a_model_learnt_of_things_of_ones_own_is_known(text) -> None:
-    own = KnownPrompts.learn(["our old well", "a red zeppelin with a gondola", "a zeppelin"], text).vocabulary
+    own = KnownPrompts.learn(["our old well", "a red zeppelin with a gondola", "a zeppelin"], text, Words()).vocabulary
     for prompt in ("an old zeppelin", "our old well", "a zeppelin with a gondola"):
         assert own.read(prompt, text).familiar and own.read(prompt, text).text == prompt
     assert own.read("a chair", text).thing is None
+
+
+FABLE = Words(
+    attributes={"furry": ("material", "fur"), "scaly": ("material", "scales"), "awake": ("mood", "awake"), "asleep": ("mood", "asleep")},
+    qualities=("furry", "scaly"),
+    opposites=("awake", "asleep"),
+    things={"dragon": ThingWords(("dragon",), "wings", materials=("scales", "fur")),
+            "wizard": ThingWords(("wizard", "sorcerer"), "beard", "white", True, materials=("fur",))},
+    adjectives={"fur": "furry", "scales": "scaly"},
+)  # fmt: skip   words of a library that has nothing in common with the starter's
+
+
+@pytest.mark.parametrize(
+    ("prompt", "read", "without"),
+    [
+        ("a hairy dragon", "a furry dragon", "a dragon"),  # a quality comes from afar
+        ("a sleepy dragon", "a dragon", "an awake dragon"),  # which it is not
+        ("a bearded wizard", "a wizard with a beard", "a beard wizard"),
+        ("a dragon, not scaly", "a furry dragon", "a dragon"),  # it usually is
+        ("a red wizard", "a wizard", "a wizard"),  # a colour, but not one of this library
+    ],
+)
+def test_each_model_reads_by_the_words_of_its_own_library(text, tmp_path, prompt, read, without) -> None:
+    """One that an older version trained has none, and reads by English and its prompts alone."""
+    said = [f"{adjective} {thing}" for adjective in ("a furry", "a scaly", "an awake", "an asleep") for thing in FABLE.things]
+    KnownPrompts.learn([*said, "a dragon with wings", "a wizard with a beard"], text, FABLE).save(tmp_path)
+    for words in (read, without):
+        reading = KnownPrompts.load(tmp_path, torch.device("cpu"), text.width).vocabulary.read(prompt, text)
+        assert (reading.text, reading.thing, reading.familiar) == (words, prompt.split()[-1] if "," not in prompt else "dragon", True)
+        (tmp_path / FILE).unlink(missing_ok=True)
+
+
+def test_the_shipped_model_has_the_words_of_its_library(starter, kinds) -> None:
+    assert starter.vocabulary.taught == starter_words() and set(kinds) < set(starter_words().things)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "{", "[]", "{}", '{"things": {}, "attributes": {"red": "color"}}', '{"things": {"a": {}}, "attributes": {}}',
+        '{"things": {}, "attributes": {}, "qualities": "red"}', '{"things": {}, "attributes": {}, "more": []}',
+    ],
+)  # fmt: skip
+def test_damaged_words_are_named(known, text, tmp_path, damage) -> None:
+    known.save(tmp_path)
+    (tmp_path / FILE).write_text(damage)
+    with pytest.raises(MissingWeights, match="damaged") as caught:
+        KnownPrompts.load(tmp_path, torch.device("cpu"), text.width)
+    assert FILE in str(caught.value)
 
 
 def test_the_memory_survives_the_disk(known, text, tmp_path) -> None:

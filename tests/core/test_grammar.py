@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 
 from core.errors import BadRequest, EngineError
 from core.frame import style_of
+from core.library import SPLITS
 from core.library.cli import main
-from core.library.prompts import FRAME, PromptLibrary, read_cloud, write_cloud
+from core.library.cloud import read_cloud, write_cloud
+from core.library.prompt import FRAME, PromptLibrary
 from core.library.starter import grammar
 from core.library.starter.grammar import sample_description, sample_prompt, word
 from core.library.starter.kinds import KINDS
 from core.library.starter.objects import Description
 from core.library.starter.parser import NoKind, UnknownWords, parse
-from core.library.starter.splits import HELD_OUT_KINDS, HELD_OUT_PAIRS, SPLITS, held_out_synonyms, split_of
+from core.library.starter.prompts import describe, starter_library
+from core.library.starter.splits import HELD_OUT_KINDS, HELD_OUT_PAIRS, held_out_synonyms, split_of
 
 ATTRIBUTES = (grammar.COLOR_WORDS, grammar.MATERIAL_ADJECTIVES, grammar.MATERIAL_NOUNS, grammar.PATTERN_ADJECTIVES, grammar.PATTERN_NOUNS,
               grammar.PROPORTION_WORDS, grammar.SIZE_WORDS, grammar.COUNT_WORDS, grammar.SHADE_WORDS, grammar.FINISH_WORDS)  # fmt: skip
@@ -188,22 +191,26 @@ def test_the_split_never_changes():
 
 
 def test_starter_prompts_are_distinct_and_repeatable():
-    library = PromptLibrary.starter(500, split="unseen", seed=3)
+    library = starter_library(500, split="unseen", seed=3)
     prompts = list(library)
-    assert {p.split for p in PromptLibrary.starter(400, split=None)} == set(SPLITS)
+    assert {p.split for p in starter_library(400, split=None)} == set(SPLITS)
     assert prompts == list(library) and len({p.text for p in prompts}) == 500
     assert all(p.split == "unseen" and parse(p.text) == p.description for p in prompts)
-    assert list(PromptLibrary.starter(20, seed=4)) != list(PromptLibrary.starter(20, seed=5))
+    assert list(starter_library(20, seed=4)) != list(starter_library(20, seed=5))
     with pytest.raises(BadRequest, match="no kind 'dragonfly'"):
-        PromptLibrary.starter(5, kinds=["dragonfly"])
+        starter_library(5, kinds=["dragonfly"])
 
 
 def test_a_library_comes_back_as_it_was_saved(tmp_path):
-    library = PromptLibrary.starter(50, split=None, seed=1)
+    library = starter_library(50, split=None, seed=1)
     library.save(tmp_path / "lib")
     library.save(tmp_path / "lib")  # a library may be replaced
-    loaded = PromptLibrary.load(tmp_path / "lib")
+    loaded = PromptLibrary.load(tmp_path / "lib", describe)
     assert list(loaded) == list(library) and loaded.name == "starter"
+    plain = PromptLibrary.load(tmp_path / "lib")  # without the starter's help its descriptions are what stands in the folder
+    assert next(iter(plain)).description["kind"] == next(iter(library)).description.kind
+    plain.save(tmp_path / "lib")
+    assert list(PromptLibrary.load(tmp_path / "lib", describe)) == list(library)
     assert [p.name for p in tmp_path.iterdir()] == ["lib"], "temporary files stay behind"
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("…")
@@ -223,6 +230,8 @@ def test_shapes_travel_with_their_library(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes((folder / "shapes" / "well.safetensors").read_bytes()[:-9])
     with pytest.raises(BadRequest, match=r"cut\.safetensors"):
         read_cloud(tmp_path / "cut.safetensors")
+    with pytest.raises(ValueError, match="±0.48"):
+        write_cloud(tmp_path / "wide.safetensors", points + 0.02 * np.sign(points))
 
 
 @pytest.mark.parametrize(
@@ -244,24 +253,24 @@ def test_shapes_travel_with_their_library(tmp_path):
     ],
 )
 def test_a_damaged_library_names_the_line(tmp_path, line, says):
-    PromptLibrary.starter(2).save(tmp_path / "lib")
+    starter_library(2).save(tmp_path / "lib")
     first = (tmp_path / "lib" / "prompts.jsonl").read_text().splitlines()[0]
     (tmp_path / "lib" / "prompts.jsonl").write_bytes(f"{first}\n{line}\n".encode("utf-8", "surrogateescape"))
     with pytest.raises(BadRequest, match="line 2") as caught:
-        PromptLibrary.load(tmp_path / "lib")
+        PromptLibrary.load(tmp_path / "lib", describe)
     assert says in str(caught.value)
 
 
 def test_a_failed_save_leaves_the_old_library(tmp_path, monkeypatch):
-    PromptLibrary.starter(3).save(tmp_path / "lib")
+    starter_library(3).save(tmp_path / "lib")
     before = (tmp_path / "lib" / "prompts.jsonl").read_bytes()
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("core.library.prompts.Prompt.to_json", full)
+    monkeypatch.setattr("core.library.prompt.Prompt.to_json", full)
     with pytest.raises(EngineError, match="No space left"):
-        PromptLibrary.starter(9).save(tmp_path / "lib")
+        starter_library(9).save(tmp_path / "lib")
     assert (tmp_path / "lib" / "prompts.jsonl").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 
 

@@ -4,7 +4,7 @@
 import pytest
 
 from core.evaluation.measure import measure
-from core.library.prompts import Prompt
+from core.library.prompt import Prompt
 from core.library.starter.parser import parse
 from core.pipeline import Latte3DPipeline
 from tests.conftest import ROOT

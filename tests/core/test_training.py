@@ -22,9 +22,11 @@ from core.evaluation import space_stage
 from core.evaluation.space_stage import SpaceSettings, SpaceStage
 from core.language.encoder import TextEncoder
 from core.language.familiarity import FILE
-from core.library.source import BLOCK, Examples, Sampling, StarterSource, Words, share_out
+from core.language.words import Words
+from core.library.source import BLOCK, Examples, Sampling, share_out
 from core.library.starter.objects import Description, ExactObjects
 from core.library.starter.parser import parse as read_prompt
+from core.library.starter.source import StarterSource
 from core.library.starter.splits import split_of, trained_kinds
 from core.networks.generator import Generator, TextureField
 from core.networks.presets import PRESETS
@@ -227,10 +229,10 @@ def test_the_starter_is_a_source() -> None:
         prompts = own.prompts(split, 5)
         assert len(prompts) == 5 and {p.split for p in prompts} == {split} and {p.description.kind for p in prompts} <= set(own.things)
     words = own.words()
-    assert isinstance(words, Words) and words.things["mushroom"] == "mushroom" and words.things["toadstool"] == "mushroom"
-    assert set(words.things.values()) <= set(own.things), "a word of a thing that nobody learns says nothing"
+    assert isinstance(words, Words) and words.nouns["mushroom"] == "mushroom" and words.nouns["toadstool"] == "mushroom"
+    assert set(own.things) < set(words.things), "also those that nobody learns: a pear is no rock"
     assert "wooden" in words.qualities or "wood" in words.qualities
-    assert {"red", "tall", "two", "tiny"} <= set(words.opposites) and words.things.keys().isdisjoint(words.opposites)
+    assert {"red", "tall", "two", "tiny"} <= set(words.opposites) and words.nouns.keys().isdisjoint(words.opposites)
 
 
 def test_the_bank_works_on_any_source() -> None:

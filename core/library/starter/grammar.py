@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 
 from core.errors import BadRequest
+from core.language.lexicon import with_article
 from core.library.starter.kind import Kind
 from core.library.starter.kinds import KINDS
 from core.library.starter.objects import COUNTS, PROPORTIONS, SIZES, Description
@@ -277,13 +278,6 @@ def _dress(phrase: str, choice: _Choice) -> str:
     if choice.chance(0.08):
         phrase += choice.pick((".", ".", "!"))
     return phrase
-
-
-def with_article(phrase: str) -> str:
-    """"a" or "an" before a phrase, by its sound."""
-    silent = phrase.startswith(("hour", "honest", "heir"))
-    spoken_y = phrase.startswith(("uni", "use", "ute", "eu", "one"))
-    return ("an " if silent or (phrase[:1] in "aeiou" and not spoken_y) else "a ") + phrase
 
 
 def _countable(name: str) -> bool:

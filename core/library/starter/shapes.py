@@ -174,16 +174,6 @@ def rectangle(u: Tensor, v: Tensor, hu: Size, hv: Size, rounding: Size = 0.0) ->
     return length(a.clamp(min=0), b.clamp(min=0)) + torch.maximum(a, b).clamp(max=0) - rounding
 
 
-def regular(u: Tensor, v: Tensor, sides: int, r: Size) -> Tensor:
-    """Regular polygon whose sides lie at distance r from the centre, one side facing +u."""
-    sector = 2 * math.pi / sides
-    angle = torch.atan2(v, u)
-    angle = angle - sector * torch.round(angle / sector)
-    q = length(u, v)
-    x, y, half = q * torch.cos(angle) - r, (q * torch.sin(angle)).abs(), r * math.tan(sector / 2)
-    return torch.where(y > half, length(x, y - half) * torch.sign(x), x)
-
-
 def curve(t: Tensor, *knots: tuple[float, Size]) -> Tensor:
     """The polynomial through the knots (place, value), for outlines of `turned` solids."""
     out = torch.zeros_like(t)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from core.library.starter.objects import Description
 
-SPLITS = ("train", "unseen", "pairs", "paraphrases", "kinds")
 HELD_OUT_KINDS = ("bus", "pear", "penguin", "pitcher")  # each has a relative among the kinds that training sees
 HELD_OUT_PAIRS = tuple(
     tuple(pair.split("=") for pair in line.split())

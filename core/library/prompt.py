@@ -7,62 +7,56 @@ prompts.jsonl   {"prompt": "a red mushroom", "split": "train", "seed": 7, "descr
 shapes/*.safetensors   "points" [N, 3] f32 in the library's frame, optional "normals" [N, 3] f32 and "colors" [N, 3] f32 (sRGB, 0..1)
 """
 
-import hashlib
 import json
 import os
-import random
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from core.errors import BadRequest, EngineError
-from core.files import replace_file
-from core.frame import HALF_EXTENT, SPAN
-from core.library.starter.grammar import check, sample_prompt
-from core.library.starter.kinds import KINDS
-from core.library.starter.objects import Description
-from core.library.starter.splits import SPLITS, split_of
+from core.frame import SPAN
+from core.library import SPLITS
+from core.library.cloud import read_cloud
 from core.limits import MAX_SEED
 
 FORMAT = 1
 FRAME = {"up": "+z", "front": "+x", "handedness": "right", "span": SPAN, "height_unit": "metre"}
-_FIELDS = tuple(f.name for f in fields(Description))
 _KEYS = {"prompt", "split", "seed", "description", "shape"}
-_TRIES = 2000  # known prompts in a row before giving up
 
 
 @dataclass(frozen=True)
 class Prompt:
     """One line of a library: what is asked for, and what shows how it should look (a description, a shape, or neither).
 
-    shape: path of a point cloud relative to the library's folder, with forward slashes.
+    description: what the source of the prompts makes of it: its own dataclass, or the JSON object that stands in a folder. shape: path of a
+    point cloud relative to the library's folder, with forward slashes.
     """
 
     text: str
     split: str = "train"
     seed: int = 0
-    description: Description | None = None
+    description: object | None = None
     shape: str | None = None
 
     def to_json(self) -> str:
         """One line of `prompts.jsonl`, without the newline; what a description leaves open is left out."""
         row: dict[str, object] = {"prompt": self.text, "split": self.split, "seed": self.seed}
         if self.description:
-            row["description"] = {k: v for k, v in asdict(self.description).items() if v not in (None, False)}
+            said = asdict(self.description) if is_dataclass(self.description) else self.description
+            row["description"] = {k: v for k, v in said.items() if v not in (None, False)}
         if self.shape:
             row["shape"] = self.shape
         return json.dumps(row, ensure_ascii=False)
 
     @staticmethod
-    def from_json(line: str) -> "Prompt":
-        """The inverse of `to_json`. Raises ValueError with one sentence that says what is wrong."""
+    def from_json(line: str, describe: Callable[[Mapping], object] = dict) -> "Prompt":
+        """The inverse of `to_json`. describe: makes the source's description out of a JSON object, or raises ValueError. Raises ValueError
+        with one sentence that says what is wrong."""
         row = json.loads(line)
         if not isinstance(row, dict) or not isinstance(row.get("prompt"), str) or not row["prompt"].strip():
             raise ValueError('each line is an object with a "prompt" that is not empty')
@@ -75,7 +69,10 @@ class Prompt:
             raise ValueError(f"seed is {seed!r}, not a whole number from 0 to {MAX_SEED}")
         if shape is not None and not _inside(shape):
             raise ValueError(f"shape is {shape!r}, not a path inside the library")
-        return Prompt(row["prompt"], split, seed, _description(row.get("description")), shape)
+        said = row.get("description")
+        if not isinstance(said, dict | None):
+            raise ValueError("a description is an object")
+        return Prompt(row["prompt"], split, seed, None if said is None else describe(said), shape)
 
 
 def _inside(path: object) -> bool:
@@ -86,66 +83,16 @@ def _inside(path: object) -> bool:
     return not pure.is_absolute() and ".." not in pure.parts
 
 
-def _description(row: object) -> Description | None:
-    if row is None:
-        return None
-    if not isinstance(row, dict) or "kind" not in row:
-        raise ValueError('a description is an object with a "kind"')
-    if strange := sorted(set(row) - set(_FIELDS)):
-        raise ValueError(f"unknown key {strange[0]!r} in the description; known are {', '.join(_FIELDS)}")
-    if type(row.get("second", False)) is not bool:
-        raise ValueError('"second" is true or false')
-    if wrong := [k for k, v in row.items() if k != "second" and not isinstance(v, str | None)]:
-        raise ValueError(f"{wrong[0]!r} of the description is not text")
-    description = Description(**row)
-    check(description)
-    return description
-
-
-class StarterPrompts:
-    """Distinct prompts of the starter grammar, made anew at each iteration: the same ones for the same arguments.
-
-    split: one of SPLITS, or None for prompts of all of them, each with its own.
-    """
-
-    def __init__(self, count: int, split: str | None = "train", seed: int = 0, kinds: Sequence[str] | None = None):
-        if count < 1:
-            raise BadRequest(f"{count} prompts cannot be made.", "", "Ask for at least one.")
-        if split is not None and split not in SPLITS:
-            raise BadRequest(f"There is no split {split!r}.", "", f"The splits are {', '.join(SPLITS)}.")
-        if strange := [k for k in kinds or () if k not in KINDS]:
-            raise BadRequest(f"The starter library has no kind {strange[0]!r}.", "", f"It has {', '.join(sorted(KINDS))}.")
-        self.count, self.split, self.seed, self.kinds = count, split, seed, list(kinds) if kinds else None
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[Prompt]:
-        rng, seen, failures = random.Random(self.seed), set(), 0
-        while len(seen) < self.count:
-            description, text = sample_prompt(rng, self.kinds, self.split)
-            letters = re.sub(r"[^a-z0-9 -]", "", text.lower())  # capitals and full stops do not make another prompt
-            key = hashlib.blake2b(letters.encode(), digest_size=8).digest()  # a hundred thousand of these take a few megabytes
-            if key in seen:
-                failures += 1
-                if failures > _TRIES:
-                    raise BadRequest(f"The grammar has no {self.count} such prompts, only about {len(seen)}.", "", "Ask for fewer.")
-                continue
-            seen.add(key)
-            failures = 0
-            yield Prompt(text, split_of(description, text), rng.randrange(1, 2**31), description)
-
-
 class PromptLibrary:
     """Prompts with their splits and seeds; iterating gives `Prompt`s in order, as often as wanted.
 
     Args:
         name: the library's own name.
-        prompts: the prompts; anything that can be iterated again and has a length.
+        prompts: anything that gives `Prompt`s, can be iterated again and has a length.
         folder: where shapes are read from; None where no prompt has one.
     """
 
-    def __init__(self, name: str, prompts: Sequence[Prompt] | StarterPrompts, folder: Path | None = None):
+    def __init__(self, name: str, prompts: Sequence[Prompt], folder: Path | None = None):
         self.name = name
         self.folder = folder
         self._prompts = prompts
@@ -157,16 +104,11 @@ class PromptLibrary:
         return len(self._prompts)
 
     @classmethod
-    def starter(cls, count: int, split: str | None = "train", seed: int = 0, kinds: Sequence[str] | None = None) -> "PromptLibrary":
-        """`count` distinct prompts of the starter grammar, made as they are read. split None: both. Raises BadRequest."""
-        return cls("starter", StarterPrompts(count, split, seed, kinds))
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike) -> "PromptLibrary":
-        """Read and check a library. Raises BadRequest naming the file and the line that is wrong."""
+    def load(cls, folder: str | os.PathLike, describe: Callable[[Mapping], object] = dict) -> "PromptLibrary":
+        """Read and check a library. describe: see `Prompt.from_json`. Raises BadRequest naming the file and the line that is wrong."""
         folder = Path(folder)
         head = _read_head(folder / "library.json")
-        prompts = list(_read_lines(folder / "prompts.jsonl"))
+        prompts = list(_read_lines(folder / "prompts.jsonl", describe))
         if head["prompts"] != len(prompts):
             raise BadRequest(f"{folder / 'prompts.jsonl'} has {len(prompts)} prompts, but library.json says {head['prompts']}.")
         for number, prompt in enumerate(prompts, 1):
@@ -242,44 +184,13 @@ def _read_head(path: Path) -> dict:
     return head
 
 
-def _read_lines(path: Path) -> Iterable[Prompt]:
+def _read_lines(path: Path, describe: Callable[[Mapping], object]) -> Iterable[Prompt]:
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    yield Prompt.from_json(line.decode("utf-8"))
+                    yield Prompt.from_json(line.decode("utf-8"), describe)
                 except ValueError as error:
                     raise BadRequest(f"{path}, line {number}: {error}.") from error
     except OSError as error:
         raise BadRequest(f"{path} cannot be read.", f"{error}.") from error
-
-
-def write_cloud(path: str | os.PathLike, points: np.ndarray, **more: np.ndarray) -> None:
-    """Store a point cloud [N, 3] with optional normals and colors, atomically. Raises ValueError where shapes are wrong."""
-    arrays = {"points": points, **more}
-    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
-    if wrong := _what_is_wrong(arrays):
-        raise ValueError(wrong)
-    replace_file(Path(path), lambda name: save_file(arrays, name))
-
-
-def read_cloud(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The arrays of a point cloud. Raises BadRequest naming the file and what is wrong with it."""
-    try:
-        arrays = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise BadRequest(f"{path} cannot be read.", f"{error}.") from error
-    if wrong := _what_is_wrong(arrays):
-        raise BadRequest(f"{path}: {wrong}.")
-    return arrays
-
-
-def _what_is_wrong(arrays: dict[str, np.ndarray]) -> str:
-    if strange := sorted(set(arrays) - {"points", "normals", "colors"}):
-        return f"unknown array {strange[0]!r}"
-    if "points" not in arrays or not len(arrays["points"]):
-        return "there are no points"
-    for name, array in arrays.items():
-        if array.dtype != np.float32 or array.shape != (len(arrays["points"]), 3) or not np.isfinite(array).all():
-            return f"{name} is {array.dtype} {list(array.shape)}, not {len(arrays['points'])} rows of three finite float32 numbers"
-    return "" if np.abs(arrays["points"]).max() <= HALF_EXTENT else "points lie outside the frame (±0.48)"
