@@ -3,6 +3,7 @@
 aside, what is excluded is left out, everything else is named, and the memory survives the disk."""
 
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from core.library.starter.kinds import KINDS as LIBRARY
 from core.library.starter.palette import COLORS
 from core.library.starter.prompts import StarterPrompts
 from core.library.starter.words import starter_words
+from core.training.settings import TrainSettings
+from core.training.stages.reconstruction import ReconstructionSettings
+from core.training.start import remember
 
 STARTER = Path(familiarity.__file__).parents[1] / "weights" / "starter"
 KINDS = ["mushroom", "car", "tower"]
@@ -306,6 +310,17 @@ def test_each_model_reads_by_the_words_of_its_own_library(text, tmp_path, prompt
         reading = KnownPrompts.load(tmp_path, torch.device("cpu"), text.width).vocabulary.read(prompt, text)
         assert (reading.text, reading.thing, reading.familiar) == (words, prompt.split()[-1] if "," not in prompt else "dragon", True)
         (tmp_path / FILE).unlink(missing_ok=True)
+
+
+def test_training_keeps_the_words_beside_the_model(text, tmp_path) -> None:
+    """Those of its source; where a network goes on alone, those that the earlier model has."""
+    first = TrainSettings(tmp_path / "first", kinds=("dragon",))
+    remember(["a furry dragon"], FABLE, first, text)
+    alone = ReconstructionSettings(parts="g")
+    remember(["a chair"], starter_words(), replace(first, out=tmp_path / "second", start_from=first.out, reconstruction=alone), text)
+    for folder in (first.out, tmp_path / "second"):
+        vocabulary = KnownPrompts.load(folder, torch.device("cpu"), text.width).vocabulary
+        assert vocabulary.taught == FABLE and vocabulary.knows("a dragon") and not vocabulary.knows("a chair")
 
 
 def test_the_shipped_model_has_the_words_of_its_library(starter, kinds) -> None:
