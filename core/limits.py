@@ -35,13 +35,6 @@ DETAILS = {
 EXAMPLE = "Type what you want to see, such as: a red mushroom with white spots."
 
 
-def check_prompts(prompts: Sequence[Any]) -> list[str]:
-    """The prompts without the white space around them. Raises BadRequest when there is none, or one cannot be used."""
-    if not prompts:
-        raise BadRequest("There is no prompt.", "", EXAMPLE)
-    return [check_prompt(prompt) for prompt in prompts]
-
-
 def check_prompt(prompt: Any) -> str:
     """The prompt without the white space around it. Raises BadRequest when it cannot be one."""
     if not isinstance(prompt, str):

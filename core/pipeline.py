@@ -15,7 +15,7 @@ from core.frame import style_of
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
 from core.language.rewording import Reading
-from core.limits import Detail, check_prompts, check_seeds, check_styles, choose_detail
+from core.limits import EXAMPLE, Detail, check_prompt, check_seeds, check_styles, choose_detail
 from core.mesh import TexturedMesh
 from core.networks.generator import Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
@@ -94,7 +94,8 @@ class Latte3DPipeline:
         often.
         Raises BadRequest before any work, Cancelled during it; whatever else goes wrong fails one object alone.
         """
-        prompts = check_prompts(prompts)
+        if not prompts:
+            raise BadRequest("There is no prompt.", "", EXAMPLE)
         seeds = check_seeds([seeds] * len(prompts) if isinstance(seeds, int) else seeds, len(prompts))
         styles = check_styles(styles, len(prompts))
         sizes = choose_detail(detail, resolution, texture_size, triangles)
@@ -123,6 +124,7 @@ class Latte3DPipeline:
     ) -> TexturedMesh:
         """One object, from its prompt to its mesh. Alone: together, prompts go no faster through the networks on a CPU, and come later."""
         with watch.stage("text"):
+            prompt = check_prompt(prompt)
             reading = self._read(prompt, strict)
             tokens, mask = self.text([reading.text])
         with watch.stage("networks"):

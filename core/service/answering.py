@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import BadRequest, EngineError, Unfamiliar
-from core.limits import check_prompts, check_seeds, check_styles, choose_detail
+from core.limits import EXAMPLE, check_seeds, check_styles, choose_detail
 from core.outcome import Failed
 from core.service.protocol import ProtocolError
 
@@ -41,7 +41,8 @@ def generate(pipeline: Any, params: Any, notify: Notify, cancelled: Callable[[],
 
 
 def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
-    """The request's parameters with the defaults filled in; raises BadRequest with one sentence on the first that is wrong."""
+    """The request's parameters with the defaults filled in; raises BadRequest with one sentence on the first that is wrong. A prompt that
+    cannot be used fails later, and alone."""
     if not isinstance(params, dict):
         raise BadRequest("The request has no parameters.")
     if unknown := sorted(map(str, params.keys() - DEFAULTS.keys())):
@@ -50,7 +51,8 @@ def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
     model = settings.pop("model")
     if model not in (None, model_id):
         raise BadRequest(f"The model {str(model)[:40]!r} is not loaded.", f"This engine has {model_id!r}.", "Restart the engine.")
-    settings["prompts"] = check_prompts(_list(settings["prompts"], "prompts"))
+    if not _list(settings["prompts"], "prompts"):
+        raise BadRequest("There is no prompt.", "", EXAMPLE)
     seeds = [0] * len(settings["prompts"]) if settings["seeds"] is None else _list(settings["seeds"], "seeds")
     settings["seeds"] = check_seeds(seeds, len(settings["prompts"]))
     settings["styles"] = check_styles(settings["styles"] and _list(settings["styles"], "styles"), len(settings["prompts"]))
