@@ -198,7 +198,7 @@ def forget(*kinds: str) -> None:
 
 
 def collect() -> None:
-    """Read what the engine has sent, sort what has arrived, and let go of the jobs that are over."""
+    """Read what the engine has sent, sort what has arrived, and let go of jobs that are over and of old results."""
     SESSION.engine.poll()
     for job in list(SESSION.waiting):
         for outcome in job.take():
@@ -210,15 +210,15 @@ def collect() -> None:
             SESSION.waiting.remove(job)
             if job.state == "failed" and job.fault is not SESSION.engine.fault:
                 SESSION.fault = job.fault
+    for old in [number for number, result in SESSION.results.items() if result not in SESSION.to_place][:-KEEP]:
+        del SESSION.results[old]
 
 
 def keep(result: Result) -> Result:
-    """Give a result its number, and let go of those that nobody needs any more."""
+    """Give a result the number by which it can be placed."""
     result.number = SESSION.last_number = SESSION.last_number + 1
     result.place = replace(result.place)  # what it has to wait for is its own
     SESSION.results[result.number] = result
-    for old in [number for number, one in SESSION.results.items() if one not in (*SESSION.to_place, result)][:-KEEP]:
-        del SESSION.results[old]
     return result
 
 

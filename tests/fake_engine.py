@@ -121,7 +121,8 @@ class FakePipeline:
         if "impossible" in prompt:
             raise BadRequest(f"There is no {prompt}.")
         if "empty" in prompt:
-            raise EngineError("internal", "The model made nothing for this prompt.", "Its surface is empty.", "Try another seed or wording.")
+            nothing = "The model made nothing for this prompt."
+            raise EngineError("internal", nothing, "Its surface is empty.", "Try another seed or wording.")
         if self.fault == "oom":
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
         for number, stage in enumerate(STAGES):
