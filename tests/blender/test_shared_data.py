@@ -45,9 +45,13 @@ def test_the_same_again_shares_all(addon, make, tmp_path):
 @pytest.mark.parametrize(
     "other",
     [
-        {"prompt": "a red box"}, {"seed": 1}, {"style": [0.5] * 8}, {"model": "another"}, {"settings": {"detail": "high"}},
+        {"prompt": "a red box"},
+        {"seed": 1},
+        {"style": [0.5] * 8},
+        {"model": "another"},
+        {"settings": {"detail": "high"}},
         {"size": (0.3, 0.25, 0.34)},
-    ],  # fmt: skip
+    ],
     ids=lambda other: next(iter(other)),
 )
 def test_another_is_its_own(addon, other):
