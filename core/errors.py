@@ -75,3 +75,13 @@ def out_of_memory(error: BaseException) -> EngineError | None:
     cause = (str(error).strip().splitlines() or ["The system has none left."])[0][:200]
     remedy = "Choose a lower resolution or texture size, or fewer objects at once."
     return EngineError("out_of_memory", "The engine ran out of memory.", cause, remedy)
+
+
+def plain_error(error: Exception) -> EngineError:
+    """Any error in the words that reach a person."""
+    if isinstance(error, EngineError):
+        return error
+    if short := out_of_memory(error):
+        return short
+    cause = f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]
+    return EngineError("internal", "The engine made an error.", cause, "The log has the details; please report them.")

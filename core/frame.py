@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.limits import STYLE_SIZE
+
 SPAN = 0.96  # largest side of every object: it lies inside ±0.48
 HALF_EXTENT = 0.52  # planes and SDF grids cover ±0.52, so that every surface closes inside them
-STYLE_SIZE = 8
 
 
 def style_of(seeds: Sequence[int]) -> Tensor:

@@ -9,6 +9,8 @@ from core.errors import BadRequest
 
 MAX_PROMPT = 512  # characters
 MAX_SEED = 2**63 - 1
+STYLE_SIZE = 8  # numbers of z
+MAX_STYLE = 10.0  # of each, up or down: seeds draw from a normal distribution
 RESOLUTIONS = range(64, 257, 8)  # cells along an edge of the grid
 TEXTURE_SIZES = (64, 4096)  # smallest and largest image, pixels
 MIN_TRIANGLES = 16
@@ -33,13 +35,6 @@ DETAILS = {
 EXAMPLE = "Type what you want to see, such as: a red mushroom with white spots."
 
 
-def check_prompts(prompts: Sequence[Any]) -> list[str]:
-    """The prompts without the white space around them. Raises BadRequest when there is none, or one cannot be used."""
-    if not prompts:
-        raise BadRequest("There is no prompt.", "", EXAMPLE)
-    return [check_prompt(prompt) for prompt in prompts]
-
-
 def check_prompt(prompt: Any) -> str:
     """The prompt without the white space around it. Raises BadRequest when it cannot be one."""
     if not isinstance(prompt, str):
@@ -60,6 +55,22 @@ def check_seeds(seeds: Sequence[Any], count: int) -> list[int]:
     if len(seeds) != count:
         raise BadRequest(f"There are {count} prompts and {len(seeds)} seeds.", "", "Give one seed for each prompt.")
     return [_integer(seed, "seed", 0, MAX_SEED) for seed in seeds]
+
+
+def check_styles(styles: Sequence[Any] | None, count: int) -> list[tuple[float, ...] | None]:
+    """For each of `count` prompts z, or None where its seed draws z. Raises BadRequest when there are more or fewer, or one is no z."""
+    if styles is None:
+        return [None] * count
+    if len(styles) != count:
+        raise BadRequest(f"There are {count} prompts and {len(styles)} styles.", "", "Give one style, or null, for each prompt.")
+    return [None if style is None else _style(style) for style in styles]
+
+
+def _style(style: Any) -> tuple[float, ...]:
+    fits = isinstance(style, Sequence) and not isinstance(style, str) and len(style) == STYLE_SIZE
+    if not fits or not all(type(number) in (int, float) and abs(number) <= MAX_STYLE for number in style):
+        raise BadRequest(f"The style {str(style)[:40]!r} is not {STYLE_SIZE} numbers from -{MAX_STYLE:g} to {MAX_STYLE:g}.")
+    return tuple(map(float, style))
 
 
 def choose_detail(detail: Any, resolution: Any = None, texture_size: Any = None, triangles: Any = None) -> Detail:

@@ -27,9 +27,9 @@ class TexturedMesh:
     `vertices` [V, 3] f32; `triangles` [F, 3] i32, counter-clockwise seen from outside; `uvs` [F, 3, 2] f32 per corner, origin bottom
     left; `base_color` (sRGB) and `metallic_roughness` (glTF: G roughness, B metallic, linear) are encoded images, or None where each
     would be one value everywhere: then `color`, or `roughness` and `metallic`, hold it. `color`, the surface's mean, is always there.
-    `height_m` is the object's height in metres. `sharp` and `seams` [E, 2] i32 are edges, the lower vertex first: those to be shaded
-    sharp, and those where the UVs are cut. `notes` are sentences for the artist; `familiarity` is how the prompt was read
-    (`core.language.rewording.Reading.to_dict`).
+    `height_m` is the object's height in metres. `style` is z itself [8] where that was asked for, else None: z is drawn from the seed.
+    `sharp` and `seams` [E, 2] i32 are edges, the lower vertex first: those to be shaded sharp, and those where the UVs are cut. `notes`
+    are sentences for the artist; `familiarity` is how the prompt was read (`core.language.rewording.Reading.to_dict`).
     """
 
     vertices: np.ndarray
@@ -40,6 +40,7 @@ class TexturedMesh:
     height_m: float
     prompt: str = ""
     seed: int = 0
+    style: tuple[float, ...] | None = None
     model: str = ""
     detail: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
@@ -62,6 +63,8 @@ class TexturedMesh:
         normals = normals[source][:, (1, 2, 0)]
         flipped = uvs * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)  # glTF's v runs downwards.
         extras = {"prompt": self.prompt, "seed": self.seed, "model": self.model}
+        if self.style is not None:
+            extras["style"] = list(self.style)
         material, images = self._material()
         return write_glb(positions, normals, flipped, triangles, material, images, extras)
 

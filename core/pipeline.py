@@ -2,30 +2,28 @@
 """From prompts to textured meshes: the whole way of the data, in the order it is walked."""
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from core.device import pick_device
-from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, out_of_memory
+from core.errors import BadRequest, Cancelled, MissingWeights, plain_error
 from core.frame import style_of
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
 from core.language.rewording import Reading
-from core.limits import Detail, check_prompts, check_seeds, choose_detail
-from core.mesh import TexturedMesh, encode_look
-from core.networks.generator import Fields, Generator
+from core.limits import EXAMPLE, Detail, check_prompt, check_seeds, check_styles, choose_detail
+from core.mesh import TexturedMesh
+from core.networks.generator import Generator
 from core.networks.storage import ModelCard, load_generator, save_generator
-from core.surface.atlas import unwrap
-from core.surface.bake import bake
-from core.surface.extract import LOOSE, EmptySurfaceError, ExtractionCancelled
-from core.surface.meshing import make_surface
+from core.outcome import Failed, Made
+from core.surface.extract import LOOSE
+from core.surface.textured import STAGES, Progress, Watch, textured_mesh
 
 CRUMB = 0.001  # of the volume: even of things of several pieces, no part is smaller
-Progress = Callable[[str, int, int], None]  # stage, objects done, objects in all
 
 
 class Latte3DPipeline:
@@ -61,12 +59,21 @@ class Latte3DPipeline:
         if self.known:
             self.known.save(Path(folder))
 
-    @torch.inference_mode()
-    def __call__(
+    def __call__(self, prompts: list[str], **request) -> list[TexturedMesh]:
+        """One textured mesh a prompt: `stream` (see there) as a list. Raises the first error."""
+        meshes = []
+        for outcome in self.stream(prompts, **request):
+            if isinstance(outcome, Failed):
+                raise outcome.error
+            meshes.append(outcome.mesh)
+        return meshes
+
+    def stream(
         self,
         prompts: list[str],
         *,
-        seeds: list[int] | int = 0,
+        seeds: Sequence[int] | int = 0,
+        styles: Sequence[Sequence[float] | None] | None = None,
         detail: str = "standard",
         resolution: int | None = None,
         texture_size: int | None = None,
@@ -75,134 +82,62 @@ class Latte3DPipeline:
         clouds: Tensor | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> list[TexturedMesh]:
-        """One textured mesh a prompt; all prompts run through the networks together.
+    ) -> Iterator[Made | Failed]:
+        """Make one textured mesh a prompt; give out each as soon as it is ready, or why there is none, in the order of the prompts.
 
-        seeds: one for all, or one a prompt; 0 is the typical object. detail: a name of `core.limits.DETAILS`, which stands for the next
-        three; each that is given replaces its own. resolution: cells a side of the SDF grid, 64 … 256. texture_size: pixels a side.
-        triangles: at most about so many. strict: make nothing where a prompt is about a thing that the model does not know. clouds: shapes
-        to start from, points and normals [B, N, 6] (or one for all) in the model's frame, instead of the dummy sphere.
-        progress(stage, done, total) is told of every stage; cancelled() is asked often.
-        Raises BadRequest, Cancelled, Unfamiliar, or EngineError("out_of_memory").
+        seeds: one for all, or one a prompt; 0 is the typical object. styles: for each prompt z itself, 8 numbers, or None where its seed
+        draws z. detail: a name of `core.limits.DETAILS`, which stands for the next three; each that is given replaces its own.
+        resolution: cells a side of the SDF grid, 64 … 256. texture_size: pixels a side. triangles: at most about so many. strict: make
+        nothing of a prompt about a thing that the model does not know: it fails with Unfamiliar. clouds: shapes to start from, points and
+        normals [B, N, 6] (or one for all) in the model's frame, instead of the dummy sphere.
+        progress(stage, done, total) is told of every stage before it begins, and counts the stages of all objects. cancelled() is asked
+        often.
+        Raises BadRequest before any work, Cancelled during it; whatever else goes wrong fails one object alone.
         """
-        prompts = check_prompts(prompts)
+        if not prompts:
+            raise BadRequest("There is no prompt.", "", EXAMPLE)
         seeds = check_seeds([seeds] * len(prompts) if isinstance(seeds, int) else seeds, len(prompts))
+        styles = check_styles(styles, len(prompts))
         sizes = choose_detail(detail, resolution, texture_size, triangles)
         if clouds is not None and (clouds.ndim != 3 or len(clouds) not in (1, len(prompts)) or clouds.shape[2] != 6):
             raise BadRequest(f"Clouds {list(clouds.shape)} do not fit {len(prompts)} prompts.", "", "Give points and normals [B, N, 6].")
-        watch = _Watch(len(prompts), progress, cancelled)
-        with _plain_errors():
-            with watch.stage("text"):
-                tokens, mask, readings = self._read(prompts, strict)
-            with watch.stage("networks"):
-                z = style_of(seeds).to(self.device)
-                fields = self.generator(tokens, mask, z, None if clouds is None else clouds.to(self.device))
-                self._wait()
-            return [
-                self._textured_mesh(fields[i], prompt, seed, detail, sizes, readings[i], watch.of(i))
-                for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
-            ]
 
-    def _read(self, prompts: list[str], strict: bool) -> tuple[Tensor, Tensor, list[Reading]]:
-        """Tokens, mask, and how each prompt was read: in words that the model knows, where it remembers its words."""
-        readings = self.known.read(prompts, self.text, strict) if self.known else [Reading(prompt) for prompt in prompts]
-        for reading in readings:
-            reading.unread = self.text.beyond(reading.text)
-        return *self.text([reading.text for reading in readings]), readings
+        def outcomes() -> Iterator[Made | Failed]:
+            for i, (prompt, seed, style) in enumerate(zip(prompts, seeds, styles, strict=True)):
+                watch = Watch(("text", "networks", *STAGES), progress, cancelled, self.device, index=i, total=len(prompts))
+                cloud = None if clouds is None else clouds[i % len(clouds)][None].to(self.device)
+                try:
+                    outcome = Made(i, self._make(prompt, seed, style, sizes, strict, cloud, watch, detail=detail))
+                except (Cancelled, OSError):  # OSError: whom `progress` tells is gone
+                    raise
+                except Exception as error:
+                    outcome = Failed(i, plain_error(error))
+                    if outcome.error is not error and outcome.error.code == "internal":  # nobody foresaw it
+                        traceback.print_exception(error)
+                yield outcome
 
-    def _textured_mesh(
-        self,
-        fields: Fields,
-        prompt: str,
-        seed: int,
-        detail: str,
-        sizes: Detail,
-        reading: Reading,
-        watch: "_Watch",
+        return outcomes()
+
+    @torch.inference_mode()
+    def _make(
+        self, prompt: str, seed: int, style: tuple | None, sizes: Detail, strict: bool, cloud: Tensor | None, watch: Watch, **facts
     ) -> TexturedMesh:
-        distance, appearance = self.generator.sdf.of(fields), self.generator.texture.of(fields)
-
-        def sdf(points: Tensor) -> Tensor:
-            with watch.part_of("extract", "decode"):
-                values = distance(points)
-                self._wait()
-                return values
-
-        with watch.stage("extract"):
-            surface = make_surface(
-                sdf, resolution=sizes.resolution, triangles=sizes.triangles, device=self.device, cancelled=watch.cancelled,
-                keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE,
-            )  # fmt: skip
-            vertices, faces = surface.vertices, surface.triangles
-        coarse = sizes.triangles is not None
-        with watch.stage("atlas"):
-            atlas = unwrap(vertices, faces, size=sizes.texture_size, coarse=coarse)
-        with watch.stage("bake"):
-            images = bake(
-                vertices, faces, atlas.uvs, appearance, size=sizes.texture_size, atlas=atlas,
-                coarse=coarse and sizes.texture_size >= 1024, device=self.device, cancelled=watch.cancelled,
-            )
-        with watch.stage("encode"):
-            look = encode_look(*images, atlas)
-        return TexturedMesh(
-            vertices, faces, atlas.uvs, height_m=float(fields.height_m[0]), prompt=prompt, seed=seed, model=self.model_id, detail=detail,
-            timings_ms=watch.timings_ms, notes=[*reading.notes, *([surface.note] if surface.note else [])],
-            familiarity=reading.to_dict(), sharp=surface.sharp, seams=atlas.seams, **look,
+        """One object, from its prompt to its mesh. Alone: together, prompts go no faster through the networks on a CPU, and come later."""
+        with watch.stage("text"):
+            prompt = check_prompt(prompt)
+            reading = self._read(prompt, strict)
+            tokens, mask = self.text([reading.text])
+        with watch.stage("networks"):
+            z = (style_of([seed]) if style is None else torch.tensor([style])).to(self.device)
+            fields = self.generator(tokens, mask, z, cloud)[0]
+        return textured_mesh(
+            self.generator.sdf.of(fields), self.generator.texture.of(fields), sizes, watch=watch, height_m=float(fields.height_m[0]),
+            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE, notes=reading.notes, familiarity=reading.to_dict(),
+            prompt=prompt, seed=seed, style=style, model=self.model_id, **facts,
         )  # fmt: skip
 
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
-
-class _Watch:
-    """Times the stages, tells of progress, and stops the work when the user asks."""
-
-    def __init__(self, total: int, progress: Progress | None, cancelled: Callable[[], bool] | None):
-        self.total, self.done, self.progress, self.cancelled = total, 0, progress, cancelled
-        self.timings_ms: dict[str, float] = {}
-
-    def of(self, i: int) -> "_Watch":
-        """The watch of object i: starts from the batch's timings, shared out among its objects."""
-        own = _Watch(self.total, self.progress, self.cancelled)
-        own.done, own.timings_ms = i, {stage: ms / self.total for stage, ms in self.timings_ms.items()}
-        return own
-
-    @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        if self.cancelled is not None and self.cancelled():
-            raise Cancelled
-        if self.progress is not None:
-            self.progress(name, self.done, self.total)
-        begun = time.perf_counter()
-        yield
-        self._add(name, begun)
-
-    @contextlib.contextmanager
-    def part_of(self, stage: str, name: str) -> Iterator[None]:
-        """Time a part of a stage as a stage of its own."""
-        begun = time.perf_counter()
-        yield
-        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) - self._add(name, begun)
-
-    def _add(self, name: str, begun: float) -> float:
-        ms = (time.perf_counter() - begun) * 1000
-        self.timings_ms[name] = self.timings_ms.get(name, 0.0) + ms
-        return ms
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Errors of the libraries below, in the words of this one."""
-    try:
-        yield
-    except ExtractionCancelled as error:
-        raise Cancelled from error
-    except EmptySurfaceError as error:
-        raise EngineError(
-            "internal", "The model made nothing for this prompt.", "Its surface is empty.", "Try another seed or wording."
-        ) from error
-    except (MemoryError, RuntimeError) as error:
-        if short := out_of_memory(error):
-            raise short from error
-        raise
+    def _read(self, prompt: str, strict: bool) -> Reading:
+        """How a prompt is read: in words that the model knows, where it remembers its words."""
+        reading = self.known.read([prompt], self.text, strict)[0] if self.known else Reading(prompt)
+        reading.unread = self.text.beyond(reading.text)
+        return reading

@@ -28,16 +28,16 @@ def click(engine: Engine, prompt: str, seed: int, settings: dict) -> dict:
     job = engine.submit([prompt], [seed], settings)
     while not job.over:
         engine.poll(wait_s=0.1)
-    if job.fault:
-        raise EngineFault(job.fault)
-    item, arrived = job.objects[0], time.perf_counter()
-    made = meshes.build_object(item, settings)
+    if fault := job.fault or next((failure.fault for failure in job.failures), None):
+        raise EngineFault(fault)
+    (result,), arrived = job.take(), time.perf_counter()
+    made = meshes.build_object(result)
     placement.generated_collection(bpy.context).objects.link(made)
     bpy.context.view_layer.update()
     done = time.perf_counter()
-    engine_ms = sum(item["timings_ms"].values())
+    engine_ms = sum(result.fields["timings_ms"].values())
     times = {"insert": 1000 * (done - arrived), "click_to_object": 1000 * (done - begun), "wire": 1000 * (arrived - begun) - engine_ms}
-    return {"times": times, "stages": item["timings_ms"], "object": made, "triangles": len(item["arrays"]["triangles"])}
+    return {"times": times, "stages": result.fields["timings_ms"], "object": made, "triangles": len(result.arrays["triangles"])}
 
 
 def smart_uv_ms(made: bpy.types.Object) -> float:

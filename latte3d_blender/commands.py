@@ -20,7 +20,7 @@ import bpy
 
 from . import arguments, files, machine, naming, terminal
 from .client import batch
-from .client.engine import EngineFault, Fault
+from .client.job import EngineFault, Fault, Result
 from .scene import meshes, placement, studio
 
 Say = Callable[[str], None]
@@ -42,14 +42,14 @@ def output_folder(text: str) -> Path:
     return out
 
 
-def save_scene(item: dict, settings: dict, path: Path) -> tuple[bpy.types.Object, dict]:
+def save_scene(result: Result, path: Path) -> tuple[bpy.types.Object, dict]:
     """Write a .blend that holds one object. Returns the object in the open scene, and the time that each stage took."""
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)  # unlike factory settings, this leaves preferences alone
     begun = time.perf_counter()
-    made = meshes.build_object(item, settings)
+    made = meshes.build_object(result)
     placement.generated_collection(bpy.context).objects.link(made)
     placement.select_only(bpy.context, [made])
-    timings = dict(item["timings_ms"], insert=1000 * (time.perf_counter() - begun))
+    timings = dict(result.fields["timings_ms"], insert=1000 * (time.perf_counter() - begun))
     meshes.write_timings(made, timings)
     for screen in bpy.data.screens:
         for area in screen.areas:
@@ -63,20 +63,21 @@ def save_scene(item: dict, settings: dict, path: Path) -> tuple[bpy.types.Object
     return made, timings
 
 
-def summary(item: dict, stem: Path, timings: dict) -> dict:
+def summary(result: Result, stem: Path, timings: dict) -> dict:
     """What the last line says of an object."""
-    notes = item.get("notes")
+    fields = result.fields
+    notes = fields.get("notes")
     return {
-        "prompt": item["prompt"],
-        "seed": item["seed"],
+        "prompt": result.prompt,
+        "seed": result.seed,
         "blend": f"{stem}.blend",
         "glb": f"{stem}.glb",
         "png": "",
-        "triangles": len(item["arrays"]["triangles"]),
-        "familiar": item.get("familiar", True),
-        "read_as": item.get("read_as") or {},
-        "set_aside": item.get("set_aside") or [],
-        "not_understood": item.get("not_understood") or [],
+        "triangles": len(result.arrays["triangles"]),
+        "familiar": fields.get("familiar", True),
+        "read_as": fields.get("read_as") or {},
+        "set_aside": fields.get("set_aside") or [],
+        "not_understood": fields.get("not_understood") or [],
         "notes": notes if isinstance(notes, list) else [],
         "timings_ms": {stage: round(ms, 2) for stage, ms in timings.items()},
     }
@@ -100,13 +101,13 @@ class Run:
         out, asked = output_folder(self.options.out), arguments.details(self.options)
         for wish, fault in bad:
             self.fail(wish, str(fault))
-        settings = asked | {"glb": True} | ({"strict": True} if self.options.strict else {})
+        settings, strict = asked | {"glb": True}, self.options.strict
         open_wishes = dict.fromkeys(wanted)
         try:
             with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
                 log = Path(folder) / "engine.log"
                 launch = machine.launch(python=self.options.engine, model=self.options.model, device=self.options.device or "", log=log)
-                for wish, answer in batch.make(launch, wanted, settings, self.say, self.result):
+                for wish, answer in batch.make(launch, wanted, settings, self.say, self.result, strict=strict):
                     if isinstance(answer, Fault):
                         self.fail(wish, str(answer), answer.kind)
                     else:
@@ -128,11 +129,12 @@ class Run:
                 print(f"latte3d: {REPAIR}", file=sys.stderr)
         self.told = reason
 
-    def save(self, wish: batch.Wish, item: dict, out: Path) -> None:
+    def save(self, wish: batch.Wish, result: Result, out: Path) -> None:
         """Write an object's files under a name that is no other's. What cannot be written is among what failed."""
         settings = {name: getattr(self.options, name) for name in ("detail", "resolution", "texture_size", "triangles")}
-        settings["detail"] = item.get("detail") or settings["detail"] or "standard"
-        mine = {"prompt": item["prompt"], "seed": item["seed"], "model": item["model"], "settings": settings}
+        settings["detail"] = result.fields.get("detail") or settings["detail"] or "standard"
+        result.settings = settings
+        mine = {"prompt": result.prompt, "seed": result.seed, "model": result.fields["model"], "settings": settings}
 
         def is_own(glb: Path) -> bool:
             """Whether it is this very object, of an earlier run: a run beside this one keeps what it has made."""
@@ -141,20 +143,20 @@ class Run:
 
         try:
             with naming.reserved(out, wish.prompt, wish.seed, is_own) as stem:
-                self.write(item, settings, stem)
+                self.write(result, stem)
         except (OSError, RuntimeError, ValueError) as error:
             self.fail(wish, str(error))
 
-    def write(self, item: dict, settings: dict, stem: Path) -> None:
+    def write(self, result: Result, stem: Path) -> None:
         """Write `stem`.glb, .blend and .png, and say so. Raises OSError, RuntimeError and ValueError."""
         with files.written(stem.with_suffix(".glb")) as partial:
-            partial.write_bytes(files.with_extras(item["arrays"]["glb"].tobytes(), settings=settings))
-        made, timings = save_scene(item, settings, stem.with_suffix(".blend"))
-        about = summary(item, stem, timings)
+            partial.write_bytes(files.with_extras(result.arrays["glb"].tobytes(), settings=result.settings))
+        made, timings = save_scene(result, stem.with_suffix(".blend"))
+        about = summary(result, stem, timings)
         self.result["objects"].append(about)
         stages = "  ".join(f"{stage} {ms:.0f}" for stage, ms in about["timings_ms"].items())
         total = sum(about["timings_ms"].values())
-        self.say(f"{item['prompt']!r}, seed {item['seed']}: {about['triangles']:,} triangles, {total:.0f} ms ({stages})")
+        self.say(f"{result.prompt!r}, seed {result.seed}: {about['triangles']:,} triangles, {total:.0f} ms ({stages})")
         for note in about["notes"]:
             self.say(f"  {note}")
         self.say(f"  {stem}.blend  .glb")

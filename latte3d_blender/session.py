@@ -6,8 +6,7 @@ Only this timer and operators touch bpy's data. Jobs hold numbers, never pointer
 
 import atexit
 import logging
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bpy
@@ -15,8 +14,9 @@ from bpy.app.handlers import persistent
 
 from . import machine
 from .client import engine as client
-from .client.engine import Engine, EngineFault, Fault, Job
+from .client.engine import Engine
 from .client.installer import Setup
+from .client.job import EngineFault, Failure, Fault, Job, Result
 from .panels import gallery
 from .scene import placing
 
@@ -42,20 +42,23 @@ class Place:
 
 @dataclass
 class Question:
-    """A job that the engine did not begin, because its model does not know the thing: what else could be made?"""
+    """A prompt that the engine did not begin, because its model does not know the thing: what else could be made?"""
 
-    job: Job
+    prompt: str
+    seed: int
+    settings: dict
     place: Place
+    fault: Fault
 
     @property
     def things(self) -> list[str]:
         """The nearest things, nearest first."""
-        return list(self.job.fault.data.get("things", []))
+        return list(self.fault.data.get("things", []))
 
     @property
     def example(self) -> dict[str, str]:
         """A prompt for each."""
-        return dict(self.job.fault.data.get("example", {}))
+        return dict(self.fault.data.get("example", {}))
 
 
 @dataclass
@@ -67,11 +70,11 @@ class Session:
     plan: Setup | None = None  # finds out how large Set Up gets
     fault: Fault | None = None  # of the last job or of Set Up; the engine has its own
     question: Question | None = None
-    waiting: list[Job] = field(default_factory=list)  # submitted, not yet looked at
-    results: dict[int, Job] = field(default_factory=dict)
-    places: dict[int, Place] = field(default_factory=dict)
-    to_place: list[int] = field(default_factory=list)
-    last: dict = field(default_factory=dict)  # job, total_ms, timings_ms of the last object
+    waiting: list[Job] = field(default_factory=list)  # submitted, not over
+    results: dict[int, Result] = field(default_factory=dict)  # by their numbers
+    to_place: list[Result] = field(default_factory=list)
+    last: Result | None = None  # that was placed
+    last_number: int = 0  # of a result
     hold: str = ""  # why a finished object is not placed yet
     shown: bool = False  # the panel has been drawn
     stale: bool = True  # where the engine lies has to be looked up again
@@ -173,14 +176,14 @@ def at_cursor(scene: bpy.types.Scene) -> Place:
     return Place(scene.session_uid, tuple(scene.cursor.location))
 
 
-def submit(place: Place, prompt: str, seed: int, settings: dict, *, strict: bool = False) -> Job:
+def submit(place: Place, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None) -> Job:
     """Start a job (and the engine, where it does not run). Raises EngineFault."""
-    if fault := client.check_prompt(prompt):
+    if fault := next(filter(None, map(client.check_prompt, prompts)), None):
         raise EngineFault(fault)
     SESSION.fault = SESSION.question = None
     start()
-    job = SESSION.engine.submit([prompt.strip()], [seed], settings, strict=strict)
-    SESSION.places[job.id] = place
+    job = SESSION.engine.submit([prompt.strip() for prompt in prompts], seeds, settings, strict=strict, styles=styles)
+    job.place = place
     SESSION.waiting.append(job)
     wake()
     return job
@@ -195,30 +198,55 @@ def forget(*kinds: str) -> None:
 
 
 def collect() -> None:
-    """Read what the engine has sent, and sort the jobs that are over."""
+    """Read what the engine has sent, sort what has arrived, and let go of jobs that are over and of old results."""
     SESSION.engine.poll()
-    for job in [job for job in SESSION.waiting if job.over]:
-        SESSION.waiting.remove(job)
-        if job.state == "done":
-            SESSION.results[job.id] = job
-            SESSION.to_place.append(job.id)
-            for old in [number for number in SESSION.results if number not in SESSION.to_place][:-KEEP]:
-                del SESSION.results[old], SESSION.places[old]
-            continue
-        place = SESSION.places.pop(job.id, None)
-        if job.state == "failed" and job.fault.kind == "unfamiliar":
-            SESSION.question = Question(job, place)
-        elif job.state == "failed" and job.fault is not SESSION.engine.fault:
-            SESSION.fault = job.fault
+    for job in list(SESSION.waiting):
+        for outcome in job.take():
+            if isinstance(outcome, Failure):
+                _failed(job, outcome)
+            else:
+                SESSION.to_place.append(keep(outcome))
+        if job.over:
+            SESSION.waiting.remove(job)
+            if job.state == "failed" and job.fault is not SESSION.engine.fault:
+                SESSION.fault = job.fault
+    for old in [number for number, result in SESSION.results.items() if result not in SESSION.to_place][:-KEEP]:
+        del SESSION.results[old]
 
 
-def run_now(job: Job) -> None:
-    """Wait for a job without a timer, as in background mode. Raises EngineFault."""
+def keep(result: Result) -> Result:
+    """Give a result the number by which it can be placed."""
+    result.number = SESSION.last_number = SESSION.last_number + 1
+    result.place = replace(result.place)  # what it has to wait for is its own
+    SESSION.results[result.number] = result
+    return result
+
+
+def _failed(job: Job, failure: Failure) -> None:
+    """One prompt of a job has no object: ask what else it could be, or say why; of several in one sentence."""
+    prompt, fault, several = job.prompts[failure.index], failure.fault, len(job.failures)
+    if len(job.prompts) == 1 and fault.kind == "unfamiliar":
+        SESSION.question = Question(prompt, job.seeds[failure.index], job.settings, job.place, fault)
+    elif len(job.prompts) == 1:
+        SESSION.fault = fault
+    elif several == 1:
+        SESSION.fault = Fault(f"“{prompt}”: {fault.message}", fault.cause, fault.remedy, fault.kind)
+    else:
+        first = job.failures[0]
+        cause = f"The first is “{job.prompts[first.index]}”: {first.fault.message} {first.fault.cause}".strip()
+        SESSION.fault = Fault(f"{several} of {len(job.prompts)} objects could not be made.", cause, first.fault.remedy, first.fault.kind)
+
+
+def run_now(job: Job) -> list[Result]:
+    """Wait for a job without a timer, as in background mode; returns what it has made. Raises EngineFault where it made nothing."""
     while not job.over:
         SESSION.engine.poll(wait_s=0.1)
+    before = len(SESSION.to_place)
     collect()
-    if job.fault:
-        raise EngineFault(job.fault)
+    made = SESSION.to_place[before:]
+    if fault := job.fault or (job.failures[0].fault if job.failures and not made else None):
+        raise EngineFault(fault)
+    return made
 
 
 def redraw() -> None:
@@ -246,7 +274,7 @@ def _picture() -> tuple:
         job and (job.id, job.text, round(job.factor, 2)),
         setup and (setup.text, setup.amount, round(setup.factor, 3), setup.over),
         SESSION.plan and SESSION.plan.size,
-        SESSION.last.get("job"),
+        SESSION.last and SESSION.last.number,
     )
 
 
@@ -293,6 +321,8 @@ def _step() -> float | None:
     placing.place_next(SESSION)
     if engine.state in (client.BUSY, client.STARTING):
         return 0.03
+    if SESSION.to_place and not SESSION.hold:
+        return 0.01  # the next of several
     if SESSION.to_place or SESSION.setup or (SESSION.plan and not SESSION.plan.over):
         return 0.2
     if engine.active or SESSION.stale:
@@ -305,7 +335,6 @@ def _detach(*_) -> None:
     """Before another file is loaded: what runs belonged to the old one."""
     for job in list(SESSION.engine.jobs):
         SESSION.engine.cancel(job)
-        SESSION.places.pop(job.id, None)
     SESSION.waiting.clear()
     SESSION.to_place.clear()
     SESSION.fault, SESSION.question, SESSION.hold = None, None, ""
@@ -332,9 +361,3 @@ def unregister() -> None:
         bpy.app.timers.unregister(_tick)
     gallery.clear()
     SESSION.__init__()
-
-
-def total_ms(number: int) -> float:
-    """Milliseconds from a job's click until now, without the time for which its object had to wait for the artist."""
-    job, place = SESSION.results[number], SESSION.places[number]
-    return 1000 * ((place.held_since or time.perf_counter()) - job.clicked)

@@ -48,6 +48,18 @@ class Client:
                 return message
         return None
 
+    def answer(self) -> tuple[list[tuple[dict, dict]], list[dict], dict]:
+        """All that one request brings: objects (their params and arrays), failures (their params), and the response."""
+        objects, failures = [], []
+        while "id" not in (message := self.receive())[0]:
+            rpc, arrays = message
+            if rpc["method"] == "object":
+                objects.append((rpc["params"], arrays))
+            else:
+                assert rpc["method"] == "failed" and not arrays
+                failures.append(rpc["params"])
+        return objects, failures, message[0]
+
     def generate(self, request_id: int = 1, prompts: tuple[str, ...] = ("a cube",), **params) -> None:
         self.send({"id": request_id, "method": "generate", "params": {"prompts": list(prompts), **params}})
 

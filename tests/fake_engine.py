@@ -20,8 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from core.errors import BadRequest, Cancelled, MissingWeights, Unfamiliar
+from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, Unfamiliar, plain_error
+from core.limits import check_prompt
 from core.networks.things import Thing
+from core.outcome import Failed, Made
 from core.service import worker
 
 STAGES = ("text", "networks", "decode", "extract", "atlas", "bake", "encode")
@@ -45,6 +47,7 @@ class Cube:
 
     prompt: str
     seed: int
+    style: tuple | None = None
     model: str = "fake"
     detail: str = "standard"
     height_m: float = 0.8
@@ -91,31 +94,43 @@ class FakePipeline:
     def warm_up(self, cancelled):
         """There is nothing to warm."""
 
-    def __call__(self, prompts, *, seeds, progress, cancelled, strict=False, **settings):
-        for prompt in prompts:
-            if strict and "dragon" in prompt:
-                raise Unfamiliar("a dragon", prompt, {"cube": "a cube", "die": "a die"})
+    def stream(self, prompts, *, seeds, styles, progress, cancelled, strict=False, detail="standard", **sizes):
         if self.fault == "crash":
             os._exit(9)
         once = Path(os.environ.get("LATTE3D_FAKE_ONCE") or os.devnull)  # a file that tells whether it has crashed once
-        if any("explosive" in prompt for prompt in prompts) or not once.exists():
+        if not once.exists():
             once.touch()
             os._exit(9)
-        while any("endless" in prompt for prompt in prompts):
+        for index, (prompt, seed, style) in enumerate(zip(prompts, seeds, styles, strict=True)):
+            steps = {"progress": progress, "cancelled": cancelled, "before": index * len(STAGES), "total": len(prompts) * len(STAGES)}
+            try:
+                self.make(check_prompt(prompt), strict, **steps)
+                yield Made(index, Cube(prompt.strip(), seed, style, detail=detail))
+            except Cancelled:
+                raise
+            except (EngineError, RuntimeError) as error:
+                yield Failed(index, plain_error(error))
+
+    def make(self, prompt, strict, progress, cancelled, before, total):
+        if strict and "dragon" in prompt:
+            raise Unfamiliar("a dragon", prompt, {"cube": "a cube", "die": "a die"})
+        if "explosive" in prompt:
+            os._exit(9)
+        while "endless" in prompt or self.fault == "hang":
             time.sleep(0.05)
-        if impossible := next((prompt for prompt in prompts if "impossible" in prompt), None):
-            raise BadRequest(f"There is no {impossible}.")
+        if "impossible" in prompt:
+            raise BadRequest(f"There is no {prompt}.")
+        if "empty" in prompt:
+            nothing = "The model made nothing for this prompt."
+            raise EngineError("internal", nothing, "Its surface is empty.", "Try another seed or wording.")
         if self.fault == "oom":
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-        while self.fault == "hang":
-            time.sleep(0.05)
-        for stage in STAGES:
+        for number, stage in enumerate(STAGES):
+            progress(stage, before + number, total)
             for _ in range(20 if self.fault == "slow" else 1):
                 if cancelled():
                     raise Cancelled()
                 time.sleep(0.02 if self.fault == "slow" else 0)
-            progress(stage, 1, 1)
-        return [Cube(prompt, seed, detail=settings.get("detail", "standard")) for prompt, seed in zip(prompts, seeds, strict=True)]
 
 
 def main() -> int:
@@ -134,8 +149,7 @@ def main() -> int:
     if fault == "garbage":
         os.write(1, b"Welcome to this machine!\nLast login: yesterday\n")
     inbox, outbox = worker.claim_pipes()
-    status = worker.serve(load, inbox, outbox)
-    return status
+    return worker.serve(load, inbox, outbox)
 
 
 if __name__ == "__main__":

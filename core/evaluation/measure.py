@@ -15,10 +15,8 @@ from core.library.prompt import Prompt
 from core.library.starter.objects import ExactObjects
 from core.library.starter.parser import parse
 from core.limits import Detail, choose_detail
-from core.mesh import TexturedMesh, encode_image, encode_look
-from core.surface.atlas import unwrap
-from core.surface.bake import bake
-from core.surface.meshing import make_surface
+from core.mesh import TexturedMesh, encode_image
+from core.surface.textured import textured_mesh
 
 Maker = Callable[..., list[TexturedMesh]]  # a Latte3DPipeline, or ExactMaker
 
@@ -80,13 +78,7 @@ class ExactMaker:
         meshes, sizes = [], choose_detail(detail, **given)
         for prompt in prompts:
             exact = ExactObjects([parse(prompt)], style_of([seeds]))
-            surface = make_surface(lambda p, exact=exact: exact.sdf(p[None])[0], resolution=sizes.resolution, triangles=sizes.triangles)
-            vertices, triangles = surface.vertices, surface.triangles
-            atlas = unwrap(vertices, triangles, size=sizes.texture_size, coarse=sizes.triangles is not None)
-            appearance = lambda p, exact=exact: exact.appearance(p[None])[0]  # noqa: E731
-            look = encode_look(*bake(vertices, triangles, atlas.uvs, appearance, size=sizes.texture_size, atlas=atlas), atlas)
-            meshes.append(
-                TexturedMesh(vertices, triangles, atlas.uvs, height_m=float(exact.height_m[0]), prompt=prompt, seed=seeds,
-                             model=self.model_id, detail=detail, sharp=surface.sharp, seams=atlas.seams, **look)
-            )  # fmt: skip
+            distance, look = lambda p, exact=exact: exact.sdf(p[None])[0], lambda p, exact=exact: exact.appearance(p[None])[0]
+            facts = {"prompt": prompt, "seed": seeds, "model": self.model_id, "detail": detail}
+            meshes.append(textured_mesh(distance, look, sizes, height_m=float(exact.height_m[0]), **facts))
         return meshes

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors_numpy
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAX_HEADER = 1 << 20  # bytes
 MAX_DATA = 1 << 30  # bytes
 _PIECE = 1 << 22  # bytes per read: a lying length costs at most this much memory

@@ -18,23 +18,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 from safetensors import SafetensorError
 
 from core import __version__
 from core.device import device_facts
-from core.errors import BadRequest, EngineError, MissingWeights, Unfamiliar, out_of_memory
-from core.limits import check_prompts, check_seeds, choose_detail
+from core.errors import BadRequest, EngineError, MissingWeights, plain_error
+from core.service.answering import generate, told
 from core.service.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
 
-MAX_PROMPTS = 64  # in one request
-FEATURES = ["generate", "progress", "cancel", "triangles", "glb"]
+FEATURES = ["generate", "progress", "cancel", "triangles", "glb", "styles"]
 ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "unfamiliar": -32004,
                  "internal": -32603}  # fmt: skip
-SIZES = {"detail": "standard", "resolution": None, "texture_size": None, "triangles": None}  # of the mesh and its images
-DEFAULTS = {"model": None, "prompts": None, "seeds": None, "strict": False, "glb": False} | SIZES
-
-ALL_KNOWN = {"familiar": True, "read_as": {}, "set_aside": [], "not_understood": []}  # of a prompt that a model without memory was given
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -140,7 +134,7 @@ class Worker:
         self.requests.put(None)
 
     def _answer(self, rpc: dict) -> None:
-        """Work on one request and write its one response; no error but a lost client leaves this function."""
+        """Work on one request and write its one response, after its notifications; no error but a lost client leaves this function."""
         request_id = rpc.get("id")
         if "method" not in rpc or not isinstance(request_id, int | str):
             if "method" not in rpc or "id" in rpc:  # a notification that is unknown deserves no answer
@@ -149,30 +143,23 @@ class Worker:
         try:
             if rpc["method"] != "generate":
                 raise BadRequest(f"The engine has no method {str(rpc['method'])[:40]!r}.")
-            settings = checked_settings(rpc.get("params"), self.pipeline.model_id)
-            glb = settings.pop("glb")
-            meshes = self.pipeline(
-                settings.pop("prompts"),
-                **settings,
-                progress=lambda stage, done, total: self._report(request_id, stage, done, total),
+            made, failed = generate(
+                self.pipeline,
+                rpc.get("params"),
+                notify=lambda method, params, arrays=None: self._notify(method, {"id": request_id, **params}, arrays),
                 cancelled=lambda: self.stopping.is_set() or request_id in self.cancelled,
             )
-            answer, arrays = mesh_answer(request_id, meshes, glb)
+            answer = {"jsonrpc": "2.0", "id": request_id, "result": {"made": made, "failed": failed}}
         except BrokenPipeError:
             raise
         except Exception as error:
-            answer, arrays = error_answer(request_id, error), {}
+            answer = error_answer(request_id, error)
         finally:
             self.cancelled.discard(request_id)
-        try:
-            write_message(self.outbox, answer, arrays)
-        except ProtocolError as error:  # larger than the wire allows
-            too_large = BadRequest("The result is too large.", str(error), "Ask for fewer objects at once.")
-            write_message(self.outbox, error_answer(request_id, too_large))
+        write_message(self.outbox, answer)
 
-    def _report(self, request_id: int | str, stage: str, done: int, total: int) -> None:
-        params = {"id": request_id, "stage": stage, "done": int(done), "total": int(total)}
-        write_message(self.outbox, {"jsonrpc": "2.0", "method": "progress", "params": params})
+    def _notify(self, method: str, params: dict, arrays: dict | None = None) -> None:
+        write_message(self.outbox, {"jsonrpc": "2.0", "method": method, "params": params}, arrays)
 
 
 def hello(pipeline: Any) -> dict:
@@ -191,87 +178,13 @@ def hello(pipeline: Any) -> dict:
     return {"jsonrpc": "2.0", "method": "hello", "params": params}
 
 
-def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
-    """The request's parameters with the defaults filled in; raises BadRequest with one sentence on the first that is wrong."""
-    if not isinstance(params, dict):
-        raise BadRequest("The request has no parameters.")
-    if unknown := sorted(map(str, params.keys() - DEFAULTS.keys())):
-        raise BadRequest(f"The engine does not know the parameter {unknown[0][:40]!r}.", "", "Update the engine.")
-    settings = DEFAULTS | params
-    model = settings.pop("model")
-    if model not in (None, model_id):
-        raise BadRequest(f"The model {str(model)[:40]!r} is not loaded.", f"This engine has {model_id!r}.", "Restart the engine.")
-    if len(_list(settings["prompts"], "prompts")) > MAX_PROMPTS:
-        raise BadRequest(f"A request takes up to {MAX_PROMPTS} prompts, not {len(settings['prompts'])}.")
-    settings["prompts"] = check_prompts(settings["prompts"])
-    seeds = [0] * len(settings["prompts"]) if settings["seeds"] is None else _list(settings["seeds"], "seeds")
-    settings["seeds"] = check_seeds(seeds, len(settings["prompts"]))
-    choose_detail(**{name: settings[name] for name in SIZES})
-    for name in ("glb", "strict"):
-        if not isinstance(settings[name], bool):
-            raise BadRequest(f"The parameter {name!r} is true or false.")
-    return settings
-
-
-def _list(value: Any, what: str) -> list:
-    if not isinstance(value, list):
-        raise BadRequest(f"The request needs a list of {what}.")
-    return value
-
-
-def mesh_answer(request_id: int | str, meshes: list, glb: bool) -> tuple[dict, dict[str, np.ndarray]]:
-    """The response for generated meshes (`core.mesh.TexturedMesh`): the JSON-RPC object and its arrays."""
-    objects, arrays = [], {}
-    for index, mesh in enumerate(meshes):
-        objects.append(
-            {
-                "prompt": mesh.prompt,
-                "seed": int(mesh.seed),
-                "height_m": float(mesh.height_m),
-                "model": mesh.model,
-                "detail": mesh.detail,
-                "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},
-                "triangles": len(mesh.triangles),
-                **ALL_KNOWN,
-                **mesh.familiarity,
-                "notes": list(mesh.notes),
-                "color": [float(channel) for channel in mesh.color],
-                "roughness": mesh.roughness,
-                "metallic": mesh.metallic,
-            }
-        )
-        arrays[f"{index}.vertices"] = np.asarray(mesh.vertices, np.float32)
-        arrays[f"{index}.triangles"] = np.asarray(mesh.triangles, np.int32)
-        arrays[f"{index}.uvs"] = np.asarray(mesh.uvs, np.float32)
-        arrays[f"{index}.sharp"] = np.asarray(mesh.sharp, np.int32)
-        arrays[f"{index}.seams"] = np.asarray(mesh.seams, np.int32)
-        for name, image in (("base_color", mesh.base_color), ("metallic_roughness", mesh.metallic_roughness)):
-            if image is not None:  # one value everywhere, which the object tells
-                arrays[f"{index}.{name}"] = np.frombuffer(image, np.uint8)
-        if glb:
-            arrays[f"{index}.glb"] = np.frombuffer(mesh.to_glb(), np.uint8)
-    return {"jsonrpc": "2.0", "id": request_id, "result": {"objects": objects}}, arrays
-
-
 def error_answer(request_id: int | str | None, error: Exception) -> dict:
     """The response for an error; one that nobody foresaw is logged with its traceback."""
-    typed = typed_error(error)
-    if typed.code == "internal":
+    typed = plain_error(error)
+    if typed is not error and typed.code == "internal":
         traceback.print_exception(error)
-    data = {"kind": typed.code, "cause": typed.cause, "remedy": typed.remedy}
-    if isinstance(typed, Unfamiliar):
-        data |= {"prompt": typed.prompt, "things": typed.things, "example": typed.example}
-    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": ERROR_NUMBERS[typed.code], "message": typed.message, "data": data}}
-
-
-def typed_error(error: Exception) -> EngineError:
-    """The same error in the words that reach a person."""
-    if isinstance(error, EngineError):
-        return error
-    if short := out_of_memory(error):
-        return short
-    cause = f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]
-    return EngineError("internal", "The engine made an error.", cause, "The log has the details; please report them.")
+    message, data = typed.message, told(typed)
+    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": ERROR_NUMBERS[typed.code], "message": message, "data": data}}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a signed distance field to a mesh of the size that was asked for."""
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from core.frame import HALF_EXTENT
 from core.limits import RESOLUTIONS
 from core.surface.creases import corner_normals, sharp_edges
 from core.surface.decimate import decimate
-from core.surface.extract import LOOSE, SignedDistance, dense_grid, extract_surface, refine_grid, triangulate
+from core.surface.extract import LOOSE, SignedDistance, dense_grid, refine_grid, triangulate
 
 SURPLUS = 2.2  # A grid has so many times the triangles that are asked for: fewer would leave the collapse no choice.
 PROBE = 32  # cells of the grid that tells how large a surface is
@@ -39,22 +40,29 @@ def make_surface(
     device: torch.device | str = "cpu",
     keep_volume: float = LOOSE,
     cancelled: Callable[[], bool] | None = None,
+    stage: Callable[[str], contextlib.AbstractContextManager] = contextlib.nullcontext,
 ) -> Surface:
     """The zero level of `sdf` with about `triangles` triangles at most; None: as many as a grid of `resolution` cells gives.
 
     With a number of triangles, a grid no finer than they need (and no finer than `resolution`) is taken, its vertices are moved on to the
-    surface, and edges are collapsed. Raises as `extract_surface` does.
+    surface, and edges are collapsed. The two halves of the work run inside `stage("decode")`, asking `sdf` on a grid, and
+    `stage("extract")`. Raises as `core.surface.extract.extract_surface` does.
     """
     shared = {"device": device, "cancelled": cancelled}
     if triangles is None:
-        return Surface(*extract_surface(sdf, resolution=resolution, keep_volume=keep_volume, **shared))
-    probe = dense_grid(sdf, resolution=PROBE, **shared)
-    cells = fitting_resolution(probe, triangles, resolution)
-    values = refine_grid(sdf, resolution=cells, start=probe, **shared)
-    vertices, faces = triangulate(values, keep_volume, margin=MARGIN)
-    vertices = settle(sdf, vertices, faces, 2 * HALF_EXTENT / cells, device)
-    vertices, faces, note = decimate(vertices, faces, triangles)
-    return Surface(vertices, faces, sharp_edges(vertices, faces, sdf, device), note)
+        with stage("decode"):
+            values = refine_grid(sdf, resolution=resolution, **shared)
+        with stage("extract"):
+            return Surface(*triangulate(values, keep_volume))
+    with stage("decode"):
+        probe = dense_grid(sdf, resolution=PROBE, **shared)
+        cells = fitting_resolution(probe, triangles, resolution)
+        values = refine_grid(sdf, resolution=cells, start=probe, **shared)
+    with stage("extract"):
+        vertices, faces = triangulate(values, keep_volume, margin=MARGIN)
+        vertices = settle(sdf, vertices, faces, 2 * HALF_EXTENT / cells, device)
+        vertices, faces, note = decimate(vertices, faces, triangles)
+        return Surface(vertices, faces, sharp_edges(vertices, faces, sdf, device), note)
 
 
 def fitting_resolution(probe: torch.Tensor, triangles: int, most: int) -> int:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any number of prompts, some at a time: what is finished is given out at once, and what fails, fails alone. Without bpy."""
+"""Any number of prompts: each object is given out as soon as it is made, and what fails, fails alone. Without bpy."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..arguments import LIMITS
-from .engine import Engine, EngineFault, Fault, Job, Launch, check_prompt
+from .engine import Engine, Launch, check_prompt
+from .job import EngineFault, Failure, Fault, Job, Result
 
-GROUP = 8  # prompts in one request: they share the networks' work, and fit the wire at the finest detail
+REQUEST = 64  # prompts in one request: so many fit a message, however long they are
 CRASHES = 6  # of the engine, one after another with nothing made between, before the rest is given up
 
 Say = Callable[[str], None]
@@ -43,51 +44,59 @@ def wishes(prompts: list[str], seed: int) -> tuple[list[Wish], list[tuple[Wish, 
     return good, bad
 
 
-def make(launch: Launch, wanted: list[Wish], settings: dict, say: Say, facts: dict) -> Iterator[tuple[Wish, dict | Fault]]:
-    """Make objects; yield each with the engine's answer, or with the fault that it alone has. `facts` is told the "device".
+def make(
+    launch: Launch, wanted: list[Wish], settings: dict, say: Say, facts: dict, *, strict: bool = False
+) -> Iterator[tuple[Wish, Result | Fault]]:
+    """Make objects; yield each as soon as it is there, or the fault that it alone has. `facts` is told the "device".
 
-    A request that fails is repeated prompt by prompt. An engine that crashes is started again, and a prompt at which it did is tried twice.
+    An engine that crashes is started again for those that are left. The first of them is the one at which it did: it is tried twice.
     """
-    engine, groups = Engine(), deque([wanted[start : start + GROUP] for start in range(0, len(wanted), GROUP)])
-    crashes, tried = 0, set()
+    engine, left, tried, crashes = Engine(), list(wanted), set(), 0
     try:
-        while groups:
-            group = groups.popleft()
-            job = _run(engine, launch, group, settings, say)
-            facts["device"] = engine.hello.get("device") or facts.get("device", "")
-            if job.state == "done":
+        while left:
+            asked = left[:REQUEST]
+            job = _submit(engine, launch, asked, settings, strict, say)
+            for outcome in _outcomes(engine, job, say):
+                wish = asked[outcome.index]
+                left.remove(wish)
                 crashes = 0
-                yield from zip(group, job.objects, strict=True)
+                facts["device"] = engine.hello.get("device", "")
+                yield wish, outcome.fault if isinstance(outcome, Failure) else outcome
+            if job.state == "done":
                 continue
             fault, crashed = job.fault or Fault("Stopped."), engine.process is None
             crashes += crashed
-            if not engine.hello or crashes >= CRASHES:  # it does not start, or does not stay
-                for wish in (*group, *(wish for later in groups for wish in later)):
-                    yield wish, fault
-                return
-            if len(group) > 1 or (crashed and group[0] not in tried):
-                say(f"{fault} Trying again" + (", prompt by prompt" if len(group) > 1 else ""))
-                tried |= set(group) if len(group) == 1 else set()
-                groups.extendleft([wish] for wish in reversed(group))
-            else:
-                yield group[0], fault
+            given_up = not engine.hello or crashes >= CRASHES  # it does not start, or does not stay
+            if crashed and not given_up and left[0] not in tried:
+                say(f"{fault} Trying again")
+                tried.add(left[0])
+                continue
+            lost = left if given_up else left[:1] if crashed else [wish for wish in asked if wish in left]
+            for wish in list(lost):
+                left.remove(wish)
+                yield wish, fault
     finally:
         engine.stop()
 
 
-def _run(engine: Engine, launch: Launch, group: list[Wish], settings: dict, say: Say) -> Job:
-    """Run one request to its end, on an engine that is started if need be."""
-    starts = engine.process is None
-    if starts:
+def _submit(engine: Engine, launch: Launch, asked: list[Wish], settings: dict, strict: bool, say: Say) -> Job:
+    """Send one request, to an engine that is started if need be."""
+    if engine.process is None:
         say(f"Starting the engine ({launch.python})")
         engine.start(launch)
-    job = engine.submit([wish.prompt for wish in group], [wish.seed for wish in group], settings)
+    job = engine.submit([wish.prompt for wish in asked], [wish.seed for wish in asked], settings, strict=strict)
     if engine.fault:  # it cannot even be started
         job.state, job.fault = "failed", engine.fault
         engine.jobs.clear()
+    return job
+
+
+def _outcomes(engine: Engine, job: Job, say: Say) -> Iterator[Result | Failure]:
+    """What becomes of each prompt of a request, until the request is over."""
+    starts = not engine.hello
     while not job.over:
         engine.poll(wait_s=0.2)
         if starts and engine.hello:
             say(f"Engine ready after {engine.cold_start_s:.1f} s on {engine.hello.get('device_name') or engine.hello.get('device')}")
             starts = False
-    return job
+        yield from job.take()

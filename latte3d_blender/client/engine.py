@@ -13,50 +13,23 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import protocol
+from .job import STAGES, EngineFault, Failure, Fault, Job, Result
+
+__all__ = ["STAGES", "Engine", "EngineFault", "Fault", "Job", "Launch", "Result"]
 
 NOT_INSTALLED, STOPPED, STARTING, READY, BUSY, FAILED = STATES = ("NOT_INSTALLED", "STOPPED", "STARTING", "READY", "BUSY", "FAILED")
-STAGES = {
-    "text": ("Reading the prompt", 0.02),
-    "networks": ("Imagining the shape", 0.35),
-    "decode": ("Sampling the shape", 0.3),
-    "extract": ("Making the surface", 0.05),
-    "atlas": ("Unwrapping", 0.05),
-    "bake": ("Painting the texture", 0.2),
-    "encode": ("Packing the images", 0.03),
-}  # what the artist reads, and the share of the progress bar
-PROTOCOL = 2
+PROTOCOL = 3
 ASTRAY = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "PYTHONINSPECT")  # would lead another Python astray
 NO_MEMORY = re.compile(r"MemoryError|Cannot allocate memory|failed to map segment|[Ii]nsufficient memory|not enough memory|bad_alloc")
 PROMPT_LIMIT = 512
+WAITING_MESSAGES = 64  # that nobody has asked for yet; then the pipe fills, and the engine waits: memory stays small
 CANCEL_PATIENCE_S = 5.0  # after a cancel message, before the process is told to end
 END_PATIENCE_S = 2.0  # after it was told to end, before it is killed
 START_PATIENCE_S = 180.0  # the first start on a slow disk reads a gigabyte
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What went wrong, for the artist: one sentence, its cause and a way out (each may be empty but the first)."""
-
-    message: str
-    cause: str = ""
-    remedy: str = ""
-    kind: str = "internal"
-    data: dict = field(default_factory=dict, compare=False)  # what else the engine's error says, such as the nearest things
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.message, self.cause, self.remedy) if part)
-
-
-class EngineFault(Exception):
-    """A fault where it is easier raised than returned."""
-
-    def __init__(self, fault: Fault):
-        super().__init__(str(fault))
-        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -68,43 +41,6 @@ class Launch:
     model: Path
     device: str
     log: Path
-
-
-@dataclass
-class Job:
-    """One request, from the click to the arrays. `state`: queued, running, done, failed or cancelled."""
-
-    id: int
-    prompts: list[str]
-    seeds: list[int]
-    settings: dict  # detail, resolution, texture_size, triangles, glb
-    strict: bool = False  # rather make nothing than what the model does not know
-    state: str = "queued"
-    stage: str = ""
-    done: int = 0
-    total: int = 0
-    objects: list[dict] = field(default_factory=list)  # the worker's answer; each with its "arrays"
-    fault: Fault | None = None
-    clicked: float = field(default_factory=time.perf_counter)
-    cancelled_at: float = 0.0
-
-    @property
-    def over(self) -> bool:
-        return self.state in ("done", "failed", "cancelled")
-
-    @property
-    def factor(self) -> float:
-        """Progress from 0 to 1, weighted by what each stage usually takes."""
-        if self.stage not in STAGES:
-            return 0.0
-        before = sum(share for name, (_, share) in STAGES.items() if list(STAGES).index(name) < list(STAGES).index(self.stage))
-        return min(before + STAGES[self.stage][1] * self.done / max(self.total, 1), 1.0)
-
-    @property
-    def text(self) -> str:
-        if self.cancelled_at:
-            return "Cancelling…"
-        return "Waiting for the engine" if self.state == "queued" else STAGES.get(self.stage, ("Starting",))[0]
 
 
 class Process:
@@ -129,7 +65,8 @@ class Process:
                 stderr=log,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        self.entries: queue.SimpleQueue = queue.SimpleQueue()
+        self.entries: queue.Queue = queue.Queue(WAITING_MESSAGES)
+        self.unwanted = False  # nobody asks for entries any more
         self.ended = False
         self.told_to_end = 0.0
         threading.Thread(target=self._read, name="LATTE3D engine reader", daemon=True).start()
@@ -140,16 +77,21 @@ class Process:
         try:
             text, start = protocol.skip_text(self.popen.stdout)
             if text.strip():
-                self.entries.put(("text", text.decode(errors="replace").strip()))
+                self._put(("text", text.decode(errors="replace").strip()))
             while start or (start := self.popen.stdout.read(1)):
                 begun = time.perf_counter()
                 rpc, arrays = protocol.read(self.popen.stdout, start)
-                self.entries.put(("message", rpc, arrays, time.perf_counter() - begun))
+                self._put(("message", rpc, arrays, time.perf_counter() - begun))
                 start = b""
         except Exception as error:  # without its last entry Blender would wait for ever
             reason = str(error)
-        self.entries.put(("end", reason))
+        self._put(("end", reason))
         self.ended = True
+
+    def _put(self, entry: tuple) -> None:
+        while not self.unwanted:
+            with contextlib.suppress(queue.Full):
+                return self.entries.put(entry, timeout=0.5)
 
     def send(self, rpc: dict, arrays: dict | None = None) -> None:
         """Write one message; raises OSError when the engine is gone."""
@@ -158,6 +100,7 @@ class Process:
 
     def end(self, patience_s: float = 0.0) -> None:
         """Tell the process to end, wait up to `patience_s` for that, then kill it."""
+        self.unwanted = True
         with contextlib.suppress(OSError):
             self.popen.stdin.close()
         if self.popen.poll() is None:
@@ -252,10 +195,10 @@ class Engine:
         if self.state != NOT_INSTALLED:
             self.state = STOPPED
 
-    def submit(self, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False) -> Job:
-        """Queue a job; it is sent when the engine is ready."""
+    def submit(self, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None) -> Job:
+        """Queue a job; it is sent when the engine is ready. `styles`: for each prompt z [8], or None where its seed draws z."""
         self._next_id += 1
-        job = Job(self._next_id, list(prompts), list(seeds), dict(settings), strict)
+        job = Job(self._next_id, list(prompts), list(seeds), dict(settings), strict, styles)
         self.jobs.append(job)
         self._send_next()
         return job
@@ -309,8 +252,12 @@ class Engine:
         if self.state != READY or job is None:
             return
         params = {"model": self.hello["models"][0]["id"], "prompts": job.prompts, "seeds": job.seeds, "strict": job.strict, **job.settings}
+        if job.styles:
+            params["styles"] = job.styles
         try:
             self.process.send({"jsonrpc": "2.0", "id": job.id, "method": "generate", "params": params})
+        except protocol.ProtocolError as error:
+            return self._finish("failed", Fault("The request is too large.", str(error), "Ask for fewer objects at once.", "bad_request"))
         except (OSError, ValueError):
             return  # the reader thread reports the end
         job.state, self.state = "running", BUSY
@@ -330,23 +277,38 @@ class Engine:
             )
 
     def _message(self, rpc: dict, arrays: dict, wire_s: float) -> None:
-        params = rpc.get("params") or {}
-        if rpc.get("method") == "hello":
+        params, method, job = rpc.get("params") or {}, rpc.get("method"), self.job
+        mine = job is not None and job.state == "running"
+        if method == "hello":
             self._greet(params)
-        elif rpc.get("method") == "progress":
-            if self.job and params.get("id") == self.job.id:
-                self.job.stage, self.job.done, self.job.total = params["stage"], params["done"], params["total"]
+        elif method in ("progress", "object", "failed"):
+            if mine and params.get("id") == job.id and not job.cancelled_at:  # after a cancel, the artist has said no
+                self._hear(job, method, params, arrays, wire_s)
         elif "error" in rpc:
-            error = rpc["error"]
-            data = error.get("data") or {}
-            said = error.get("message", "The engine failed.")
-            fault = Fault(said, data.get("cause", ""), data.get("remedy", ""), data.get("kind", "internal"), data)
-            if self.job and self.job.state == "running" and rpc.get("id") in (self.job.id, None):
+            fault = fault_of(rpc["error"].get("message"), rpc["error"].get("data") or {})
+            if mine and rpc.get("id") in (job.id, None):
                 self._finish("cancelled" if fault.kind == "cancelled" else "failed", fault)
             elif self.state == STARTING:
                 self.fault = fault  # it will end by itself; `_ended` keeps this fault
-        elif "result" in rpc and self.job and rpc.get("id") == self.job.id:
-            self._answer(rpc["result"], arrays, wire_s)
+        elif "result" in rpc and mine and rpc.get("id") == job.id:
+            if job.cancelled_at:
+                self._finish("cancelled", None)
+            elif len(job.answered) < len(job.prompts):
+                self._finish("failed", Fault("The engine's answer is incomplete.", "", "Restart the engine."))
+            else:
+                self._finish("done", None)
+
+    def _hear(self, job: Job, method: str, params: dict, arrays: dict, wire_s: float) -> None:
+        """A notification about the running job."""
+        if method == "progress":
+            return job.advance(params["stage"], params["done"], params["total"])
+        index = params["index"]
+        if method == "failed":
+            return job.answer(Failure(index, fault_of(params.get("message"), params)))
+        fields = params | {"timings_ms": {**(params.get("timings_ms") or {}), "wire": 1000 * wire_s}}
+        settings = {name: value for name, value in job.settings.items() if name != "glb"}
+        result = Result(params["prompt"], params["seed"], settings, fields, arrays, params.get("style"), index, job.clicked, job.place)
+        job.answer(result if result.complete else Failure(index, Fault("The engine's object is incomplete.", "", "Restart the engine.")))
 
     def _greet(self, params: dict) -> None:
         if params.get("protocol") != PROTOCOL:
@@ -367,18 +329,6 @@ class Engine:
         self.hello, self.state, self.fault = params, READY, None
         self.cold_start_s = time.perf_counter() - self.started
         self._send_next()
-
-    def _answer(self, result: dict, arrays: dict, wire_s: float) -> None:
-        job = self.job
-        for index, item in enumerate(result["objects"]):
-            prefix = f"{index}."
-            mine = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
-            timings = dict(item.get("timings_ms") or {}, wire=1000 * wire_s / len(result["objects"]))
-            job.objects.append({**item, "timings_ms": timings, "arrays": mine})
-        if len(job.objects) != len(job.prompts) or not all(map(complete, job.objects)):
-            return self._finish("failed", Fault("The engine's answer is incomplete.", "", "Restart the engine.", "internal"))
-        # A result that crossed the cancel message is dropped: the artist has said no.
-        self._finish("cancelled" if job.cancelled_at else "done", None)
 
     def _finish(self, state: str, fault: Fault | None) -> None:
         job = self.jobs.pop(0)
@@ -422,12 +372,9 @@ class Engine:
         self.jobs.clear()
 
 
-def complete(item: dict) -> bool:
-    """Whether an object of the engine's answer has its mesh and a look: an image, or the value that it would be everywhere."""
-    arrays = item["arrays"]
-    color = "base_color" in arrays or item.get("color") is not None
-    surface = "metallic_roughness" in arrays or None not in (item.get("roughness"), item.get("metallic"))
-    return {"vertices", "triangles", "uvs"} <= arrays.keys() and color and surface
+def fault_of(message: str | None, data: dict) -> Fault:
+    """What the engine says of an error, for the artist."""
+    return Fault(message or "The engine failed.", data.get("cause", ""), data.get("remedy", ""), data.get("kind", "internal"), data)
 
 
 def environment_python(folder: Path) -> Path:

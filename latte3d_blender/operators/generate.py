@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making an object: generate starts a job; place_result (operators_place.py) builds its objects as one undo step."""
+"""Making an object: generate starts a job; place_result (place.py) builds it as one undo step."""
 
 import bpy
 from bpy.props import BoolProperty
 
 from .. import machine, session
-from ..client.engine import EngineFault
+from ..client.job import EngineFault
 from ..scene import placement, placing
 from .place import LATTE3D_OT_place_result
 
@@ -22,19 +22,19 @@ class Making:
             cls.poll_message_set(reason)
         return not reason
 
-    def begin(self, place, prompt, seed, settings, *, strict=False):
+    def begin(self, place, prompt, seed, settings, *, strict=False, style=None):
         """Submit the job; returns what execute() has to return."""
         at_once = self.wait or bpy.app.background
         if at_once and (why := placement.why_not(bpy.context)):  # else the object waits for Object Mode
             self.report({"ERROR"}, why)
             return {"CANCELLED"}
         try:
-            job = session.submit(place, prompt, seed, settings, strict=strict)
+            job = session.submit(place, [prompt], [seed], settings, strict=strict, styles=style and [style])
             if not at_once:
                 return {"FINISHED"}
-            session.run_now(job)
-            session.SESSION.to_place.remove(job.id)
-            placing.place_job(session.SESSION, job.id)
+            for result in session.run_now(job):
+                session.SESSION.to_place.remove(result)
+                placing.place(result)
         except EngineFault as error:
             if error.fault is not session.SESSION.engine.fault and not session.SESSION.question:
                 session.SESSION.fault = error.fault

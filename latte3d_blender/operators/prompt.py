@@ -70,7 +70,7 @@ class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
 
     def execute(self, context):
         asked = session.SESSION.question
-        return self.begin(asked.place, asked.job.prompts[0], asked.job.seeds[0], asked.job.settings)
+        return self.begin(asked.place, asked.prompt, asked.seed, asked.settings)
 
 
 class LATTE3D_OT_dismiss(bpy.types.Operator):

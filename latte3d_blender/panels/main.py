@@ -102,7 +102,7 @@ def draw_question(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     row = box.row()
     wrapped(row, context, "Not one of the things this model knows", "QUESTION", inset=30)
     row.operator("latte3d.dismiss", text="", icon="X", emboss=False)
-    wrapped(box, context, f"“{asked.job.prompts[0]}”", inset=10)
+    wrapped(box, context, f"“{asked.prompt}”", inset=10)
     if asked.things:
         box.label(text="Make instead:")
         draw_things(box, context, [(name, asked.example.get(name) or gallery.example(name)) for name in asked.things], make=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import bpy
 
+from ..client.job import Result
+
 IMAGE_HEADS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"RIFF")  # PNG, JPEG, WebP
 
 
@@ -28,8 +30,8 @@ def packed_image(name: str, data: bytes, *, color: bool) -> bpy.types.Image:
     return image
 
 
-def textured_material(item: dict, name: Callable[[str], str]) -> bpy.types.Material:
-    """Return a Principled material for an object of the engine's answer; `name` makes a data-block's name with what it gets appended.
+def textured_material(result: Result, name: Callable[[str], str]) -> bpy.types.Material:
+    """Return a Principled material for an object that the engine has made; `name` makes a data-block's name with what it gets appended.
 
     Images where the surface varies: `base_color`, and `metallic_roughness` with roughness in green and metallic in blue, as glTF has it.
     Numbers where it does not: `color` (sRGB), `roughness`, `metallic`. The viewport shows the main colour and the numbers.
@@ -42,15 +44,15 @@ def textured_material(item: dict, name: Callable[[str], str]) -> bpy.types.Mater
     shader, output = tree.nodes.new("ShaderNodeBsdfPrincipled"), tree.nodes.new("ShaderNodeOutputMaterial")
     shader.location, output.location = (-180, 300), (120, 300)
     tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
-    main = (*linear(item.get("color") or (0.8, 0.8, 0.8)), 1.0)
-    numbers = {part: item.get(part) for part in ("roughness", "metallic")}
-    if "metallic_roughness" in item["arrays"]:
-        _numbers_image(tree, shader, item["arrays"]["metallic_roughness"], name(" Roughness Metallic"), numbers)
-    if "base_color" in item["arrays"]:
-        _color_image(tree, shader, item["arrays"]["base_color"], name(" Base Color"))
+    main = (*linear(result.fields.get("color") or (0.8, 0.8, 0.8)), 1.0)
+    numbers = {part: result.fields.get(part) for part in ("roughness", "metallic")}
+    if "metallic_roughness" in result.arrays:
+        _numbers_image(tree, shader, result.arrays["metallic_roughness"], name(" Roughness Metallic"), numbers)
+    if "base_color" in result.arrays:
+        _color_image(tree, shader, result.arrays["base_color"], name(" Base Color"))
     else:
         shader.inputs["Base Color"].default_value = main
-    if item.get("color"):
+    if result.fields.get("color"):
         material.diffuse_color = main
     for part, value in numbers.items():
         if value is not None:
@@ -89,11 +91,11 @@ def images(material: bpy.types.Material) -> dict[str, bpy.types.Image]:
     return {names[node.label]: node.image for node in material.node_tree.nodes if node.label in names and getattr(node, "image", None)}
 
 
-def is_still(material: bpy.types.Material, item: dict) -> bool:
-    """Whether a material is what `textured_material` makes of an object of the engine's answer: nobody has changed it since."""
+def is_still(material: bpy.types.Material, result: Result) -> bool:
+    """Whether a material is what `textured_material` makes of a result: nobody has changed it since."""
     if material.get("latte3d_state") != _state(material):
         return False
-    found, sent = images(material), item["arrays"]
+    found, sent = images(material), result.arrays
     if found.keys() != {"base_color", "metallic_roughness"} & sent.keys():
         return False
     return all(image.packed_file and not image.is_dirty and image.packed_file.data == sent[name].tobytes() for name, image in found.items())

@@ -16,6 +16,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..client.job import Result
 from . import materials
 
 NAME_LENGTH = 40  # characters of a prompt in a data-block's name
@@ -124,20 +125,20 @@ def all_or_nothing() -> Iterator[None]:
         raise
 
 
-def build_object(item: dict, settings: dict, *, height_m: float = 0.0, unit_m: float = 1.0) -> bpy.types.Object:
-    """Build one object of a job's answer (see engine.Job.objects), linked to no collection yet.
+def build_object(result: Result, *, height_m: float = 0.0, unit_m: float = 1.0) -> bpy.types.Object:
+    """Build an object that the engine has made, linked to no collection yet.
 
     `height_m`: 0 takes the height that the model predicts. `unit_m`: metres in a unit of the scene. What an earlier object of the same
-    answer has and nobody changed is shared: images and material, and the mesh where the height is the same. The object carries where it
-    comes from as custom properties. Raises ValueError for an answer that makes no object.
+    request has and nobody changed is shared: images and material, and the mesh where the height is the same. The object carries where it
+    comes from as custom properties. Raises ValueError for a result that makes no object.
     """
-    height_m = height_m or item["height_m"]
-    name = partial(short_name, item["prompt"], item["seed"])
-    arrays, notes, key = item["arrays"], item.get("notes"), _key(item, settings)
+    fields, arrays, key = result.fields, result.arrays, _key(result)
+    height_m = height_m or fields["height_m"]
+    name = partial(short_name, result.prompt, result.seed)
     vertices = to_blender(arrays["vertices"], height_m / unit_m)
-    material = next((one for one in _made(bpy.data.materials, key) if materials.is_still(one, item)), None)
+    material = next((one for one in _made(bpy.data.materials, key) if materials.is_still(one, result)), None)
     if material is None:
-        material = materials.textured_material(item, name)
+        material = materials.textured_material(result, name)
         material["latte3d_key"] = key
     mesh = next((one for one in _made(bpy.data.meshes, key) if _is_still(one, vertices, arrays, material)), None)
     if mesh is None:
@@ -146,20 +147,29 @@ def build_object(item: dict, settings: dict, *, height_m: float = 0.0, unit_m: f
         mesh.materials.append(material)
         mesh["latte3d_key"] = key
     made = bpy.data.objects.new(name(), mesh)
-    if item.get("color"):
+    if fields.get("color"):
         made.color = material.diffuse_color
-    made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"] = item["prompt"], item["seed"], item["model"]
-    made["latte3d_settings"] = json.dumps({**settings, "height_m": height_m})
-    made["latte3d_version"] = version()
-    made["latte3d_familiar"] = bool(item.get("familiar", True))
-    made["latte3d_notes"] = json.dumps(notes if isinstance(notes, list) else [], ensure_ascii=False)
-    write_timings(made, item["timings_ms"])
+    _write_origin(made, result, height_m)
     return made
 
 
-def _key(item: dict, settings: dict) -> str:
-    """What an object was asked for and looks like, as a short text: the same for the same model, prompt, seed and settings."""
-    asked = [item["model"], item["prompt"], item["seed"], settings, *(item.get(part) for part in ("color", "roughness", "metallic"))]
+def _write_origin(made: bpy.types.Object, result: Result, height_m: float) -> None:
+    """Write where an object comes from into its custom properties (`origin.of` reads them)."""
+    notes = result.fields.get("notes")
+    made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"] = result.prompt, result.seed, result.fields["model"]
+    if result.style is not None:
+        made["latte3d_style"] = [float(number) for number in result.style]
+    made["latte3d_settings"] = json.dumps({**result.settings, "height_m": height_m})
+    made["latte3d_version"] = version()
+    made["latte3d_familiar"] = bool(result.fields.get("familiar", True))
+    made["latte3d_notes"] = json.dumps(notes if isinstance(notes, list) else [], ensure_ascii=False)
+    write_timings(made, result.fields["timings_ms"])
+
+
+def _key(result: Result) -> str:
+    """What an object was asked for and looks like, as a short text: the same for the same model, prompt, seed, style and settings."""
+    look = [result.fields.get(part) for part in ("color", "roughness", "metallic")]
+    asked = [result.fields["model"], result.prompt, result.seed, result.settings, *look, *([result.style] if result.style else [])]
     return hashlib.sha1(json.dumps(asked, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 

@@ -13,6 +13,7 @@ class Origin:
 
     prompt: str
     seed: int
+    style: list[float] | None  # z itself, where that was asked for instead of a seed
     model: str
     settings: dict
     notes: list[str]
@@ -48,12 +49,22 @@ def of(item: bpy.types.Object | None) -> Origin | None:
     return Origin(
         prompt,
         seed if isinstance(seed, int) else 0,
+        _style(item),
         str(item.get("latte3d_model", "")),
         _read(item, "latte3d_settings", dict),
         [note for note in _read(item, "latte3d_notes", list) if isinstance(note, str)],
         bool(item.get("latte3d_familiar", True)),
         {stage: ms for stage, ms in _read(item, "latte3d_timings_ms", dict).items() if isinstance(ms, int | float)},
     )
+
+
+def _style(item: bpy.types.Object) -> list[float] | None:
+    """z [8], where the object was made of a style; None where it was not, or somebody has changed it."""
+    try:
+        style = [float(number) for number in item.get("latte3d_style", ())]
+    except (TypeError, ValueError):
+        return None
+    return style if len(style) == 8 else None
 
 
 def replaceable(name: str) -> bpy.types.Object | None:

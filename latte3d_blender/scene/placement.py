@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where new objects go: the "Generated" collection, a row on the ground, or the surface below."""
+"""Where new objects go: the "Generated" collection, and the surface below."""
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 import bpy
 from mathutils import Vector
 
 COLLECTION = "Generated"
 OURS = re.compile(re.escape(COLLECTION) + r"(\.\d+)?")  # not "Generated.rocks of the client"
-GAP = 0.15  # between neighbours in a row, as a share of their mean width
+GAP = 0.15  # between neighbours, as a share of the width
 LAYERS = 64  # surfaces that are looked through on the way to the ground
 
 
@@ -50,14 +49,6 @@ def generated_collection(context: bpy.types.Context) -> bpy.types.Collection:
         found.color_tag = "COLOR_05"
         context.scene.collection.children.link(found)
     return found
-
-
-def row_offsets(widths: list[float]) -> list[float]:
-    """Return the x of each object's centre in a row; the first stands at 0."""
-    gap, offsets = GAP * sum(widths) / max(len(widths), 1), [0.0]
-    for left, right in pairwise(widths):
-        offsets.append(offsets[-1] + left / 2 + gap + right / 2)
-    return offsets[: len(widths)]
 
 
 def ground_below(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a finished job to objects in its scene: in which window, when, and so that the artist sees them."""
+"""From a result to an object in its scene: in which window, when, and so that the artist sees them."""
 
 import re
 import time
@@ -7,16 +7,16 @@ import time
 import bpy
 
 from .. import machine
-from ..client.engine import EngineFault, Fault
+from ..client.job import EngineFault, Fault, Result
 from . import framing, placement
 
 EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
 AGAIN = "Generate it again: the same prompt and seed make the same object."
 
 
-def window_for(place) -> tuple | None:
+def window_for(where) -> tuple | None:
     """A window that shows the job's scene, with its largest 3D viewport where there is one: (window, area, region)."""
-    windows = [window for window in bpy.context.window_manager.windows if window.scene.session_uid == place.scene]
+    windows = [window for window in bpy.context.window_manager.windows if window.scene.session_uid == where.scene]
     viewports = [(window, area) for window in windows for area in window.screen.areas if area.type == "VIEW_3D"]
     if viewports:
         window, area = max(viewports, key=lambda pair: pair[1].width * pair[1].height)
@@ -27,10 +27,10 @@ def window_for(place) -> tuple | None:
     return None
 
 
-def obstacle(place, spot: tuple | None) -> str:
+def obstacle(where, spot: tuple | None) -> str:
     """What the artist has to do, or to wait for, before an object can be placed; nothing when it can."""
     if spot is None:
-        name = next(scene.name for scene in bpy.data.scenes if scene.session_uid == place.scene)
+        name = next(scene.name for scene in bpy.data.scenes if scene.session_uid == where.scene)
         return f"Show the scene “{name}” to place it"
     if any(bpy.app.is_job_running(job) for job in ("RENDER", "OBJECT_BAKE")):  # it reads the scene in a thread of its own
         return "Placed when the render is done"
@@ -41,12 +41,12 @@ def obstacle(place, spot: tuple | None) -> str:
         return "" if bpy.context.mode == "OBJECT" else "Switch to Object Mode to place it"
 
 
-def place_job(session, number: int) -> None:
-    """Place a finished job in the current context as one undo step, and show it. Raises EngineFault with the reason where it cannot be."""
-    wanted = session.places[number].properties(placement.meters(bpy.context.scene))
+def place(result: Result) -> None:
+    """Place a result in the current context as one undo step, and show it. Raises EngineFault with the reason where it cannot be."""
+    wanted = result.place.properties(placement.meters(bpy.context.scene))
     wanted["towards"] = framing.towards_viewer(bpy.context)
     try:
-        bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, job=number, **wanted)
+        bpy.ops.latte3d.place_result("EXEC_DEFAULT", True, result=result.number, **wanted)
     except RuntimeError as error:  # how Blender hands on what an operator reports
         cause = re.sub(r"^(Error: |Operator .* poll\(\) )", "", str(error)).strip()
         raise EngineFault(Fault("The object could not be placed.", cause, AGAIN, "bad_request")) from error
@@ -54,28 +54,27 @@ def place_job(session, number: int) -> None:
 
 
 def place_next(session) -> None:
-    """Place the first finished job, or say what it waits for; then show it."""
+    """Place the first result that waits, or say what it waits for; then show it."""
     session.hold = ""
     if not session.to_place:
         return
-    number = session.to_place[0]
-    place = session.places[number]
-    scene = next((scene for scene in bpy.data.scenes if scene.session_uid == place.scene), None)
+    result = session.to_place[0]
+    scene = next((scene for scene in bpy.data.scenes if scene.session_uid == result.place.scene), None)
     if scene is None or placement.linked(scene):
         session.to_place.pop(0)
         cause = "Its scene was deleted." if scene is None else placement.linked(scene) + "."
         session.fault = Fault("The object has no place any more.", cause, AGAIN, "bad_request")
         return
-    spot = window_for(place)
-    session.hold = obstacle(place, spot)
+    spot = window_for(result.place)
+    session.hold = obstacle(result.place, spot)
     if session.hold:
-        place.held_since = place.held_since or time.perf_counter()
+        result.place.held_since = result.place.held_since or time.perf_counter()
         return
     session.to_place.pop(0)
     window, area, region = spot
     with bpy.context.temp_override(window=window, area=area, region=region):
         try:
-            place_job(session, number)
+            place(result)
         except EngineFault as error:
             session.fault = error.fault
 

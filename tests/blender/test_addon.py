@@ -82,12 +82,12 @@ def test_place_again(addon, engine_of):
     engine_of()
     generate()
     bpy.ops.mesh.primitive_plane_add(size=10, location=(5, 5, 1))
-    job = addon("session").SESSION.last["job"]
-    bpy.ops.latte3d.place_result(job=job, height=2.0, location=(5, 5, 3), drop=True)
+    number = addon("session").SESSION.last.number
+    bpy.ops.latte3d.place_result(result=number, height=2.0, location=(5, 5, 3), drop=True)
     item = bpy.context.view_layer.objects.active
     assert item.dimensions.z == pytest.approx(2.0) and item.location.z == pytest.approx(1.0)
     with pytest.raises(RuntimeError, match="no longer kept"):
-        bpy.ops.latte3d.place_result(job=job + 1000)
+        bpy.ops.latte3d.place_result(result=number + 1000)
 
 
 def test_new_objects_are_not_hidden_with_old_ones(addon, engine_of):
@@ -147,7 +147,7 @@ def test_cancel_ends_a_deaf_engine(addon, engine_of, monkeypatch):
     engine = jobs.SESSION.engine
     monkeypatch.setattr(client, "CANCEL_PATIENCE_S", 0.2)
     engine_of("hang")
-    job = jobs.submit(jobs.at_cursor(bpy.context.scene), "a cube", 0, {})
+    job = jobs.submit(jobs.at_cursor(bpy.context.scene), ["a cube"], [0], {})
     while job.state == "queued":
         engine.poll(wait_s=0.1)
     process = engine.process.popen
@@ -163,7 +163,7 @@ def test_the_object_finds_its_scene(addon, engine_of):
     jobs, placing = addon("session"), addon("scene.placing")
     engine_of()
     home, other, window = bpy.context.scene, bpy.data.scenes.new("Other"), bpy.context.window_manager.windows[0]
-    job = jobs.submit(jobs.at_cursor(bpy.context.scene), "a cube", 0, {})
+    job = jobs.submit(jobs.at_cursor(bpy.context.scene), ["a cube"], [0], {})
     while not job.over:
         jobs.SESSION.engine.poll(wait_s=0.1)
     home.name, window.scene = "Home", other
@@ -171,12 +171,52 @@ def test_the_object_finds_its_scene(addon, engine_of):
     placing.place_next(jobs.SESSION)
     assert "“Home”" in jobs.SESSION.hold and not bpy.data.objects
     window.scene = home
-    place = jobs.SESSION.places[job.id]
+    place = job.place
     assert placing.obstacle(place, placing.window_for(place)) == ""  # placing into a window's viewport takes a real window: tests/window
     window.scene = other
     bpy.data.scenes.remove(home)
     placing.place_next(jobs.SESSION)
     assert "scene was deleted" in str(jobs.SESSION.fault) and not jobs.SESSION.to_place
+
+
+def test_a_batch_of_64_with_one_empty_surface(addon, engine_of):
+    """63 objects, placed while the rest is being made, each an undo step of its own; and one sentence."""
+    jobs, placing = addon("session"), addon("scene.placing")
+    engine_of()
+    prompts = [f"cube number {number}" for number in range(64)]
+    prompts[20] = "an empty cube"
+    job = jobs.submit(jobs.at_cursor(bpy.context.scene), prompts, [0] * 64, {"detail": "draft"})
+    early, factors, end = 0, [], time.monotonic() + 60
+    while (not job.over or jobs.SESSION.to_place) and time.monotonic() < end:
+        jobs.collect()
+        factors.append(job.factor)
+        if jobs.SESSION.to_place:
+            placing.place(jobs.SESSION.to_place.pop(0))
+            early += not job.over
+        time.sleep(0.002)
+    jobs.collect()
+    assert job.state == "done" and early and factors == sorted(factors) and factors[-1] == 1
+    made = [one["latte3d_prompt"] for one in bpy.data.objects]
+    assert sorted(made) == sorted(prompt for prompt in prompts if "empty" not in prompt)
+    assert len({tuple(one.location) for one in bpy.data.objects}) == 63 and len(jobs.SESSION.results) == jobs.KEEP
+    assert str(jobs.SESSION.fault).startswith("“an empty cube”: The model made nothing for this prompt. Its surface is empty.")
+
+
+def test_many_failures_are_one_sentence(addon, engine_of):
+    jobs = addon("session")
+    engine_of()
+    prompts = ["an empty cube", "a cube", "an impossible cube"]
+    (made,) = jobs.run_now(jobs.submit(jobs.at_cursor(bpy.context.scene), prompts, [0] * 3, {}))
+    assert made.prompt == "a cube"
+    assert str(jobs.SESSION.fault).startswith("2 of 3 objects could not be made. The first is “an empty cube”: The model made nothing")
+
+
+def test_a_style_reaches_the_object(addon, engine_of):
+    jobs, style = addon("session"), [0.5, -2.0, *[0.0] * 6]
+    engine_of()
+    (made,) = jobs.run_now(jobs.submit(jobs.at_cursor(bpy.context.scene), ["a cube"], [0], {}, styles=[style]))
+    addon("scene.placing").place(made)
+    assert list(bpy.context.view_layer.objects.active["latte3d_style"]) == style
 
 
 def test_unregister_ends_the_engine(addon, engine_of, package):

@@ -14,7 +14,8 @@ import pytest
 
 from latte3d_blender import arguments, commands, files, naming
 from latte3d_blender.client import batch
-from latte3d_blender.client.engine import EngineFault
+from latte3d_blender.client.engine import Launch
+from latte3d_blender.client.job import EngineFault, Fault, Result
 from tests.blender.conftest import ROOT
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="uses signals and descriptors")
@@ -188,6 +189,38 @@ def test_the_culprit_fails_alone(ask):
     assert "impossible" in said and "explosive" in said and "is empty" in said and "too long" in said
 
 
+def test_a_batch_of_64_with_one_empty_surface(ask):
+    """63 objects and one sentence."""
+    prompts = [f"cube number {number}" for number in range(64)]
+    prompts[20] = "an empty cube"
+    status, result, said = ask(*prompts, "--detail", "draft")
+    assert status == 1 and [item["prompt"] for item in result["objects"]] == [prompt for prompt in prompts if "empty" not in prompt]
+    reason = "The model made nothing for this prompt. Its surface is empty. Try another seed or wording."
+    assert result["failed"] == [{"prompt": "an empty cube", "seed": 0, "reason": reason}] and said.count(reason) == 1
+
+
+def test_objects_are_saved_while_others_are_made(fake_engine, tmp_path):
+    """The first files are there long before the last object is."""
+    launch = Launch(Path(fake_engine("slow")), ROOT, tmp_path, "cpu", tmp_path / "log")
+    wanted, _ = batch.wishes(["a cube", "a cone", "an endless cube"], 0)
+    made = batch.make(launch, wanted, {}, lambda text: None, {})
+    assert [next(made)[0].prompt for _ in range(2)] == ["a cube", "a cone"]
+    made.close()
+
+
+def test_more_than_a_request_takes(fake_engine, tmp_path):
+    """Long prompts of characters that take most bytes on the wire; what was made before a crash is not made again."""
+    launch = Launch(Path(fake_engine()), ROOT, tmp_path, "cpu", tmp_path / "log")
+    prompts = [f"{number} " + "\U0001f344" * 500 for number in range(150)]
+    prompts[70], prompts[100] = "an explosive cube", "an explosive ball"
+    wanted, _ = batch.wishes(prompts, 0)
+    said = []
+    outcomes = list(batch.make(launch, wanted, {}, said.append, {}))
+    assert [wish for wish, _ in outcomes] == wanted
+    assert [wish.prompt for wish, outcome in outcomes if isinstance(outcome, Fault)] == ["an explosive cube", "an explosive ball"]
+    assert sum("Starting the engine" in text for text in said) == 5
+
+
 def test_an_engine_that_crashed_once_is_started_again(ask, tmp_path, monkeypatch):
     monkeypatch.setenv("LATTE3D_FAKE_ONCE", str(tmp_path / "crashed"))
     status, result, _ = ask("a cube")
@@ -276,9 +309,10 @@ def test_what_was_not_asked_for_is_left_to_the_engine():
 
 def test_what_the_engine_says_of_an_object_is_in_the_last_line():
     said = {"familiar": False, "read_as": {"charr": "chair"}, "set_aside": ["low poly"], "not_understood": ["books"]}
-    item = {"prompt": "a", "seed": 1, "arrays": {"triangles": [0, 0]}, "notes": ["“books” means nothing to this model."], **said}
-    about = commands.summary(item, Path("/x/a-1"), {"text": 1.234})
-    assert said.items() <= about.items() and about["notes"] == item["notes"] and about["triangles"] == 2
+    notes = ["“books” means nothing to this model."]
+    result = Result("a", 1, {}, {"notes": notes, **said}, {"triangles": [0, 0]})
+    about = commands.summary(result, Path("/x/a-1"), {"text": 1.234})
+    assert said.items() <= about.items() and about["notes"] == notes and about["triangles"] == 2
 
 
 @pytest.mark.parametrize("kind", ["a file in the way", "no such user", "a NUL"])

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from latte3d_blender.client import engine as client
+from latte3d_blender.client.job import Failure
 from tests.blender.conftest import ROOT
 
 
@@ -61,6 +62,46 @@ def test_a_waiting_job_survives_a_deaf_engine(engine, launch, fake_engine, monke
     engine.start(launch(fake_engine()))
     until(engine, lambda: second.over)
     assert second.state == "done"
+
+
+def test_progress_counts_the_stages_of_all_objects_and_never_runs_back():
+    job, seen = client.Job(1, ["a", "b", "c", "d"], [0] * 4, {}), []
+    for number in range(4):
+        for step, stage in enumerate(client.STAGES):
+            job.advance(stage, number * 7 + step, 28)
+            seen.append(job.factor)
+        job.answer(Failure(number, client.Fault("It is only a test.")))
+        seen.append(job.factor)
+    assert seen == sorted(seen) and len(set(seen)) == 4 * 7 + 1 and (seen[0], seen[-1]) == (0, 1)
+    job.advance("text", 0, 28)  # whatever an engine says
+    assert job.factor == 1
+
+
+def test_answers_that_nobody_asked_for_end_the_wait(engine, launch, fake_engine):
+    engine.start(launch(fake_engine("hang")))
+    job = engine.submit(["a cube"], [0], {})
+    until(engine, lambda: job.state == "running")
+    for params in ({"index": 1, "message": "no"}, {"index": "0"}):
+        engine.process.entries.put(("message", {"method": "failed", "params": {"id": job.id, **params}}, {}, 0.0))
+    until(engine, lambda: job.over)
+    assert job.state == "failed" and "something else than the add-on expects" in job.fault.message
+
+
+def test_a_request_that_is_too_large_is_refused_at_once(engine, launch, fake_engine):
+    engine.start(launch(fake_engine()))
+    huge, small = engine.submit(["x" * 500] * 3000, [0] * 3000, {}), engine.submit(["a cube"], [0], {})
+    until(engine, lambda: small.over)
+    assert huge.state == "failed" and huge.fault.kind == "bad_request" and small.state == "done"
+
+
+def test_a_slow_reader_holds_the_engine_up_instead_of_piling_objects(engine, launch, fake_engine):
+    engine.start(launch(fake_engine()))
+    job = engine.submit(["a cube"] * 200, [*range(200)], {})
+    until(engine, lambda: job.state == "running")
+    time.sleep(1.0)
+    assert engine.process.entries.qsize() <= client.WAITING_MESSAGES
+    until(engine, lambda: job.over)
+    assert len(job.take()) == 200
 
 
 def test_a_python_named_from_here_starts_elsewhere(fake_engine, tmp_path, monkeypatch):

@@ -48,11 +48,12 @@ def test_not_behind_what_it_makes_way_for(addon, towards):
     assert made.location.dot(Vector(towards)) > 1
 
 
-def test_a_row_keeps_together(addon):
+def test_the_objects_of_a_batch_stand_beside_one_another(addon):
+    """Each finds its own free spot near the cursor, on the same ground, however many there are."""
     cube()
-    made = place(addon, *[answer(f"a {color} cube") for color in ("red", "green", "blue")])
-    assert all(apart(one, bpy.data.objects["Cube"]) for one in made)
-    assert len({round(one.location.y, 5) for one in made}) == 1 and all(apart(one, other) for one in made for other in made if one != other)
+    made = place(addon, *[answer(f"cube number {number}", number) for number in range(40)])
+    assert all(apart(one, other) for one in made for other in (*made, bpy.data.objects["Cube"]) if one != other)
+    assert {one.location.z for one in made} == {0.0} and max(one.location.length for one in made) < 4
 
 
 def test_exactly_there_when_asked(addon):

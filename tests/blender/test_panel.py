@@ -197,7 +197,7 @@ def test_a_new_seed_takes_the_place_of_the_old_one(addon, wanted):
 def test_a_new_seed_keeps_the_height_and_the_detail(addon, wanted):
     wanted.detail = "draft"
     generate()
-    bpy.ops.latte3d.place_result(job=addon("session").SESSION.last["job"], height=3.0)
+    bpy.ops.latte3d.place_result(result=addon("session").SESSION.last.number, height=3.0)
     wanted.detail = "high"
     bpy.ops.latte3d.new_seed_here()
     new = bpy.context.view_layer.objects.active
@@ -218,10 +218,10 @@ def test_a_new_seed_for_what_was_deleted_meanwhile_still_arrives(addon, wanted):
     jobs = addon("session")
     place = jobs.at_cursor(bpy.context.scene)
     place.location, place.replaces = tuple(item.location), item.name
-    job = jobs.submit(place, "a red cube", 9, {})
+    job = jobs.submit(place, ["a red cube"], [9], {})
     bpy.data.objects.remove(item)
-    jobs.run_now(job)
-    bpy.ops.latte3d.place_result(job=job.id, **place.properties())
+    (result,) = jobs.run_now(job)
+    bpy.ops.latte3d.place_result(result=result.number, **place.properties())
     assert bpy.context.view_layer.objects.active["latte3d_seed"] == 9
 
 
@@ -233,7 +233,7 @@ def test_remarks_do_not_stand_under_the_next_one(addon, wanted, drawn):
     bpy.ops.latte3d.generate(anyway=True)
     jobs, panels = addon("session"), addon("panels.main")
     assert "Read “drgon”" in drawn(panels.draw_object).texts()
-    jobs.submit(jobs.at_cursor(bpy.context.scene), "a red cube", 0, {})
+    jobs.submit(jobs.at_cursor(bpy.context.scene), ["a red cube"], [0], {})
     assert "Read “drgon”" not in drawn(panels.draw_object).texts()
     generate_other = bpy.data.objects.new("other", None)
     bpy.context.scene.collection.objects.link(generate_other)

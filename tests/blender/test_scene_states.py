@@ -112,13 +112,14 @@ def test_linked_scene_says_why_not(addon, engine_of, library):
     number = finish(addon, answer())
     window.scene = wanted.scenes[0]
     before = blocks()
-    for call in (lambda: bpy.ops.latte3d.place_result(job=number), bpy.ops.latte3d.generate):
+    for call in (lambda: bpy.ops.latte3d.place_result(result=number), bpy.ops.latte3d.generate):
         with pytest.raises(RuntimeError, match="“Set” is linked from set of the client.blend: switch to a scene of this file"):
             call()
     assert blocks() == before
     jobs = addon("session")
-    jobs.SESSION.places[number].scene = bpy.context.scene.session_uid  # it became a linked one while the engine worked
-    jobs.SESSION.to_place = [number]
+    result = jobs.SESSION.results[number]
+    result.place.scene = bpy.context.scene.session_uid  # it became a linked one while the engine worked
+    jobs.SESSION.to_place = [result]
     addon("scene.placing").place_next(jobs.SESSION)
     assert "is linked from" in str(jobs.SESSION.fault) and not jobs.SESSION.to_place and blocks() == before
 
@@ -136,18 +137,20 @@ BROKEN = {
 
 @pytest.mark.parametrize("broken", BROKEN)
 def test_failures_leave_nothing_behind(addon, broken):
-    """Even when the first object of two was fine."""
-    number = finish(addon, answer("a fine cube"), answer(arrays=BROKEN[broken]))
+    """Even when an object before it was fine."""
+    place(addon, answer("a fine cube"))
+    number = finish(addon, answer(arrays=BROKEN[broken]))
     before = blocks()
     with pytest.raises(RuntimeError, match="The engine sent a .*"):
-        bpy.ops.latte3d.place_result(job=number)
+        bpy.ops.latte3d.place_result(result=number)
     assert blocks() == before
 
 
 def test_a_failure_in_the_timer_is_a_fault(addon):
     """What the timer cannot place ends as a fault in the panel, not as a traceback, and does not block what comes after."""
     jobs, placing = addon("session"), addon("scene.placing")
-    bad, good = finish(addon, answer(arrays=BROKEN["no triangles"])), finish(addon, answer())
+    bad, good = answer(arrays=BROKEN["no triangles"]), answer()
+    finish(addon, bad), finish(addon, good)
     jobs.SESSION.to_place = [bad, good]
     placing.place_next(jobs.SESSION)
     assert "does not fit together" in str(jobs.SESSION.fault) and jobs.SESSION.to_place == [good]
@@ -165,13 +168,14 @@ def test_modes_are_checked_before_the_work(addon, engine_of, mode):
     bpy.ops.object.mode_set(mode=mode)
     bpy.context.scene.latte3d.prompt = "a red cube"
     number, before = finish(addon, answer()), blocks()
-    for call in (bpy.ops.latte3d.generate, lambda: bpy.ops.latte3d.generate(wait=True), lambda: bpy.ops.latte3d.place_result(job=number)):
+    generate, again = bpy.ops.latte3d.generate, lambda: bpy.ops.latte3d.place_result(result=number)
+    for call in (generate, lambda: generate(wait=True), again):
         with pytest.raises(RuntimeError, match="Switch to Object Mode first"):
             call()
     assert blocks() == before and not addon("session").SESSION.engine.process
     bpy.ops.object.mode_set(mode="OBJECT")
     bpy.ops.object.select_all(action="DESELECT")
-    assert bpy.ops.latte3d.place_result(job=number) == {"FINISHED"}
+    assert bpy.ops.latte3d.place_result(result=number) == {"FINISHED"}
 
 
 def test_results_that_are_gone(addon):
@@ -179,14 +183,25 @@ def test_results_that_are_gone(addon):
         bpy.ops.latte3d.place_result()
     number = finish(addon, answer())
     with pytest.raises(RuntimeError, match="no longer kept. Generate it again"):
-        bpy.ops.latte3d.place_result(job=number + 500)
+        bpy.ops.latte3d.place_result(result=number + 500)
     assert bpy.ops.latte3d.place_result() == {"FINISHED"}  # without a number: the last one
 
 
-def test_results_that_wait_are_kept(addon):
-    """Twenty objects made in Edit Mode wait for Object Mode; none is lost, though only sixteen results are kept otherwise."""
-    jobs = addon("session")
+def test_results_that_wait_keep_their_place(addon):
+    """Twenty objects made in Edit Mode wait for Object Mode; none is lost, nor its place, though only sixteen results are kept else."""
+    jobs, placing = addon("session"), addon("scene.placing")
     for seed in range(20):
-        jobs.SESSION.waiting.append(jobs.SESSION.results.pop(finish(addon, answer(seed=seed))))
+        result = answer(seed=seed)
+        finish(addon, result, location=(seed, 0, 0))
+        jobs.SESSION.to_place.append(result)
+    for _ in range(3):
+        finish(addon, answer("another"))
         jobs.collect()
-    assert len(jobs.SESSION.to_place) == 20 and set(jobs.SESSION.to_place) <= jobs.SESSION.results.keys()
+    assert all(jobs.SESSION.results[result.number] is result for result in jobs.SESSION.to_place)
+    made = []
+    while jobs.SESSION.to_place:
+        placing.place(jobs.SESSION.to_place.pop(0))
+        made.append(bpy.context.view_layer.objects.active)
+    assert [one["latte3d_seed"] for one in made] == [*range(20)] and [round(one.location.x) for one in made] == [*range(20)]
+    jobs.collect()
+    assert len(jobs.SESSION.results) == jobs.KEEP

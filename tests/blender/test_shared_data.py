@@ -9,13 +9,14 @@ import bpy
 import numpy as np
 import pytest
 
+from latte3d_blender.client.job import Result
 from tests.blender.answers import answer, place
 from tests.fake_engine import png
 
 IMAGES = {"base_color": np.frombuffer(png((200, 40, 30)), np.uint8), "metallic_roughness": np.frombuffer(png((0, 128, 255)), np.uint8)}
 
 
-def textured(**fields) -> dict:
+def textured(**fields) -> Result:
     """An answer whose look is two images."""
     return answer(**{"arrays": IMAGES, "roughness": None, "metallic": None} | fields)
 
@@ -43,7 +44,14 @@ def test_the_same_again_shares_all(addon, make, tmp_path):
 
 @pytest.mark.parametrize(
     "other",
-    [{"prompt": "a red box"}, {"seed": 1}, {"model": "another"}, {"settings": {"detail": "high"}}, {"size": (0.3, 0.25, 0.34)}],
+    [
+        {"prompt": "a red box"},
+        {"seed": 1},
+        {"style": [0.5] * 8},
+        {"model": "another"},
+        {"settings": {"detail": "high"}},
+        {"size": (0.3, 0.25, 0.34)},
+    ],
     ids=lambda other: next(iter(other)),
 )
 def test_another_is_its_own(addon, other):
@@ -120,9 +128,10 @@ def test_one_image_of_two(addon):
 
 def test_an_answer_without_color(addon):
     """An engine of before there was one."""
-    item = textured()
-    del item["color"], item["familiar"], item["notes"], item["detail"]
-    assert shader(place(addon, item)[0]).inputs["Base Color"].links
+    result = textured()
+    for name in ("color", "familiar", "notes", "detail"):
+        del result.fields[name]
+    assert shader(place(addon, result)[0]).inputs["Base Color"].links
 
 
 def test_sharp_edges_and_seams(addon):
@@ -205,14 +214,17 @@ def test_where_an_object_comes_from(addon):
     (made,) = place(addon, item, settings={"detail": "draft", "triangles": 500}, height=1.5)
     assert (made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"]) == ("a purple chair", 3, "test")
     assert json.loads(made["latte3d_settings"]) == {"detail": "draft", "triangles": 500, "height_m": 1.5}
-    assert made["latte3d_familiar"] is False and json.loads(made["latte3d_notes"]) == item["notes"]
-    assert made["latte3d_version"] == addon("scene.meshes").version()
+    assert made["latte3d_familiar"] is False and json.loads(made["latte3d_notes"]) == item.fields["notes"]
+    assert made["latte3d_version"] == addon("scene.meshes").version() and "latte3d_style" not in made
+    style = [0.25, -1.5, *[0.0] * 6]
+    (made,) = place(addon, answer(style=style))
+    assert list(made["latte3d_style"]) == style == addon("scene.origin").of(made).style
 
 
 def test_a_model_trained_anew_shares_nothing_old(addon):
     """Under its old name it makes other UVs, another texture, another colour, numbers instead of images: none of the old is shown."""
     (first,) = place(addon, textured())
-    uvs = {"uvs": textured()["arrays"]["uvs"] * np.float32(0.5)}
+    uvs = {"uvs": textured().arrays["uvs"] * np.float32(0.5)}
     color = {"base_color": np.frombuffer(png((1, 2, 3)), np.uint8)}
     others = [textured(arrays=IMAGES | uvs), textured(arrays=IMAGES | color), answer(), answer(color=[0, 0, 0]), answer(roughness=None)]
     made = [first, *[place(addon, other)[0] for other in others]]

@@ -8,29 +8,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.limits import MAX_PROMPT
-from core.service.worker import checked_settings, mesh_answer, typed_error
-from tests.fake_engine import Cube
+from core.errors import plain_error
+from core.service.answering import checked_settings, object_arrays, object_facts
+from tests.fake_engine import STAGES, Cube
 
 
-def test_hello_then_one_answer_with_arrays(fake_engine):
+def test_hello_then_one_message_an_object(fake_engine):
     engine = fake_engine()
     rpc, _ = engine.receive()
-    assert rpc["method"] == "hello" and rpc["params"]["protocol"] == 2
+    assert rpc["method"] == "hello" and rpc["params"]["protocol"] == 3
     pictures = {name: str(Path("pictures", f"{name}.png")) for name in ("cube", "die")}
     cube, die = ({"name": n, "group": "Solids", "example": f"a red {n}", "picture": path} for n, path in pictures.items())
     assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"], "things": [cube, die]}]
     engine.generate(7, ("a cube", " ein Würfel 🎲 "), seeds=[1, 2], glb=True)
-    stages = []
-    while "id" not in (message := engine.receive(skip_progress=False))[0]:
-        stages.append(message[0]["params"]["stage"])
-    rpc, arrays = message
-    assert stages == ["text", "networks", "decode", "extract", "atlas", "bake", "encode"]
-    assert rpc["id"] == 7 and [item["prompt"] for item in rpc["result"]["objects"]] == ["a cube", "ein Würfel 🎲"]
-    assert [item["seed"] for item in rpc["result"]["objects"]] == [1, 2] and rpc["result"]["objects"][0]["triangles"] == 12
-    assert arrays["1.vertices"].shape == (8, 3) and arrays["1.vertices"].dtype == np.float32
-    assert arrays["1.triangles"].dtype == np.int32 and arrays["1.uvs"].shape == (12, 3, 2)
-    assert bytes(arrays["0.base_color"][1:4]) == b"PNG" and bytes(arrays["0.glb"][:4]) == b"glTF"
+    stages = ["text", "networks", "decode", "extract", "atlas", "bake", "encode"]
+    for index, prompt in enumerate(["a cube", "ein Würfel 🎲"]):
+        for step, stage in enumerate(stages):
+            rpc, _ = engine.receive(skip_progress=False)
+            assert rpc["method"] == "progress"
+            assert rpc["params"] == {"id": 7, "stage": stage, "done": 7 * index + step, "total": 14}
+        rpc, arrays = engine.receive(skip_progress=False)
+        item = rpc["params"]
+        assert rpc["method"] == "object" and "id" not in rpc and (item["id"], item["index"]) == (7, index)
+        assert (item["prompt"], item["seed"], item["style"], item["triangles"]) == (prompt, index + 1, None, 12)
+        assert arrays["vertices"].shape == (8, 3) and arrays["vertices"].dtype == np.float32
+        assert arrays["triangles"].dtype == np.int32 and arrays["uvs"].shape == (12, 3, 2)
+        assert bytes(arrays["base_color"][1:4]) == b"PNG" and bytes(arrays["glb"][:4]) == b"glTF"
+    assert engine.receive(skip_progress=False) == ({"jsonrpc": "2.0", "id": 7, "result": {"made": 2, "failed": 0}}, {})
     status, log = engine.end()
     assert status == 0 and "not to the wire" in log
 
@@ -39,25 +43,61 @@ def test_an_answer_says_how_each_prompt_was_read(fake_engine):
     engine = fake_engine()
     engine.receive()
     engine.generate(1, ("a cube", "a dragon"))
-    usual, strange = engine.receive()[0]["result"]["objects"]
+    (usual, _), (strange, _) = engine.answer()[0]
     nothing = {"familiar": True, "read_as": {}, "set_aside": [], "not_understood": [], "notes": []}
     assert {name: usual[name] for name in nothing} == nothing and "things" not in usual
     assert strange["familiar"] is False and strange["things"] == ["cube", "die"] and strange["read_as"] == {"drgon": "dragon"}
     assert len(strange["notes"]) == 2 and all(note.endswith(".") for note in strange["notes"])
 
 
-def test_a_strict_request_is_refused_with_what_can_be_asked_for(fake_engine):
+def test_a_strict_request_says_of_what_is_strange_what_can_be_asked_for(fake_engine):
     engine = fake_engine()
     engine.receive()
-    engine.generate(1, ("a cube", "a dragon"), strict=True)
-    error = engine.receive()[0]["error"]
-    assert error["code"] == -32004 and error["message"] == "“a dragon” is not one of the things that this model knows."
-    assert error["data"].pop("cause") and error["data"].pop("remedy")
-    assert error["data"] == {
-        "kind": "unfamiliar", "prompt": "a dragon", "things": ["cube", "die"], "example": {"cube": "a cube", "die": "a die"}
+    engine.generate(1, ("a cube", "a dragon", "a die"), strict=True)
+    objects, (failed,), answer = engine.answer()
+    assert [item["index"] for item, _ in objects] == [0, 2] and answer["result"] == {"made": 2, "failed": 1}
+    assert failed.pop("message") == "“a dragon” is not one of the things that this model knows."
+    assert failed.pop("cause") and failed.pop("remedy")
+    assert failed == {
+        "id": 1, "index": 1, "kind": "unfamiliar", "prompt": "a dragon", "things": ["cube", "die"],
+        "example": {"cube": "a cube", "die": "a die"},
     }  # fmt: skip
-    engine.generate(2, ("a cube",), strict=True)
-    assert "result" in engine.receive()[0]
+
+
+def test_a_batch_of_64_with_one_empty_surface(fake_engine):
+    """63 objects and one sentence; a prompt that cannot be used fails alone, too."""
+    engine = fake_engine()
+    engine.receive()
+    prompts = [f"cube number {number}" for number in range(64)]
+    prompts[20] = "an empty cube"
+    engine.generate(1, tuple(prompts))
+    objects, failures, answer = engine.answer()
+    assert [item["prompt"] for item, _ in objects] == [prompt for prompt in prompts if "empty" not in prompt]
+    assert all(arrays["vertices"].shape == (8, 3) for _, arrays in objects) and answer["result"] == {"made": 63, "failed": 1}
+    (failed,) = failures
+    assert (failed["index"], failed["kind"], failed["message"]) == (20, "internal", "The model made nothing for this prompt.")
+
+
+UNUSABLE = [(None, "text"), ("  \n", "empty"), ("🍄 !?", "no words"), ("x" * 10_000, "10000 characters"), ("a\0b", "no text")]
+
+
+def test_prompts_that_cannot_be_used_fail_alone(fake_engine):
+    engine = fake_engine()
+    engine.receive()
+    engine.generate(1, (*[prompt for prompt, _ in UNUSABLE], "a\ud800b", " a red cube "))
+    ((item, _),), failures, _ = engine.answer()
+    assert (item["index"], item["prompt"]) == (6, "a red cube") and {failed["kind"] for failed in failures} == {"bad_request"}
+    for failed, word in zip(failures, [*[word for _, word in UNUSABLE], "no text"], strict=True):
+        assert word in failed["message"]
+
+
+def test_a_request_of_more_prompts_than_any_answer_could_hold(fake_engine):
+    engine = fake_engine()
+    engine.receive()
+    styles = [None, [0.5] * 8] * 250
+    engine.generate(1, ("a cube",) * 500, styles=styles)
+    objects, _, answer = engine.answer()
+    assert answer["result"] == {"made": 500, "failed": 0} and [item["style"] for item, _ in objects] == styles
 
 
 def test_cancel_while_generating_then_the_next_request_works(fake_engine):
@@ -69,7 +109,7 @@ def test_cancel_while_generating_then_the_next_request_works(fake_engine):
     rpc, _ = engine.receive()
     assert rpc["id"] == 1 and rpc["error"]["data"]["kind"] == "cancelled"
     engine.generate(2)
-    assert "result" in engine.receive()[0]
+    assert engine.answer()[2]["result"] == {"made": 1, "failed": 0}
 
 
 @pytest.mark.parametrize("request_shutdown", [True, False])
@@ -89,8 +129,8 @@ def test_out_of_memory_leaves_it_alive(fake_engine):
     engine.receive()
     for request_id in (1, 2):
         engine.generate(request_id)
-        error = engine.receive()[0]["error"]
-        assert error["data"]["kind"] == "out_of_memory" and "20.00 GiB" in error["data"]["cause"] and error["data"]["remedy"]
+        _, (failed,), answer = engine.answer()
+        assert failed["kind"] == "out_of_memory" and "20.00 GiB" in failed["cause"] and failed["remedy"] and answer["id"] == request_id
 
 
 BAD_REQUESTS = [
@@ -114,7 +154,7 @@ def test_bad_requests_are_answered_and_survived(fake_engine):
     engine.send({"method": "unknown notification"})
     engine.send({"method": "cancel", "params": "nonsense"})
     engine.generate(99)
-    assert engine.receive()[0]["id"] == 99
+    assert engine.answer()[2]["id"] == 99
 
 
 def test_load_failure_is_an_error_without_id_and_exit_1(fake_engine):
@@ -150,16 +190,14 @@ def test_a_lost_client_ends_it_without_a_word(fake_engine):
     [
         ({"prompts": []}, "no prompt"),
         ({"prompts": "a cube"}, "list of prompts"),
-        ({"prompts": [None]}, "text"),
-        ({"prompts": ["  \n"]}, "empty"),
-        ({"prompts": ["🍄 !?"]}, "no words"),
-        ({"prompts": ["x" * 10_000]}, "10000 characters"),
-        ({"prompts": ["a\0b"]}, "no text"),
-        ({"prompts": ["a\ud800b"]}, "no text"),
-        ({"prompts": ["a"] * 65}, "65"),
         ({"prompts": ["a"], "seeds": [1, 2]}, "seed"),
         ({"prompts": ["a"], "seeds": [True]}, "seed"),
         ({"prompts": ["a"], "seeds": [-1]}, "seed"),
+        ({"prompts": ["a"], "styles": [[0.0] * 8, None]}, "style"),
+        ({"prompts": ["a"], "styles": "bold"}, "list of styles"),
+        ({"prompts": ["a"], "styles": [[0.0] * 7]}, "8 numbers"),
+        ({"prompts": ["a"], "styles": [[0.0] * 7 + [None]]}, "8 numbers"),
+        ({"prompts": ["a"], "styles": [[0.0] * 7 + [11]]}, "8 numbers"),
         ({"prompts": ["a"], "detail": "finest"}, "detail"),
         ({"prompts": ["a"], "detail": None}, "detail"),
         ({"prompts": ["a"], "resolution": 1.5}, "resolution"),
@@ -178,9 +216,9 @@ def test_each_wrong_parameter_is_named(params, word):
     assert caught.value.code == "bad_request" and word in str(caught.value)
 
 
-def test_settings_get_defaults_and_prompts_are_stripped():
-    settings = checked_settings({"prompts": [" a red chair ", "🪑" * (MAX_PROMPT - 1) + "a"]}, "starter")
-    assert settings["prompts"][0] == "a red chair" and settings["seeds"] == [0, 0]
+def test_settings_get_defaults():
+    settings = checked_settings({"prompts": ["a red chair", "a cube"]}, "starter")
+    assert settings["seeds"] == [0, 0] and settings["styles"] == [None, None]
     assert (settings["detail"], settings["glb"]) == ("standard", False)
     assert settings["resolution"] is settings["texture_size"] is settings["triangles"] is None  # as the detail says
 
@@ -195,7 +233,7 @@ def test_settings_get_defaults_and_prompts_are_stripped():
     ],
 )
 def test_foreign_errors_get_a_type_and_a_sentence(error, code):
-    typed = typed_error(error)
+    typed = plain_error(error)
     assert typed.code == code and typed.message.endswith(".") and typed.remedy
 
 
@@ -228,16 +266,15 @@ def test_the_real_engine_end_to_end(start_engine, tiny_model):
     rpc, _ = engine.receive()
     assert rpc["params"]["models"] == [{"id": "tiny", "kinds": ["blob"], "things": []}] and rpc["params"]["device"] == "cpu"
     engine.generate(1, ("a red chair", "🪑 of wood"), seeds=[0, 1], resolution=64, texture_size=256, glb=True)
-    rpc, arrays = engine.receive()
-    for index, item in enumerate(rpc["result"]["objects"]):
-        vertices, triangles = arrays[f"{index}.vertices"], arrays[f"{index}.triangles"]
+    for item, arrays in engine.answer()[0]:
+        vertices, triangles = arrays["vertices"], arrays["triangles"]
         assert np.abs(vertices).max() < 0.53 and triangles.max() == len(vertices) - 1 and len(triangles) == item["triangles"]
         for name in ("sharp", "seams"):
-            edges = arrays[f"{index}.{name}"]
+            edges = arrays[name]
             assert edges.dtype == np.int32 and edges.shape[1] == 2 and (edges[:, 0] < edges[:, 1]).all()
-        assert len(arrays[f"{index}.seams"]) and item["detail"] == "standard" and len(item["color"]) == 3
-        assert (f"{index}.metallic_roughness" in arrays) == (item["roughness"] is None) == (item["metallic"] is None)
-        assert bytes(arrays[f"{index}.glb"][:4]) == b"glTF" and {"text", "networks", "atlas", "bake"} <= item["timings_ms"].keys()
+        assert len(arrays["seams"]) and item["detail"] == "standard" and len(item["color"]) == 3
+        assert ("metallic_roughness" in arrays) == (item["roughness"] is None) == (item["metallic"] is None)
+        assert bytes(arrays["glb"][:4]) == b"glTF" and item["timings_ms"].keys() == set(STAGES)
     engine.generate(2, resolution=256, texture_size=2048)
     engine.send({"method": "cancel", "params": {"id": 2}})
     assert engine.receive()[0]["error"]["data"]["kind"] == "cancelled"
@@ -247,10 +284,9 @@ def test_the_real_engine_end_to_end(start_engine, tiny_model):
 
 def test_an_image_of_one_value_is_not_sent():
     mesh = Cube("a cube", 0, base_color=None, metallic_roughness=None, roughness=0.5, metallic=0.0)
-    answer, arrays = mesh_answer(1, [mesh, Cube("a cube", 1)], glb=False)
-    plain, varied = answer["result"]["objects"]
-    assert {"0.sharp", "0.seams", "1.base_color", "1.metallic_roughness"} <= arrays.keys()
-    assert not {"0.base_color", "0.metallic_roughness"} & arrays.keys()
+    plain, varied = object_facts(mesh), object_facts(Cube("a cube", 1))
+    assert object_arrays(mesh, glb=False).keys() == {"vertices", "triangles", "uvs", "sharp", "seams"}
+    assert {"base_color", "metallic_roughness", "glb"} <= object_arrays(Cube("a cube", 1), glb=True).keys()
     assert (plain["color"], plain["roughness"], plain["metallic"]) == ([0.78, 0.16, 0.12], 0.5, 0.0)
     assert varied["roughness"] is None and varied["metallic"] is None
 

@@ -99,7 +99,7 @@ def first_click(session):
     yield from steps.click(*BUTTON)
     yield from made(session, 1)
     item = bpy.data.objects[generated()[0]]
-    REPORT["generated"], REPORT["last"] = generated(), session.last
+    REPORT["generated"], REPORT["total_ms"] = generated(), session.last.total_ms
     REPORT["active"], REPORT["selected"] = bpy.context.view_layer.objects.active == item, item.select_get()
     REPORT["triangles"], REPORT["texture"] = len(item.data.polygons), texture(item.name)
     REPORT["first"], REPORT["cube"] = seen(item), box(bpy.data.objects["Cube"])
