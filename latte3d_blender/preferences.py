@@ -32,7 +32,8 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
     )
     model_folder: StringProperty(
         name="Model Folder",
-        description="A trained model; empty: the starter model that comes with the add-on",
+        description="Where your models are: a folder that holds them, or one model; several are parted by semicolons. The models that come "
+        "with the add-on are always there",
         subtype="DIR_PATH",
         update=_changed,
     )

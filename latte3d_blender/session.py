@@ -173,13 +173,13 @@ def at_cursor(scene: bpy.types.Scene) -> Place:
     return Place(scene.session_uid, tuple(scene.cursor.location))
 
 
-def submit(place: Place, prompt: str, seed: int, settings: dict, *, strict: bool = False) -> Job:
-    """Start a job (and the engine, where it does not run). Raises EngineFault."""
+def submit(place: Place, prompt: str, seed: int, settings: dict, *, strict: bool = False, model: str = "") -> Job:
+    """Start a job (and the engine, where it does not run). model: the id of the one that shall make it. Raises EngineFault."""
     if fault := client.check_prompt(prompt):
         raise EngineFault(fault)
     SESSION.fault = SESSION.question = None
     start()
-    job = SESSION.engine.submit([prompt.strip()], [seed], settings, strict=strict)
+    job = SESSION.engine.submit([prompt.strip()], [seed], settings, strict=strict, model=model)
     SESSION.places[job.id] = place
     SESSION.waiting.append(job)
     wake()
@@ -241,7 +241,7 @@ def _picture() -> tuple:
         SESSION.engine.fault,
         SESSION.hold,
         SESSION.question,
-        len(gallery.things),
+        len(gallery.things()),
         panel_visible(),
         job and (job.id, job.text, round(job.factor, 2)),
         setup and (setup.text, setup.amount, round(setup.factor, 3), setup.over),
