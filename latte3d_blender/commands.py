@@ -69,6 +69,7 @@ def summary(item: dict, stem: Path, timings: dict) -> dict:
     return {
         "prompt": item["prompt"],
         "seed": item["seed"],
+        "model": item.get("model", ""),
         "blend": f"{stem}.blend",
         "glb": f"{stem}.glb",
         "png": "",
@@ -100,12 +101,14 @@ class Run:
         out, asked = output_folder(self.options.out), arguments.details(self.options)
         for wish, fault in bad:
             self.fail(wish, str(fault))
-        settings = asked | {"glb": True} | ({"strict": True} if self.options.strict else {})
+        folder_of_model, model = machine.folder_or_id(self.options.model)
+        settings = asked | {"glb": True} | ({"strict": True} if self.options.strict else {}) | ({"model": model} if model else {})
         open_wishes = dict.fromkeys(wanted)
         try:
             with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
                 log = Path(folder) / "engine.log"
-                launch = machine.launch(python=self.options.engine, model=self.options.model, device=self.options.device or "", log=log)
+                device = self.options.device or ""
+                launch = machine.launch(python=self.options.engine, model=folder_of_model, device=device, log=log)
                 for wish, answer in batch.make(launch, wanted, settings, self.say, self.result):
                     if isinstance(answer, Fault):
                         self.fail(wish, str(answer), answer.kind)

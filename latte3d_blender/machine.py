@@ -48,6 +48,12 @@ def model_folders() -> tuple[Path, ...]:
     return tuple(existing(bpy.path.abspath(part.strip())) for part in parts if part.strip())
 
 
+def folder_or_id(model: str) -> tuple[str, str]:
+    """What a command's --model names: a folder, or an installed model by its id; the other one is empty."""
+    is_folder = Path(model).expanduser().is_dir() or Path(model).name != model
+    return (model, "") if is_folder else ("", model)
+
+
 def existing(folder: str) -> Path:
     """The folder's absolute path. Raises EngineFault where it is not there."""
     path = Path(folder).expanduser().resolve()

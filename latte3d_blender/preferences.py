@@ -70,6 +70,8 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         for name in ("engine_python", "model_folder", "device", "resolution", "texture_size"):
             layout.prop(self, name)
+        if models := session.SESSION.engine.hello.get("models"):
+            panels_setup.draw_models(layout, context, models)
         for name in ("start_with_panel", "show_textures", "frame_new"):
             layout.prop(self, name)
         panels_setup.draw_engine(layout, context, where="preferences")

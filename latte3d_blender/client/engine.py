@@ -223,8 +223,8 @@ class Engine:
         return [kind for model in self.models.values() for kind in model.get("kinds", [])]
 
     def things(self, model: str = "") -> list[dict]:
-        """What a model knows (without one that is there: what all do, each thing once): {"name", "group", "example", "picture"} each; a model
-        that says no more than names gives those."""
+        """What a model knows: {"name", "group", "example", "picture"} each; without a model that is there, what all know, each thing once.
+        A model that says no more than names gives those."""
         asked = [self.models[model]] if model in self.models else self.models.values()
         found: dict[str, dict] = {}
         for one in asked:

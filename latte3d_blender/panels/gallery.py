@@ -5,61 +5,59 @@ import bpy.utils.previews
 
 from ..client.engine import Engine
 
-_last = Engine()  # what an engine has said last: while it starts again, that is still shown
+_hello: dict = {}  # what an engine has said last: while it starts again, that is still shown
+_things: dict[str, dict[str, dict]] = {}  # of each model, and of all under "": name -> {"name", "group", "example", "picture"}
 _pictures: bpy.utils.previews.ImagePreviewCollection | None = None  # by their paths
 
 
 def show(engine: Engine) -> None:
     """Load what an engine has said since the last call."""
-    global _pictures
-    if not engine.hello or engine.hello is _last.hello:
+    global _hello, _pictures
+    if not engine.hello or engine.hello is _hello:
         return
     clear()
-    _last.hello, _pictures = engine.hello, bpy.utils.previews.new()
+    _hello, _pictures = engine.hello, bpy.utils.previews.new()
     for model in ("", *engine.models):
-        for thing in engine.things(model):
-            path = thing.get("picture")
-            if path and path not in _pictures:
+        _things[model] = {thing["name"]: thing for thing in engine.things(model)}
+        for path in filter(None, (thing.get("picture") for thing in _things[model].values())):
+            if path not in _pictures:
                 picture = _pictures.load(path, path, "IMAGE")
                 picture.image_size[:]  # reads the file now, not when it is drawn; one that is not there has size 0
 
 
-def things(model: str = "") -> list[dict]:
-    """What a model knows; without one, or with one that is not there, what all know: {"name", "group", "example", "picture"} each."""
-    return _last.things(model)
-
-
-def _thing(name: str, model: str) -> dict:
-    return next((thing for thing in things(model) if thing["name"] == name), {})
+def things(model: str = "") -> dict[str, dict]:
+    """What a model knows, by name; without one, or with one that is not there, what all know."""
+    return _things.get(model) or _things.get("", {})
 
 
 def has_picture(name: str, model: str = "") -> bool:
     """Whether there is a picture of a thing that could be read."""
-    path = _thing(name, model).get("picture")
+    path = things(model).get(name, {}).get("picture")
     return bool(path) and _pictures is not None and path in _pictures and _pictures[path].image_size[0] > 0
 
 
 def icon(name: str, model: str = "") -> int:
     """The icon of a thing's picture; 0 where there is none."""
-    return _pictures[_thing(name, model)["picture"]].icon_id if has_picture(name, model) else 0
+    return _pictures[things(model)[name]["picture"]].icon_id if has_picture(name, model) else 0
 
 
 def example(name: str, model: str = "") -> str:
     """A prompt for a thing."""
-    return _thing(name, model).get("example") or f"a {name}"
+    return things(model).get(name, {}).get("example") or f"a {name}"
 
 
 def groups(model: str = "") -> dict[str, list[dict]]:
     """The things under their headings, in the model's order."""
     sorted_out: dict[str, list[dict]] = {}
-    for thing in things(model):
+    for thing in things(model).values():
         sorted_out.setdefault(thing.get("group", ""), []).append(thing)
     return sorted_out
 
 
 def clear() -> None:
     """Give the pictures back."""
-    global _pictures
+    global _hello, _pictures
     if _pictures is not None:
         bpy.utils.previews.remove(_pictures)
-    _last.hello, _pictures = {}, None
+    _hello, _pictures = {}, None
+    _things.clear()
