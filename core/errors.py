@@ -49,13 +49,14 @@ class Unfamiliar(EngineError):
     """A prompt is about something that the model does not know, and only what it knows was asked for.
 
     subject: what the prompt is about ("a dragon"); prompt: all of it; example: the things that come nearest, nearest first, each with a
-    prompt that asks for it.
+    prompt that asks for it; models: how many were asked.
     """
 
-    def __init__(self, subject: str, prompt: str, example: dict[str, str]):
-        cause = f"The nearest that it knows: {', '.join(example)}." if example else ""
+    def __init__(self, subject: str, prompt: str, example: dict[str, str], models: int = 1):
+        knows = "this model knows" if models == 1 else "the installed models know"
+        cause = f"The nearest known: {', '.join(example)}." if example else ""
         remedy = "Ask for one of these, or have it made anyway." if example else "Ask for something else, or have it made anyway."
-        super().__init__("unfamiliar", f"“{subject}” is not one of the things that this model knows.", cause, remedy)
+        super().__init__("unfamiliar", f"“{subject}” is not one of the things that {knows}.", cause, remedy)
         self.prompt, self.things, self.example = prompt, list(example), example
 
 

@@ -35,14 +35,17 @@ class Latte3DPipeline:
         self.model_id, self.kinds, self.things = card.id, list(card.kinds), list(card.things)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: str = "auto") -> "Latte3DPipeline":
-        """Load a model folder. `device`: a word that `core.device.pick_device` knows.
+    def from_pretrained(
+        cls, folder: str | Path, device: str = "auto", make_text: Callable[[str, torch.device], TextEncoder] = TextEncoder
+    ) -> "Latte3DPipeline":
+        """Load a model folder. `device`: a word that `core.device.pick_device` knows. `make_text`: gives the text encoder of a name, which
+        several models may share.
 
         Raises MissingWeights for an absent or damaged model, BadRequest for a device that is not there.
         """
         target = pick_device(device)
         generator, card = load_generator(folder, target)
-        text = TextEncoder(generator.config.text_encoder, target)
+        text = make_text(generator.config.text_encoder, target)
         if text.width != generator.config.text_width:
             cause = f"{text.name} writes {text.width} numbers a token, the model reads {generator.config.text_width}."
             raise MissingWeights(f"The model in {folder} does not fit its text encoder.", cause, "Choose another model folder.")

@@ -46,7 +46,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     add("--triangles", type=whole_number("triangles"), help="about how many triangles, instead of what the detail says")
     add("--strict", action="store_true", help="make nothing of what the model does not know")
     add("--device", type=device, help="auto, cpu, cuda, cuda:N or mps (default: as in the preferences, else auto)")
-    add("--model", default="", metavar="FOLDER", help="a trained model (default: as in the preferences, else the starter model)")
+    add("--model", default="", help="a model's folder, or the id of an installed one (default: the one that knows the prompt best)")
     add("--picture-size", type=whole_number("picture size"), default=640, help="pixels per side of the .png (default: 640)")
     add("--no-picture", action="store_true", help="do not render the .png")
     add("--json", action="store_true", help="print a last line for machines")

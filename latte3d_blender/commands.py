@@ -70,6 +70,7 @@ def summary(result: Result, stem: Path, timings: dict) -> dict:
     return {
         "prompt": result.prompt,
         "seed": result.seed,
+        "model": fields.get("model", ""),
         "blend": f"{stem}.blend",
         "glb": f"{stem}.glb",
         "png": "",
@@ -101,12 +102,14 @@ class Run:
         out, asked = output_folder(self.options.out), arguments.details(self.options)
         for wish, fault in bad:
             self.fail(wish, str(fault))
-        settings, strict = asked | {"glb": True}, self.options.strict
+        folder_of_model, model = machine.folder_or_id(self.options.model)
+        settings, strict = asked | {"glb": True} | ({"model": model} if model else {}), self.options.strict
         open_wishes = dict.fromkeys(wanted)
         try:
             with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
                 log = Path(folder) / "engine.log"
-                launch = machine.launch(python=self.options.engine, model=self.options.model, device=self.options.device or "", log=log)
+                device = self.options.device or ""
+                launch = machine.launch(python=self.options.engine, model=folder_of_model, device=device, log=log)
                 for wish, answer in batch.make(launch, wanted, settings, self.say, self.result, strict=strict):
                     if isinstance(answer, Fault):
                         self.fail(wish, str(answer), answer.kind)

@@ -39,8 +39,32 @@ def user_folder(name: str = "", *, create: bool = False) -> Path | None:
         return None
 
 
+def model_folders() -> tuple[Path, ...]:
+    """The folders of the preferences in which models are looked for. Raises EngineFault where one is not there."""
+    chosen = get()
+    text = chosen.model_folder.strip() if chosen else ""
+    whole = Path(bpy.path.abspath(text)).expanduser()
+    parts = [text] if not text or whole.is_dir() else text.split(";")
+    return tuple(existing(bpy.path.abspath(part.strip())) for part in parts if part.strip())
+
+
+def folder_or_id(model: str) -> tuple[str, str]:
+    """What a command's --model names: a folder, or an installed model by its id; the other one is empty."""
+    is_folder = Path(model).expanduser().is_dir() or Path(model).name != model
+    return (model, "") if is_folder else ("", model)
+
+
+def existing(folder: str) -> Path:
+    """The folder's absolute path. Raises EngineFault where it is not there."""
+    path = Path(folder).expanduser().resolve()
+    if not path.is_dir():
+        raise EngineFault(Fault("The model is missing.", f"There is no folder {path}.", "Choose another model folder.", "missing_weights"))
+    return path
+
+
 def launch(*, python: str = "", model: str = "", device: str = "", log: Path | None = None) -> Launch:
-    """Put together what it takes to start the engine: what is given, else the preferences, else the usual places.
+    """Put together what it takes to start the engine: what is given, else the preferences, else the usual places. model: the folder of
+    the only model; without it, there are those that come with the engine and those in the folders of the preferences.
 
     Raises EngineFault (kind "not_installed", "missing_weights") where something is not there.
     """
@@ -64,11 +88,6 @@ def launch(*, python: str = "", model: str = "", device: str = "", log: Path | N
         raise EngineFault(
             Fault("The engine is not set up.", cause, "Press Set Up in the LATTE3D panel, or name a Python.", "not_installed")
         )
-    model = model or (bpy.path.abspath(chosen.model_folder) if chosen else "")
-    folder = Path(model).expanduser().resolve() if model else source / "core" / "weights" / "starter"
-    if not folder.is_dir():
-        raise EngineFault(
-            Fault("The model is missing.", f"There is no folder {folder}.", "Choose another model folder.", "missing_weights")
-        )
+    alone, more = (existing(model), ()) if model else (None, model_folders())
     log = log or (user_folder("logs", create=True) or Path(bpy.app.tempdir)) / "engine.log"
-    return Launch(found, source, folder, device or (chosen.device if chosen else "auto"), log)
+    return Launch(found, source, alone, device or (chosen.device if chosen else "auto"), log, more)

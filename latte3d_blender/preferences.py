@@ -32,7 +32,8 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
     )
     model_folder: StringProperty(
         name="Model Folder",
-        description="A trained model; empty: the starter model that comes with the add-on",
+        description="Where your models are: a folder that holds them, or one model; several are parted by semicolons. The models that come "
+        "with the add-on are always there",
         subtype="DIR_PATH",
         update=_changed,
     )
@@ -69,6 +70,8 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         for name in ("engine_python", "model_folder", "device", "resolution", "texture_size"):
             layout.prop(self, name)
+        if models := session.SESSION.engine.hello.get("models"):
+            panels_setup.draw_models(layout, context, models)
         for name in ("start_with_panel", "show_textures", "frame_new"):
             layout.prop(self, name)
         panels_setup.draw_engine(layout, context, where="preferences")

@@ -27,10 +27,37 @@ def _choice_changed(self, context) -> None:
     session.forget("choice", "setup")
 
 
+AUTOMATIC = ("AUTO", "Automatic", "For each prompt the installed model that knows it best")
+_items: list[tuple] = [AUTOMATIC]  # Blender keeps no reference to the texts of a menu that is made as it opens
+
+
+def _models(self, context) -> list[tuple]:
+    """Automatic, and the models that the engine has."""
+    ids = session.SESSION.engine.models
+    kinds = {name: ", ".join(model.get("kinds", [])[:8]).replace("_", " ") for name, model in ids.items()}
+    _items[:] = [AUTOMATIC, *((name, name, f"This model alone, which knows: {kinds[name]}") for name in ids)]
+    return _items
+
+
+def _chosen(self) -> int:
+    """The entry of the scene's model; Automatic where that is not there."""
+    ids = list(session.SESSION.engine.models)
+    return 1 + ids.index(self.model) if self.model in ids else 0
+
+
+def _choose(self, number: int) -> None:
+    self.model = list(session.SESSION.engine.models)[number - 1] if number else ""
+
+
 class LATTE3D_PG_scene(bpy.types.PropertyGroup):
-    """The prompt, its detail and its seed."""
+    """The prompt, its model, its detail and its seed."""
 
     prompt: StringProperty(name="Prompt", description="What to make, as in “a red mushroom with white spots”", update=_prompt_changed)
+    model: StringProperty(
+        name="Model", description="The id of the model that makes the objects of this scene; empty: the one that knows the prompt best",
+        update=_prompt_changed,
+    )  # fmt: skip
+    model_choice: EnumProperty(name="Model", description="What makes the object", items=_models, get=_chosen, set=_choose)
     detail: EnumProperty(name="Detail", description="How fine the mesh and its texture are", items=DETAILS, default="standard")
     seed: IntProperty(name="Seed", description="Another seed is another object of the same description", min=0, max=2**31 - 1)
 

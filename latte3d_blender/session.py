@@ -49,6 +49,7 @@ class Question:
     settings: dict
     place: Place
     fault: Fault
+    model: str = ""  # that was asked for
 
     @property
     def things(self) -> list[str]:
@@ -176,13 +177,15 @@ def at_cursor(scene: bpy.types.Scene) -> Place:
     return Place(scene.session_uid, tuple(scene.cursor.location))
 
 
-def submit(place: Place, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None) -> Job:
-    """Start a job (and the engine, where it does not run). Raises EngineFault."""
+def submit(
+    place: Place, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = ""
+) -> Job:
+    """Start a job (and the engine, where it does not run). model: the id of the one that shall make it. Raises EngineFault."""
     if fault := next(filter(None, map(client.check_prompt, prompts)), None):
         raise EngineFault(fault)
     SESSION.fault = SESSION.question = None
     start()
-    job = SESSION.engine.submit([prompt.strip() for prompt in prompts], seeds, settings, strict=strict, styles=styles)
+    job = SESSION.engine.submit([prompt.strip() for prompt in prompts], seeds, settings, strict=strict, styles=styles, model=model)
     job.place = place
     SESSION.waiting.append(job)
     wake()
@@ -226,7 +229,7 @@ def _failed(job: Job, failure: Failure) -> None:
     """One prompt of a job has no object: ask what else it could be, or say why; of several in one sentence."""
     prompt, fault, several = job.prompts[failure.index], failure.fault, len(job.failures)
     if len(job.prompts) == 1 and fault.kind == "unfamiliar":
-        SESSION.question = Question(prompt, job.seeds[failure.index], job.settings, job.place, fault)
+        SESSION.question = Question(prompt, job.seeds[failure.index], job.settings, job.place, fault, job.model)
     elif len(job.prompts) == 1:
         SESSION.fault = fault
     elif several == 1:
@@ -269,7 +272,7 @@ def _picture() -> tuple:
         SESSION.engine.fault,
         SESSION.hold,
         SESSION.question,
-        len(gallery.things),
+        len(gallery.things()),
         panel_visible(),
         job and (job.id, job.text, round(job.factor, 2)),
         setup and (setup.text, setup.amount, round(setup.factor, 3), setup.over),

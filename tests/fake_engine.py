@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The real worker around a canned cube: an engine without torch, whose faults can be provoked.
 
-    python tests/fake_engine.py --fail oom|crash|hang|slow|load|garbage   (or the environment variable LATTE3D_FAKE_FAIL)
+    python tests/fake_engine.py --fail oom|crash|hang|slow|load|garbage|two   (or the environment variable LATTE3D_FAKE_FAIL)
 
 It takes, and ignores, the worker's own options, so that it can stand in for `python -m core.service.worker`.
 """
@@ -13,7 +13,7 @@ import struct
 import sys
 import time
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -27,7 +27,7 @@ from core.outcome import Failed, Made
 from core.service import worker
 
 STAGES = ("text", "networks", "decode", "extract", "atlas", "bake", "encode")
-FAULTS = ("", "oom", "crash", "hang", "slow", "load", "garbage")
+FAULTS = ("", "oom", "crash", "hang", "slow", "load", "garbage", "two")  # two is none: an engine of two models, and a damaged one
 
 
 def png(color: tuple[int, int, int], size: int = 4) -> bytes:
@@ -80,21 +80,41 @@ class Cube:
         return struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text), len(text), b"JSON") + text
 
 
+@dataclass
+class FakeModel:
+    """What the handshake tells of a model."""
+
+    id: str
+    things: list[Thing]
+    fault: str = ""
+
+    def to_dict(self) -> dict:
+        told = {"id": self.id, "kinds": [thing.name for thing in self.things[:1]], "things": [asdict(thing) for thing in self.things]}
+        return told | ({"fault": self.fault} if self.fault else {})
+
+
 class FakePipeline:
-    """The interface of Latte3DPipeline with a fault of choice."""
+    """The interface of core.service.models.Models with a fault of choice."""
 
     device = "cpu"
-    model_id = "fake"
-    kinds = ("cube",)
 
     def __init__(self, fault: str = "", folder: Path = Path()):
         self.fault = fault
-        self.things = [Thing(kind, "Solids", f"a red {kind}", str(folder / "pictures" / f"{kind}.png")) for kind in ("cube", "die")]
+        pictures = folder / "pictures"
+        cube, die, ring = (Thing(kind, "Solids", f"a red {kind}", str(pictures / f"{kind}.png")) for kind in ("cube", "die", "ring"))
+        self.models = [FakeModel("fake", [cube, die])]
+        if fault == "two":
+            self.models += [FakeModel("jeweller", [ring, die]), FakeModel("torn", [], "The model in torn cannot be read.")]
 
     def warm_up(self, cancelled):
         """There is nothing to warm."""
 
-    def stream(self, prompts, *, seeds, styles, progress, cancelled, strict=False, detail="standard", **sizes):
+    def maker(self, prompt: str, model: str | None) -> str:
+        """The model that was asked for, else the one that knows best."""
+        known = (one.id for one in self.models for thing in one.things if thing.name in prompt)
+        return model or next(known, self.models[0].id)
+
+    def stream(self, prompts, *, seeds, styles, progress, cancelled, model=None, strict=False, detail="standard", **sizes):
         if self.fault == "crash":
             os._exit(9)
         once = Path(os.environ.get("LATTE3D_FAKE_ONCE") or os.devnull)  # a file that tells whether it has crashed once
@@ -104,8 +124,10 @@ class FakePipeline:
         for index, (prompt, seed, style) in enumerate(zip(prompts, seeds, styles, strict=True)):
             steps = {"progress": progress, "cancelled": cancelled, "before": index * len(STAGES), "total": len(prompts) * len(STAGES)}
             try:
+                if model == "torn":
+                    raise MissingWeights("The model in torn cannot be read.")
                 self.make(check_prompt(prompt), strict, **steps)
-                yield Made(index, Cube(prompt.strip(), seed, style, detail=detail))
+                yield Made(index, Cube(prompt.strip(), seed, style, self.maker(prompt, model), detail))
             except Cancelled:
                 raise
             except (EngineError, RuntimeError) as error:
@@ -137,6 +159,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fail", choices=FAULTS, default=os.environ.get("LATTE3D_FAKE_FAIL", ""))
     parser.add_argument("--model", type=Path, default=Path())
+    parser.add_argument("--models", type=Path)
     options = parser.parse_known_args()[0]
     fault = options.fail
 
@@ -144,7 +167,7 @@ def main() -> int:
         print("this goes to the log, not to the wire")
         if fault == "load":
             raise MissingWeights("There is no model.", "The folder is empty.", "Choose a model folder.")
-        return FakePipeline(fault, options.model)
+        return FakePipeline(fault, options.models or options.model)
 
     if fault == "garbage":
         os.write(1, b"Welcome to this machine!\nLast login: yesterday\n")

@@ -32,7 +32,8 @@ class Reading:
     """How a prompt was read. text: the prompt in words that the model knows. thing: the kind of thing that it is about, None: unknown.
     familiar: whether that is certain. read_as: words that were exchanged, set_aside: what artists say of every picture, not_understood:
     what means nothing to the model, left_out: what the prompt excludes. subject: what it is about, in its own words; nearest: where that is
-    not familiar, the things that come nearest, each with a prompt that asks for it. unread: the end of the text, beyond what is encoded."""
+    not familiar, the things that come nearest, each with a prompt that asks for it. nearness: of the thing that was guessed, and of the
+    nearest ones, 1 at most; empty where nothing was guessed. unread: the end of the text, beyond what is encoded."""
 
     text: str
     thing: str | None = None
@@ -43,6 +44,7 @@ class Reading:
     left_out: list[str] = field(default_factory=list)
     subject: str = ""
     nearest: dict[str, str] = field(default_factory=dict)
+    nearness: dict[str, float] = field(default_factory=dict, compare=False)
     unread: str = ""
 
     @property
@@ -249,6 +251,7 @@ class _Reader:
             ranked = self.words.things_near((head or Word(self.prompt, 0, 0)).text, self.text)
             nearest = [kind for *_, kind in ranked]
             nearest = [*dict.fromkeys([said.thing, *nearest] if said.thing else nearest)][:NEAREST]
+            said.nearness = {kind: by for by, _, kind in ranked if kind in nearest}
             kept = [w.text for w in subject.content if w.text in self.taught.attributes and (head is None or w.start < head.start)]
             said.nearest = {kind: with_article(" ".join([*kept, kind])) for kind in nearest}
 
@@ -276,7 +279,7 @@ class _Reader:
         if spelt in words.things:
             said.thing, said.read_as[word], sure = words.things[spelt], spelt, True
         elif meant and by >= THING:
-            said.thing, said.read_as[word], sure = kind, kind, by >= SURE
+            said.thing, said.read_as[word], said.nearness, sure = kind, kind, {kind: by}, by >= SURE
         else:
             sure = False
         own = self.taught.nouns.get(word)  # the library's word: a maple is a tree, and a pear no cactus, though the model knows neither

@@ -72,8 +72,8 @@ def _things(folder: Path, listed: list[dict]) -> tuple[Thing, ...]:
     )
 
 
-def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tuple[Generator, ModelCard]:
-    """Read a model folder. Raises MissingWeights with the file and the reason when it is absent, damaged or of another format."""
+def read_card(folder: str | Path) -> tuple[GeneratorConfig, ModelCard]:
+    """Read what a model folder says of itself, and no weights. Raises MissingWeights when it is absent, damaged or of another format."""
     folder = Path(folder)
     try:
         config = json.loads((folder / "config.json").read_text())
@@ -84,15 +84,27 @@ def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tu
         card = ModelCard(config["id"], tuple(config["kinds"]), config.get("training", {}), things, tuple(config.get("one_piece", [])))
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}, this version reads {FORMAT}")
-        generator = Generator(GeneratorConfig(**sizes))
+        return GeneratorConfig(**sizes), card
     except FileNotFoundError as error:
         raise MissingWeights(
             f"There is no model in {folder}.", "config.json is missing.", "Choose another model folder, or train one."
         ) from error
-    except Exception as error:  # no JSON, no object, or sizes that no network has
-        raise MissingWeights(
-            f"The model in {folder} cannot be read.", f"config.json: {error}", "Get the model again, or choose another."
-        ) from error
+    except Exception as error:  # no JSON, or no object
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> MissingWeights:
+    return MissingWeights(f"The model in {folder} cannot be read.", f"config.json: {error}", "Get the model again, or choose another.")
+
+
+def load_generator(folder: str | Path, device: torch.device | str = "cpu") -> tuple[Generator, ModelCard]:
+    """Read a model folder. Raises MissingWeights with the file and the reason when it is absent, damaged or of another format."""
+    folder = Path(folder)
+    sizes, card = read_card(folder)
+    try:
+        generator = Generator(sizes)
+    except Exception as error:  # sizes that no network has
+        raise _unreadable(folder, error) from error
     state: dict[str, torch.Tensor] = {}
     for part in PARTS:
         path = folder / f"{part}.safetensors"

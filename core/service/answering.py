@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One request to generate: its parameters checked, then a notification for each object, for each that failed, and for the progress."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Notify = Callable[..., None]  # (method, params, arrays=None)
 def generate(pipeline: Any, params: Any, notify: Notify, cancelled: Callable[[], bool]) -> tuple[int, int]:
     """Make what a request asks for. Each object is a notification "object", with its arrays, as soon as it is ready; each that has none
     is a notification "failed". Returns how many there were of both. Raises BadRequest before any work, Cancelled during it."""
-    settings = checked_settings(params, pipeline.model_id)
+    settings = checked_settings(params, [model.id for model in pipeline.models])
     glb, made, failed = settings.pop("glb"), 0, 0
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -40,17 +40,20 @@ def generate(pipeline: Any, params: Any, notify: Notify, cancelled: Callable[[],
     return made, failed
 
 
-def checked_settings(params: Any, model_id: str) -> dict[str, Any]:
+def checked_settings(params: Any, models: Sequence[str]) -> dict[str, Any]:
     """The request's parameters with the defaults filled in; raises BadRequest with one sentence on the first that is wrong. A prompt that
-    cannot be used fails later, and alone."""
+    cannot be used fails later, and alone. models: the ids of those that are there; the setting None (or "auto") stands for the one that
+    knows the prompt best."""
     if not isinstance(params, dict):
         raise BadRequest("The request has no parameters.")
     if unknown := sorted(map(str, params.keys() - DEFAULTS.keys())):
         raise BadRequest(f"The engine does not know the parameter {unknown[0][:40]!r}.", "", "Update the engine.")
     settings = DEFAULTS | params
-    model = settings.pop("model")
-    if model not in (None, model_id):
-        raise BadRequest(f"The model {str(model)[:40]!r} is not loaded.", f"This engine has {model_id!r}.", "Restart the engine.")
+    if settings["model"] == "auto" and "auto" not in models:
+        settings["model"] = None
+    if settings["model"] is not None and settings["model"] not in models:
+        cause, remedy = f"Installed: {', '.join(models)}.", "Choose one of these, or Automatic."
+        raise BadRequest(f"There is no model {str(settings['model'])[:40]!r}.", cause, remedy)
     if not _list(settings["prompts"], "prompts"):
         raise BadRequest("There is no prompt.", "", EXAMPLE)
     seeds = [0] * len(settings["prompts"]) if settings["seeds"] is None else _list(settings["seeds"], "seeds")

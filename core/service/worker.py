@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine as a process: loads one model, answers requests on stdin/stdout until it is told to stop.
+"""The engine as a process: finds the models, answers requests on stdin/stdout until it is told to stop.
 
-    python -m core.service.worker --model FOLDER [--device auto|cpu|cuda|cuda:N|mps]
+    python -m core.service.worker [--model FOLDER] [--models FOLDER]… [--device auto|cpu|cuda|cuda:N|mps]
 
 A reader thread takes messages in, so that a cancel arrives while the main thread generates; only the main thread writes.
 """
@@ -14,15 +14,12 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from safetensors import SafetensorError
-
 from core import __version__
 from core.device import device_facts
-from core.errors import BadRequest, EngineError, MissingWeights, plain_error
+from core.errors import BadRequest, EngineError, plain_error
 from core.service.answering import generate, told
 from core.service.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
 
@@ -35,10 +32,12 @@ def main(argv: list[str] | None = None) -> int:
     """Serve on this process's stdin and stdout. Returns the exit status: 0 ended, 1 failed."""
     inbox, outbox = claim_pipes()
     parser = argparse.ArgumentParser(prog="python -m core.service.worker", description="Serve Blender over stdin and stdout.")
-    parser.add_argument("--model", type=Path, default=Path(__file__).resolve().parents[1] / "weights" / "starter", help="model folder")
+    parser.add_argument("--model", type=Path, help="the folder of a model, in place of those that come with the engine")
+    add_models = "a folder in which more models are looked for, or a model itself; any number of them"
+    parser.add_argument("--models", type=Path, action="append", default=[], metavar="FOLDER", help=add_models)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     options = parser.parse_args(argv)
-    return serve(lambda: load_pipeline(options.model, options.device), inbox, outbox)
+    return serve(lambda: load_models(options.model, options.models, options.device), inbox, outbox)
 
 
 def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -51,24 +50,21 @@ def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
     return inbox, outbox
 
 
-def load_pipeline(folder: Path, device: str):
-    """Load the model. The heavy imports happen here, after stdout has been claimed."""
+def load_models(alone: Path | None, places: list[Path], device: str):
+    """Find the models (`core.service.models.Models`) and load the first. The heavy imports happen here, after stdout has been claimed."""
     try:
-        from core.pipeline import Latte3DPipeline
+        from core.service.models import Models, find_models
 
-        return Latte3DPipeline.from_pretrained(folder, device=device)
+        return Models(find_models(places, alone), device)
     except ImportError as error:
         raise EngineError("internal", "The engine's environment is incomplete.", f"{error}.", "Set the engine up again.") from error
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        cause = f"{type(error).__name__} in {folder}: {str(error)[:200]}"
-        raise MissingWeights("The model cannot be read.", cause, "Choose another model folder, or install the extension again.") from error
 
 
 def serve(load: Callable[[], Any], inbox: BinaryIO, outbox: BinaryIO) -> int:
-    """Load the pipeline, say hello, answer until shutdown or the end of `inbox`. Returns the exit status.
+    """Load the models, say hello, answer until shutdown or the end of `inbox`. Returns the exit status.
 
     Args:
-        load: makes the pipeline (see `core.pipeline.Latte3DPipeline`); its failure goes to the client as an error without an id.
+        load: makes the pipeline of all models (see `core.service.models.Models`); its failure goes to the client as an error without an id.
         inbox, outbox: the two directions of the wire, blocking binary streams.
     """
     try:
@@ -86,7 +82,7 @@ def serve(load: Callable[[], Any], inbox: BinaryIO, outbox: BinaryIO) -> int:
 
 
 class Worker:
-    """One client, one model: takes requests in order, hears a cancel while it works."""
+    """One client: takes requests in order, hears a cancel while it works."""
 
     def __init__(self, pipeline: Any, inbox: BinaryIO, outbox: BinaryIO):
         self.pipeline = pipeline
@@ -169,7 +165,7 @@ def hello(pipeline: Any) -> dict:
     params = {
         "protocol": PROTOCOL_VERSION,
         "version": __version__,
-        "models": [{"id": pipeline.model_id, "kinds": list(pipeline.kinds), "things": [asdict(thing) for thing in pipeline.things]}],
+        "models": [model.to_dict() for model in pipeline.models],
         "device": device,
         "device_name": name,
         "free_memory": free,

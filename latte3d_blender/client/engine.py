@@ -34,13 +34,21 @@ START_PATIENCE_S = 180.0  # the first start on a slow disk reads a gigabyte
 
 @dataclass(frozen=True)
 class Launch:
-    """What it takes to start an engine: its Python, the folder that contains `core/`, a model folder, a device, a log file."""
+    """What it takes to start an engine: its Python, the folder that contains `core/`, a model in place of those that come with it (None:
+    these), a device, a log file, and folders in which more models are looked for."""
 
     python: Path
     source: Path
-    model: Path
+    model: Path | None
     device: str
     log: Path
+    models: tuple[Path, ...] = ()
+
+    @property
+    def command(self) -> list[str]:
+        alone = ["--model", str(self.model)] if self.model else []
+        more = [part for folder in self.models for part in ("--models", str(folder))]
+        return [str(self.python), "-m", "core.service.worker", *alone, *more, "--device", self.device]
 
 
 class Process:
@@ -53,11 +61,10 @@ class Process:
         environment = {key: value for key, value in os.environ.items() if key not in ASTRAY}
         environment |= {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
         environment |= {"PYTHONPATH": str(launch.source), "PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1"}  # its own modules and no others
-        command = [str(launch.python), "-m", "core.service.worker", "--model", str(launch.model), "--device", launch.device]
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         with open(launch.log, "wb") as log:
             self.popen = subprocess.Popen(
-                command,
+                launch.command,
                 cwd=launch.source,
                 env=environment,
                 stdin=subprocess.PIPE,
@@ -149,15 +156,25 @@ class Engine:
         return self.state in (STARTING, BUSY) or bool(self.jobs) or bool(self.process and self.process.ended)
 
     @property
-    def kinds(self) -> list[str]:
-        return [kind for model in self.hello.get("models", []) for kind in model.get("kinds", [])]
+    def models(self) -> dict[str, dict]:
+        """What the engine has said of the models that it can use, by their ids; those that it prefers first."""
+        return {model["id"]: model for model in self.hello.get("models", []) if not model.get("fault")}
 
     @property
-    def things(self) -> list[dict]:
-        """What its model knows: {"name", "group", "example", "picture"} each; a model that says no more than names gives those."""
-        told = [thing for model in self.hello.get("models", []) for thing in model.get("things", [])]
-        plain = [kind.replace("_", " ") for kind in self.kinds]
-        return told or [{"name": name, "group": "", "example": f"a {name}", "picture": ""} for name in plain]
+    def kinds(self) -> list[str]:
+        return [kind for model in self.models.values() for kind in model.get("kinds", [])]
+
+    def things(self, model: str = "") -> list[dict]:
+        """What a model knows: {"name", "group", "example", "picture"} each; without a model that is there, what all know, each thing once.
+        A model that says no more than names gives those."""
+        asked = [self.models[model]] if model in self.models else self.models.values()
+        found: dict[str, dict] = {}
+        for one in asked:
+            plain = [kind.replace("_", " ") for kind in one.get("kinds", [])]
+            named = [{"name": name, "group": "", "example": f"a {name}", "picture": ""} for name in plain]
+            for thing in one.get("things") or named:
+                found.setdefault(thing["name"], thing)
+        return list(found.values())
 
     def start(self, launch: Launch) -> None:
         """Start the process; the state tells how that went. Does nothing while one runs. Jobs that wait keep waiting, for this one."""
@@ -195,10 +212,11 @@ class Engine:
         if self.state != NOT_INSTALLED:
             self.state = STOPPED
 
-    def submit(self, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None) -> Job:
-        """Queue a job; it is sent when the engine is ready. `styles`: for each prompt z [8], or None where its seed draws z."""
+    def submit(self, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = "") -> Job:
+        """Queue a job; it is sent when the engine is ready. `styles`: for each prompt z [8], or None where its seed draws z. `model`: see
+        Job; one that must be there stands in the settings instead."""
         self._next_id += 1
-        job = Job(self._next_id, list(prompts), list(seeds), dict(settings), strict, styles)
+        job = Job(self._next_id, list(prompts), list(seeds), dict(settings), strict, styles, model)
         self.jobs.append(job)
         self._send_next()
         return job
@@ -251,7 +269,8 @@ class Engine:
         job = self.job
         if self.state != READY or job is None:
             return
-        params = {"model": self.hello["models"][0]["id"], "prompts": job.prompts, "seeds": job.seeds, "strict": job.strict, **job.settings}
+        model = job.model if job.model in self.models else None
+        params = {"model": model, "prompts": job.prompts, "seeds": job.seeds, "strict": job.strict, **job.settings}
         if job.styles:
             params["styles"] = job.styles
         try:
@@ -324,7 +343,7 @@ class Engine:
         if not params.get("models"):
             self.process.end()
             return self._fail(
-                Fault("The engine has no model.", f"It looked in {self.launch.model}.", "Choose a model folder.", "missing_weights")
+                Fault("The engine has no model.", "", "Choose a model folder.", "missing_weights")
             )
         self.hello, self.state, self.fault = params, READY, None
         self.cold_start_s = time.perf_counter() - self.started

@@ -80,6 +80,7 @@ class Job:
     settings: dict  # detail, resolution, texture_size, triangles, glb
     strict: bool = False  # rather make nothing of a prompt than what the model does not know
     styles: list[list[float] | None] | None = None  # z itself for some prompts
+    model: str = ""  # the id of the one that shall make them, where it is there; "": for each prompt the one that knows it best
     place: Any = None  # where its objects belong
     state: str = "queued"
     stage: str = ""

@@ -22,14 +22,14 @@ class Making:
             cls.poll_message_set(reason)
         return not reason
 
-    def begin(self, place, prompt, seed, settings, *, strict=False, style=None):
+    def begin(self, place, prompt, seed, settings, *, strict=False, style=None, model=""):
         """Submit the job; returns what execute() has to return."""
         at_once = self.wait or bpy.app.background
         if at_once and (why := placement.why_not(bpy.context)):  # else the object waits for Object Mode
             self.report({"ERROR"}, why)
             return {"CANCELLED"}
         try:
-            job = session.submit(place, [prompt], [seed], settings, strict=strict, styles=style and [style])
+            job = session.submit(place, [prompt], [seed], settings, strict=strict, styles=style and [style], model=model)
             if not at_once:
                 return {"FINISHED"}
             for result in session.run_now(job):
@@ -67,7 +67,8 @@ class LATTE3D_OT_generate(Making, bpy.types.Operator):
     def execute(self, context):
         wanted = context.scene.latte3d
         place = session.at_cursor(context.scene)
-        return self.begin(place, wanted.prompt, wanted.seed, machine.settings(wanted.detail), strict=not self.anyway)
+        settings = machine.settings(wanted.detail)
+        return self.begin(place, wanted.prompt, wanted.seed, settings, strict=not self.anyway, model=wanted.model)
 
 
 class LATTE3D_OT_cancel(bpy.types.Operator):

@@ -70,7 +70,7 @@ class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
 
     def execute(self, context):
         asked = session.SESSION.question
-        return self.begin(asked.place, asked.prompt, asked.seed, asked.settings)
+        return self.begin(asked.place, asked.prompt, asked.seed, asked.settings, model=asked.model)
 
 
 class LATTE3D_OT_dismiss(bpy.types.Operator):
@@ -95,7 +95,7 @@ class FromObject:
 
 
 class LATTE3D_OT_use_prompt(FromObject, bpy.types.Operator):
-    """Write the prompt, the seed and the detail that the active object was made of"""
+    """Write the prompt, the seed and the detail that the active object was made of, and choose its model"""
 
     bl_idname = "latte3d.use_prompt"
     bl_label = "Use Prompt"
@@ -112,6 +112,9 @@ class LATTE3D_OT_use_prompt(FromObject, bpy.types.Operator):
         found, wanted = origin.of(context.active_object), context.scene.latte3d
         wanted.prompt, wanted.seed = found.prompt, max(found.seed, 0)
         wanted.detail = known_detail(found.detail, wanted.detail)
+        models = session.SESSION.engine.models
+        if found.model in models and (len(models) > 1 or wanted.model):
+            wanted.model = found.model
         return {"FINISHED"}
 
 
@@ -135,7 +138,7 @@ class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
         place = session.at_cursor(context.scene)
         place.location, place.replaces = tuple(old.matrix_world.translation), old.name
         place.height = found.height_m
-        return self.begin(place, found.prompt, another_seed(), settings)  # not strict: it was made once
+        return self.begin(place, found.prompt, another_seed(), settings, model=found.model)  # not strict: it was made once
 
 
 def known_detail(name: str, otherwise: str) -> str:

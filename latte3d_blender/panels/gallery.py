@@ -1,48 +1,55 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The things that the engine's model knows, and their pictures. The timer loads them; draw() only looks them up."""
+"""The things that the engine's models know, and their pictures. The timer loads them; draw() only looks them up."""
 
 import bpy.utils.previews
 
 from ..client.engine import Engine
 
-things: list[dict] = []  # of the last engine that said hello: {"name", "group", "example", "picture"}
-_hello: dict = {}
-_pictures: bpy.utils.previews.ImagePreviewCollection | None = None
+_hello: dict = {}  # what an engine has said last: while it starts again, that is still shown
+_things: dict[str, dict[str, dict]] = {}  # of each model, and of all under "": name -> {"name", "group", "example", "picture"}
+_pictures: bpy.utils.previews.ImagePreviewCollection | None = None  # by their paths
 
 
 def show(engine: Engine) -> None:
-    """Load what an engine has said since the last call; while it starts again, what was shown before stays."""
+    """Load what an engine has said since the last call."""
     global _hello, _pictures
     if not engine.hello or engine.hello is _hello:
         return
     clear()
     _hello, _pictures = engine.hello, bpy.utils.previews.new()
-    things[:] = engine.things
-    for thing in things:
-        if thing.get("picture") and thing["name"] not in _pictures:
-            picture = _pictures.load(thing["name"], thing["picture"], "IMAGE")
-            picture.image_size[:]  # reads the file now, not when it is drawn; one that is not there has size 0
+    for model in ("", *engine.models):
+        _things[model] = {thing["name"]: thing for thing in engine.things(model)}
+        for path in filter(None, (thing.get("picture") for thing in _things[model].values())):
+            if path not in _pictures:
+                picture = _pictures.load(path, path, "IMAGE")
+                picture.image_size[:]  # reads the file now, not when it is drawn; one that is not there has size 0
 
 
-def has_picture(name: str) -> bool:
+def things(model: str = "") -> dict[str, dict]:
+    """What a model knows, by name; without one, or with one that is not there, what all know."""
+    return _things.get(model) or _things.get("", {})
+
+
+def has_picture(name: str, model: str = "") -> bool:
     """Whether there is a picture of a thing that could be read."""
-    return _pictures is not None and name in _pictures and _pictures[name].image_size[0] > 0
+    path = things(model).get(name, {}).get("picture")
+    return bool(path) and _pictures is not None and path in _pictures and _pictures[path].image_size[0] > 0
 
 
-def icon(name: str) -> int:
+def icon(name: str, model: str = "") -> int:
     """The icon of a thing's picture; 0 where there is none."""
-    return _pictures[name].icon_id if has_picture(name) else 0
+    return _pictures[things(model)[name]["picture"]].icon_id if has_picture(name, model) else 0
 
 
-def example(name: str) -> str:
+def example(name: str, model: str = "") -> str:
     """A prompt for a thing."""
-    return next((thing["example"] for thing in things if thing["name"] == name), f"a {name}")
+    return things(model).get(name, {}).get("example") or f"a {name}"
 
 
-def groups() -> dict[str, list[dict]]:
+def groups(model: str = "") -> dict[str, list[dict]]:
     """The things under their headings, in the model's order."""
     sorted_out: dict[str, list[dict]] = {}
-    for thing in things:
+    for thing in things(model).values():
         sorted_out.setdefault(thing.get("group", ""), []).append(thing)
     return sorted_out
 
@@ -53,4 +60,4 @@ def clear() -> None:
     if _pictures is not None:
         bpy.utils.previews.remove(_pictures)
     _hello, _pictures = {}, None
-    things.clear()
+    _things.clear()

@@ -29,7 +29,7 @@ STAGE_NAMES = {
 
 
 def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """The prompt (several lines where this Blender has such a field), the detail and the seed."""
+    """The prompt (several lines where this Blender has such a field), the model, the detail and the seed."""
     wanted = context.scene.latte3d
     if "textbox" in bpy.types.UILayout.bl_rna.functions:
         layout.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=EXAMPLE)
@@ -39,11 +39,26 @@ def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 
 def draw_choices(layout: bpy.types.UILayout, wanted) -> None:
-    """The detail and the seed."""
+    """The model, where there are several, the detail and the seed."""
+    gone = missing_model(wanted)
+    if gone or len(session.SESSION.engine.models) > 1:
+        layout.row().prop(wanted, "model_choice")
     layout.row().prop(wanted, "detail")
     row = layout.row(align=True)
     row.prop(wanted, "seed")
     row.operator("latte3d.new_seed", text="", icon="FILE_REFRESH")
+
+
+def missing_model(wanted) -> str:
+    """The model that the scene names, where the engine does not have it."""
+    models = session.SESSION.engine.models
+    return wanted.model if models and wanted.model not in ("", *models) else ""
+
+
+def draw_missing_model(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What happens where the scene's model is not there."""
+    if gone := missing_model(context.scene.latte3d):
+        wrapped(layout, context, f"The model “{gone}” of this scene is not installed: Automatic takes its place.", "ERROR")
 
 
 def draw_popup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -70,10 +85,13 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         row.operator("latte3d.generate", icon="SHADERFX")
 
 
-def draw_things(layout: bpy.types.UILayout, context: bpy.types.Context, things: list[tuple[str, str]], *, make: bool) -> None:
-    """A grid of things, (name, prompt) each: picture and name. `make`: a click makes it, else it writes the prompt."""
+def draw_things(
+    layout: bpy.types.UILayout, context: bpy.types.Context, things: list[tuple[str, str]], *, make: bool, model: str = ""
+) -> None:
+    """A grid of things, (name, prompt) each: picture, as the model makes it, and name. `make`: a click makes it, else it writes the
+    prompt."""
     scale = context.preferences.system.ui_scale
-    pictures = any(gallery.has_picture(name) for name, _ in things)
+    pictures = any(gallery.has_picture(name, model) for name, _ in things)
     columns = max(1, int((context.region.width - 40 * scale) // (CELL * scale)))
     if make:  # few: in rows of the same length
         columns = -(-len(things) // -(-len(things) // columns))
@@ -81,7 +99,7 @@ def draw_things(layout: bpy.types.UILayout, context: bpy.types.Context, things: 
     for name, prompt in things:
         cell = grid.column(align=True)
         if pictures:
-            cell.template_icon(gallery.icon(name), scale=PICTURE)
+            cell.template_icon(gallery.icon(name, model), scale=PICTURE)
             back = cell.column()
             back.scale_y = -PICTURE  # a button without a frame lies over the picture: that can be clicked too
             back.label(text="")
@@ -95,17 +113,25 @@ def draw_things(layout: bpy.types.UILayout, context: bpy.types.Context, things: 
         grid.label(text="")
 
 
+def unknown(model: str) -> str:
+    """What is said of a prompt that the model does not know, or none of them in Automatic."""
+    models = session.SESSION.engine.models
+    whose = "the models know" if len(models) > 1 and model not in models else "this model knows"
+    return f"Not one of the things {whose}"
+
+
 def draw_question(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What the engine asks before it makes something that its model does not know."""
     asked = session.SESSION.question
     box = layout.box()
     row = box.row()
-    wrapped(row, context, "Not one of the things this model knows", "QUESTION", inset=30)
+    wrapped(row, context, unknown(asked.job.model), "QUESTION", inset=30)
     row.operator("latte3d.dismiss", text="", icon="X", emboss=False)
     wrapped(box, context, f"“{asked.prompt}”", inset=10)
     if asked.things:
         box.label(text="Make instead:")
-        draw_things(box, context, [(name, asked.example.get(name) or gallery.example(name)) for name in asked.things], make=True)
+        things = [(name, asked.example.get(name) or gallery.example(name, asked.job.model)) for name in asked.things]
+        draw_things(box, context, things, make=True, model=asked.job.model)
     box.operator("latte3d.place_anyway")
 
 
@@ -157,16 +183,17 @@ def fact(column: bpy.types.UILayout, name: str, value: str) -> None:
 def draw_gallery(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What It Can Make: pictures of all things, under headings."""
     header, body = layout.panel("latte3d_things", default_closed=True)
-    header.label(text=f"What It Can Make ({len(gallery.things)})")
+    model = context.scene.latte3d.model
+    header.label(text=f"What It Can Make ({len(gallery.things(model))})")
     if not body:
         return
-    for group, things in gallery.groups().items():
+    for group, things in gallery.groups(model).items():
         inside = body
         if group:
             heading, inside = body.panel(f"latte3d_things_{group}")
             heading.label(text=group.title())
         if inside:
-            draw_things(inside, context, [(thing["name"], thing["example"]) for thing in things], make=False)
+            draw_things(inside, context, [(thing["name"], thing["example"]) for thing in things], make=False, model=model)
 
 
 class LATTE3D_PT_main(bpy.types.Panel):
@@ -180,6 +207,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
     def draw(self, context):
         session.panel_shown()
         draw_prompt(self.layout, context)
+        draw_missing_model(self.layout, context)
         draw_generate(self.layout, context)
         self.layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
         draw_engine(self.layout, context)
@@ -187,7 +215,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
             draw_question(self.layout, context)
         if origin.of(context.active_object):
             draw_object(self.layout, context)
-        if gallery.things:
+        if gallery.things():
             draw_gallery(self.layout, context)
 
 
@@ -201,7 +229,7 @@ def draw_status(self, context) -> None:
         row.progress(factor=state.running.factor, text=state.running.text, type="BAR")
     elif (state.hold or state.question or fault) and not session.panel_visible():
         row = self.layout.row(align=True)
-        asked = "Not one of the things this model knows" if state.question else ""
+        asked = unknown(state.question.job.model) if state.question else ""
         row.label(text=state.hold or asked or fault.message, icon="QUESTION" if asked and not state.hold else "ERROR")
         row.operator("latte3d.show_panel", text="LATTE3D", icon="MENU_PANEL")
 

@@ -87,6 +87,14 @@ def draw_setup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         wrapped(column, context, plan.size if plan and plan.size else "Downloads the engine's packages.", "INFO")
 
 
+def draw_models(layout: bpy.types.UILayout, context: bpy.types.Context, models: list[dict]) -> None:
+    """The preferences' lines under the folders: which models the engine has found, and which of them it cannot use."""
+    wrapped(layout, context, "Installed: " + ", ".join(model["id"] for model in models if not model.get("fault")))
+    for model in models:
+        if model.get("fault"):
+            wrapped(layout, context, f"{model['id']}: {model['fault']}", "ERROR")
+
+
 def draw_state(layout: bpy.types.UILayout, context: bpy.types.Context, where: str) -> None:
     """One line: the engine's state, and buttons that need little room."""
     engine = session.SESSION.engine

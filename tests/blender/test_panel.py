@@ -106,7 +106,9 @@ def test_a_script_can_decide_beforehand(addon, wanted):
 
 def greet(addon, things: list[dict]) -> None:
     """An engine has said hello."""
-    addon("panels.gallery").show(SimpleNamespace(hello={"models": [{"things": things}]}, things=things))
+    engine = addon("client.engine").Engine()
+    engine.hello = {"models": [{"id": "fake", "things": things}]}
+    addon("panels.gallery").show(engine)
 
 
 def test_pictures_of_what_it_can_make(addon, wanted, drawn, tmp_path):
@@ -135,16 +137,16 @@ def test_names_where_there_are_no_pictures(addon, engine_of, drawn):
     assert seen.of("operator") == ["latte3d.use_thing"] and not seen.of("template_icon")
     engine = addon("client.engine").Engine()
     engine.hello = {"models": [{"id": "old", "kinds": ["round_tree"]}]}
-    assert engine.things == [{"name": "round tree", "group": "", "example": "a round tree", "picture": ""}]
+    assert engine.things() == [{"name": "round tree", "group": "", "example": "a round tree", "picture": ""}]
 
 
 def test_the_handshake_fills_the_gallery(addon, wanted):
     generate()
     addon("session")._step()
-    assert [thing["name"] for thing in addon("panels.gallery").things] == ["cube", "die"]
+    assert list(addon("panels.gallery").things()) == ["cube", "die"]
     addon("session").SESSION.engine.hello = {}  # as while it starts again
     addon("session")._step()
-    assert addon("panels.gallery").things
+    assert addon("panels.gallery").things()
 
 
 # From an object -----------------------------------------------------------------------------------------------------------------

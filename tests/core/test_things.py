@@ -20,6 +20,7 @@ from core.library.starter.kinds import KINDS
 from core.library.starter.parser import parse
 from core.networks.storage import load_generator
 from core.pipeline import Latte3DPipeline
+from core.service.models import Models, find_models
 from core.service.worker import hello
 from core.surface.topology import mesh_health
 from core.training import pictures
@@ -49,7 +50,7 @@ def folder(trained, tmp_path) -> Path:
 
 def things_told(folder: Path) -> list[dict]:
     """The things in the handshake of an engine with this model."""
-    return hello(Latte3DPipeline.from_pretrained(folder, "cpu"))["params"]["models"][0]["things"]
+    return hello(Models(find_models([], alone=folder), "cpu"))["params"]["models"][0]["things"]
 
 
 def test_a_training_ends_with_the_things_that_its_model_makes(start_engine, trained) -> None:

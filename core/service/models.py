@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The models that are installed: which there are, which of them are in memory, and which one knows a prompt best."""
+
+import json
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from core.device import pick_device
+from core.errors import BadRequest, MissingWeights, Unfamiliar
+from core.language.encoder import TextEncoder
+from core.language.familiarity import KnownPrompts
+from core.language.rewording import NEAREST, Reading
+from core.limits import check_prompt
+from core.networks.storage import ModelCard, read_card
+from core.outcome import Failed, Made
+from core.pipeline import Latte3DPipeline
+from core.surface.textured import Progress
+
+SHIPPED = Path(__file__).resolve().parents[1] / "weights"  # a folder for each model that comes with the engine
+KEPT = 2  # models whose networks stay in memory
+
+
+@dataclass
+class Model:
+    """A model's folder, and what it says of itself. fault: why it cannot be used, None as far as nobody knows better."""
+
+    folder: Path
+    id: str
+    card: ModelCard | None = None
+    fault: MissingWeights | None = None
+
+    def to_dict(self) -> dict:
+        """What the handshake tells of it; of one that cannot be used, why."""
+        card = self.card or ModelCard(self.id, ())
+        told = {"id": self.id, "kinds": list(card.kinds), "things": [asdict(thing) for thing in card.things]}
+        return told | ({"fault": str(self.fault)} if self.fault else {})
+
+
+def find_models(places: Sequence[Path], alone: Path | None = None) -> list[Model]:
+    """The models in folders, each of which is a model or holds some, and those that come with the engine; with `alone`, that model in
+    place of the latter. The first of the list are preferred: a user's own before those that come with the engine.
+
+    A model goes by the id in its config.json. One that an earlier model has (those that come with the engine are the earliest, so that
+    theirs never change) becomes id-2, id-3, … Reads no weights.
+    """
+    shipped = [alone] if alone else _folders_in(SHIPPED)
+    own = [folder for place in places for folder in _folders_in(place)]
+    found = {folder.resolve(): None for folder in [*shipped, *own]}
+    models, taken = [], set()
+    for folder in found:
+        model = _look_into(folder)
+        number, name = 1, model.id
+        while model.id in taken:
+            number += 1
+            model.id = f"{name}-{number}"
+        taken.add(model.id)
+        models.append(model)
+    first = len({folder.resolve() for folder in shipped})
+    return models if alone else models[first:] + models[:first]
+
+
+def _folders_in(place: Path) -> list[Path]:
+    """The folder itself, where it is a model, else those in it that are."""
+    if _is_model(place):
+        return [place]
+    try:
+        return sorted(folder for folder in place.iterdir() if _is_model(folder))
+    except OSError as error:
+        print(f"No models in {place}: {error.strerror}.", file=sys.stderr)
+        return []
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether a folder is one of our models, whole or damaged: models of other programs have a config.json too."""
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except OSError:
+        return False
+    except ValueError:
+        return True
+    return isinstance(config, dict) and "generator" in config
+
+
+def _look_into(folder: Path) -> Model:
+    try:
+        card = read_card(folder)[1]
+        return Model(folder, str(card.id), card)
+    except MissingWeights as error:
+        return Model(folder, folder.name, fault=error)
+
+
+class Models:
+    """The installed models as one: makes what a single pipeline makes, by the model that is asked for or by the one that knows best."""
+
+    def __init__(self, models: list[Model], device: str = "auto"):
+        """Raises BadRequest for a device that is not there, MissingWeights where no model can be loaded: the first is loaded now, the
+        others when they are first needed."""
+        self.models, self.device = models, pick_device(device)
+        self._pipelines: OrderedDict[str, Latte3DPipeline] = OrderedDict()  # the one used last comes last
+        self._known: dict[str, tuple[KnownPrompts | None, TextEncoder]] = {}
+        self._text = cache(TextEncoder)  # models of the same text encoder share it
+        if not models:
+            raise MissingWeights("There is no model.", "", "Choose a folder that holds one.")
+        if not any(self._try(self.pipeline, model) for model in models):
+            raise models[0].fault
+
+    @property
+    def usable(self) -> list[Model]:
+        """Those that can be used, as far as anybody knows."""
+        return [model for model in self.models if not model.fault]
+
+    def warm_up(self, cancelled: Callable[[], bool]) -> None:
+        """Let the first model make a small object, and find out what the others know, before anybody waits for it."""
+        next(iter(self._pipelines.values())).warm_up(cancelled)
+        for model in self.usable if len(self.usable) > 1 else ():
+            if not cancelled():
+                self._try(self.known, model)
+
+    def stream(
+        self, prompts: Sequence[str], *, seeds: Sequence[int], styles: Sequence | None = None, model: str | None = None,
+        strict: bool = False, progress: Progress | None = None, **request,
+    ) -> Iterator[Made | Failed]:  # fmt: skip
+        """Make one textured mesh a prompt, as `Latte3DPipeline.stream` does (see there). model: the id of the one that makes them; None:
+        for each prompt the one that knows it best. A model that is damaged fails the prompts that are its own."""
+        by_id, count = {one.id: one for one in self.models}, len(prompts)
+        for i, prompt in enumerate(prompts):
+            own = {"seeds": [seeds[i]], "styles": styles and [styles[i]], "progress": progress and _share(progress, i, count)}
+            try:
+                pipeline = self.pipeline(by_id[model]) if model else self.best(check_prompt(prompt), strict)
+                outcomes = pipeline.stream([prompt], strict=strict, **own, **request)
+            except (BadRequest, MissingWeights, Unfamiliar) as error:
+                yield Failed(i, error)
+                continue
+            for outcome in outcomes:
+                yield replace(outcome, index=i)
+
+    def best(self, prompt: str, strict: bool) -> Latte3DPipeline:
+        """The model that knows a prompt best. One without a memory of its words cannot say what it knows, and is not asked.
+
+        Raises Unfamiliar with `strict`, where none knows the prompt: with the nearest things of all. MissingWeights where no model is left.
+        """
+        usable = self.usable
+        asked = [model for model in usable if self._try(self.known, model) and self._known[model.id][0]] if len(usable) > 1 else []
+        maker = self._best(prompt, asked, strict) if asked else self._first()
+        if self._try(self.pipeline, maker):
+            return self.pipeline(maker)
+        return self.best(prompt, strict)  # without the one that turned out to be damaged
+
+    def _best(self, prompt: str, asked: list[Model], strict: bool) -> Model:
+        readings = [self._read(model, prompt) for model in asked]
+        if strict and not any(reading.familiar for reading in readings):
+            raise Unfamiliar(readings[0].subject, prompt, nearest_of(readings), len(asked))
+        ranks = [how_well(reading) for reading in readings]
+        return asked[ranks.index(max(ranks))]
+
+    def _read(self, model: Model, prompt: str) -> Reading:
+        known, text = self.known(model)
+        return known.read([prompt], text)[0]
+
+    def _first(self) -> Model:
+        """The preferred model. Raises MissingWeights where none is left."""
+        if not self.usable:
+            raise self.models[0].fault
+        return self.usable[0]
+
+    def known(self, model: Model) -> tuple[KnownPrompts | None, TextEncoder]:
+        """What a model remembers of its prompts (None: nothing) and its text encoder, without its networks. Raises MissingWeights."""
+        if model.id not in self._known:
+            sizes, _ = read_card(model.folder)
+            text = self._text(sizes.text_encoder, self.device)
+            self._known[model.id] = KnownPrompts.load(model.folder, self.device, text.width), text
+        return self._known[model.id]
+
+    def pipeline(self, model: Model) -> Latte3DPipeline:
+        """A model, loaded where it is not in memory; the ones not used for longest make room. Raises MissingWeights."""
+        if model.id not in self._pipelines:
+            if len(self._pipelines) >= KEPT:
+                self._pipelines.popitem(last=False)
+            self._pipelines[model.id] = self._load(model)
+        self._pipelines.move_to_end(model.id)
+        return self._pipelines[model.id]
+
+    def _load(self, model: Model) -> Latte3DPipeline:
+        try:
+            pipeline = Latte3DPipeline.from_pretrained(model.folder, str(self.device), self._text)
+        except MissingWeights as error:
+            model.fault = error
+            raise
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            cause = f"{type(error).__name__} in {model.folder}: {str(error)[:200]}"
+            model.fault = MissingWeights("The model cannot be read.", cause, "Choose another, or get it again.")
+            raise model.fault from error
+        pipeline.model_id, model.fault = model.id, None
+        self._known[model.id] = pipeline.known, pipeline.text
+        return pipeline
+
+    def _try(self, what: Callable, model: Model) -> bool:
+        """Whether it can be done with a model; one with which it cannot is used no more, and the log says why."""
+        try:
+            what(model)
+        except MissingWeights as error:
+            model.fault = error
+            print(f"The model {model.id} is left out: {error}", file=sys.stderr)
+            return False
+        return True
+
+
+def how_well(reading: Reading) -> tuple:
+    """How well a model knows a prompt that it has read so; greater is better. What it knows comes first; then how near its guess is; then
+    the fewer words that it did not understand, or exchanged."""
+    near = max(reading.nearness.values(), default=float(reading.familiar))
+    return reading.familiar, near, -len(reading.not_understood), -len(reading.read_as)
+
+
+def nearest_of(readings: Sequence[Reading]) -> dict[str, str]:
+    """The nearest things of all models, nearest first, each with a prompt that asks for it."""
+    near = {}
+    for reading in readings:
+        for thing, example in reading.nearest.items():
+            by = reading.nearness.get(thing, 1.0)  # one that is not ranked was named
+            if thing not in near or by > near[thing][0]:
+                near[thing] = by, example
+    ranked = sorted(near, key=lambda thing: -near[thing][0])[:NEAREST]
+    return {thing: near[thing][1] for thing in ranked}
+
+
+def _share(progress: Progress, before: int, count: int) -> Progress:
+    """What is told of one prompt of `count`, after `before` others, told of all."""
+    return lambda stage, done, total: progress(stage, done + before * total, total * count)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several models in one engine: which are found, which of them makes a prompt, and what a damaged one does."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.errors import MissingWeights, Unfamiliar
+from core.language.encoder import TextEncoder
+from core.library.source import Sampling
+from core.pipeline import Latte3DPipeline
+from core.service import models as service
+from core.service.models import Models, find_models
+from core.training.settings import TrainSettings
+from core.training.stages.reading import ReadingSettings
+from core.training.stages.reconstruction import ReconstructionSettings
+from core.training.train import train
+
+QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256, cloud_points=512)
+SMALL = {"resolution": 64, "texture_size": 64}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder that holds two models of different kinds, of two steps each."""
+    place = tmp_path_factory.mktemp("models")
+    for name, kinds in (("garden", ("mushroom", "tree", "rock")), ("garage", ("car", "truck", "barrel"))):
+        how, reading = ReconstructionSettings(steps=2, batch=2, sampling=QUICK), ReadingSettings(steps=0, pool=256)
+        train(
+            TrainSettings(place / name, preset="tiny", kinds=kinds, device="cpu", pictures=False, reading=reading, reconstruction=how)
+        )
+        shutil.rmtree(place / name / "checkpoint")
+    return place
+
+
+@pytest.fixture
+def place(trained, tmp_path) -> Path:
+    return shutil.copytree(trained, tmp_path / "models")
+
+
+@pytest.fixture
+def both(place, monkeypatch) -> Models:
+    """The two alone, without those that come with the engine."""
+    monkeypatch.setattr(service, "SHIPPED", place)
+    return Models(find_models([]), "cpu")
+
+
+def makers(models: Models, *prompts: str, **request) -> list[str]:
+    made = models(list(prompts), seeds=[0] * len(prompts), **SMALL, **request)
+    assert [mesh.prompt for mesh in made] == list(prompts)
+    return [mesh.model for mesh in made]
+
+
+def test_what_is_found(place, monkeypatch, tmp_path, capsys) -> None:
+    other = place / "a text model"
+    other.mkdir()
+    (other / "config.json").write_text('{"model_type": "bert"}')
+    assert [model.id for model in find_models([place, place / "garage"])] == ["garage", "garden", "starter"]
+    assert [model.id for model in find_models([], alone=place / "garden")] == ["garden"]
+    assert [model.id for model in find_models([tmp_path / "none"])] == ["starter"] and "none" in capsys.readouterr().err
+    shutil.copytree(place / "garage", place / "another")
+    shutil.copytree(service.SHIPPED / "starter", place / "copy")
+    found = find_models([place])
+    assert [(m.folder.name, m.id) for m in found] == [
+        ("another", "garage"), ("copy", "starter-2"), ("garage", "garage-2"), ("garden", "garden"), ("starter", "starter")
+    ]  # fmt: skip
+
+
+def test_automatic_takes_the_model_that_knows_the_prompt(both, monkeypatch) -> None:
+    prompts = ("a red car", "a red mushroom with white spots", "a gray rock", "a wooden barrel")
+    told = []
+    assert makers(both, *prompts, progress=lambda *how: told.append(how)) == ["garage", "garden", "garden", "garage"]
+    counts = [done for _, done, _ in told]
+    assert counts == sorted(counts) and {total for *_, total in told} == {4}
+    monkeypatch.setattr(Latte3DPipeline, "from_pretrained", None)  # a prompt is judged without loading anything
+    assert [model.id for model in both.best(prompts, strict=True)] == ["garage", "garden", "garden", "garage"]
+
+
+def test_judging_loads_no_networks(place) -> None:
+    for path in place.glob("*/*.safetensors"):
+        if path.name != "familiar.safetensors":
+            path.unlink()
+    models = Models(find_models([place]), "cpu")  # the starter is whole
+    listed = {model.id: model for model in models.models}
+    known, text = models.known(listed["garden"])
+    assert known.read(["a red mushroom"], text)[0].familiar and text is models.known(listed["starter"])[1]
+
+
+def test_a_guess_is_made_by_the_model_that_it_is_nearest_to(both) -> None:
+    assert makers(both, "a lorry", "a big boulder", "a sequoia") == ["garage", "garden", "garden"]
+    assert makers(both, "a red car", "a red car", model="garden") == ["garden", "garden"]  # the one that was asked for
+
+
+def test_the_question_comes_when_none_knows(both) -> None:
+    with pytest.raises(Unfamiliar, match="“a bassoon” is not one of the things that the installed models know") as caught:
+        makers(both, "a red car", "a bassoon", strict=True)
+    readings = [known.read(["a bassoon"], text)[0] for known, text in map(both.known, both.models)]
+    near = {thing: by for reading in readings for thing, by in reading.nearness.items()}
+    assert caught.value.things == sorted(near, key=near.get, reverse=True)[:4]
+    assert {thing in ("mushroom", "tree", "rock") for thing in caught.value.things} == {True, False}  # of both models
+    assert caught.value.example.keys() == set(caught.value.things)
+    makers(both, "a bassoon")
+
+
+def test_few_stay_in_memory(both, place) -> None:
+    third = shutil.copytree(place / "garden", place / "third")
+    models = Models(find_models([], alone=place / "garage"), "cpu")
+    models.models += find_models([], alone=third) + [model for model in both.models if model.id == "garden"]
+    models.models[1].id = "third"
+    assert [makers(models, "a gray rock", model=name) for name in ("garage", "third", "garden")] == [["garage"], ["third"], ["garden"]]
+    assert list(models._pipelines) == ["third", "garden"]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_a_damaged_model_fails_alone(start_engine, place) -> None:
+    cut(place / "garage" / "geometry.safetensors")
+    (place / "garden" / "config.json").write_text('{"format": 3,')
+    command = [sys.executable, "-m", "core.service.worker", "--models", str(place), "--device", "cpu"]
+    engine = start_engine(command)
+    garage, garden, starter = engine.receive()[0]["params"]["models"]
+    assert (garage["id"], garage["kinds"]) == ("garage", ["car", "truck", "barrel"]) and "geometry.safetensors" in garage["fault"]
+    assert garden["id"] == "garden" and garden["kinds"] == garden["things"] == [] and "config.json" in garden["fault"]
+    assert starter["id"] == "starter" and "fault" not in starter
+    for name in ("garage", "garden"):
+        engine.generate(1, ("a red car",), model=name)
+        assert engine.receive()[0]["error"]["data"]["kind"] == "missing_weights"
+    engine.generate(2, ("a red car",), model="studio")
+    error = engine.receive()[0]["error"]
+    assert error["data"]["kind"] == "bad_request" and "garage, garden, starter" in error["data"]["cause"]
+    engine.generate(3, ("a red car",), detail="draft")
+    assert engine.receive()[0]["result"]["objects"][0]["model"] == "starter"
+    assert engine.end(30)[0] == 0
+
+
+def test_automatic_leaves_out_what_turns_out_to_be_damaged(both, place) -> None:
+    cut(place / "garden" / "texture.safetensors")
+    assert makers(both, "a red car", "a red mushroom") == ["garage", "garage"]
+    with pytest.raises(MissingWeights, match="texture.safetensors"):
+        makers(both, "a red mushroom", model="garden")
+
+
+def test_a_model_without_a_memory_is_not_asked(both, place) -> None:
+    (place / "garden" / "familiar.safetensors").unlink()
+    assert makers(both, "a red mushroom") == ["garage"]
+
+
+def test_one_model_is_not_judged(place, monkeypatch) -> None:
+    models = Models(find_models([], alone=place / "garden"), "cpu")
+    reads = []
+    monkeypatch.setattr(models, "known", reads.append)
+    assert makers(models, "a red mushroom", "a red car") == ["garden", "garden"] and not reads
+    with pytest.raises(Unfamiliar, match="this model knows"):
+        makers(models, "a red car", strict=True)
+
+
+def test_text_encoders_are_shared(both) -> None:
+    makers(both, "a red car", "a red mushroom")
+    texts = {id(pipeline.text) for pipeline in both._pipelines.values()}
+    assert len(both._pipelines) == 2 and len(texts) == 1 and isinstance(both._pipelines["garden"].text, TextEncoder)
+
+
+def test_an_id_is_a_text(place) -> None:
+    config = json.loads((place / "garden" / "config.json").read_text())
+    (place / "garden" / "config.json").write_text(json.dumps(config | {"id": 7}))
+    assert find_models([], alone=place / "garden")[0].id == "7"
