@@ -9,12 +9,12 @@ import torch
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from core.evaluation.textures import texels_at
 from core.frame import HALF_EXTENT
 from core.library.starter.kinds import KINDS
 from core.library.starter.objects import Description, ExactObjects
 from core.limits import Detail
 from core.mesh import TexturedMesh
+from core.rendering.textures import texels_at
 from core.surface.extract import refine_grid
 from core.surface.texels import covered_texels
 from core.surface.topology import components, mesh_health

@@ -20,7 +20,6 @@ from scipy import ndimage
 from scipy.cluster.vq import kmeans2
 
 from core.errors import EngineError
-from core.evaluation.renders import AZIMUTHS, seen_colors
 from core.files import replace_file
 from core.frame import STYLE_SIZE
 from core.library.starter.examples import example_of, group_of
@@ -30,8 +29,11 @@ from core.mesh import TexturedMesh
 from core.networks.storage import picture_path, save_card
 from core.networks.things import Thing
 from core.pipeline import Latte3DPipeline
+from core.rendering.cameras import Camera
+from core.rendering.raster import shade_mesh
 from core.surface.extract import refine_grid
 
+FRONT_RIGHT = Camera(distance=3.0)
 SIDE, MARGIN = 128, 3  # pixels of a picture, and of its empty border
 SHARPER = 6  # pixels a side that are drawn for one of the picture, before it is cropped
 COLORS = 255  # of the palette: a file of some 7 KB
@@ -107,7 +109,7 @@ def write_picture(pipeline: Latte3DPipeline, thing: Thing, path: Path) -> None:
 def draw(mesh: TexturedMesh) -> np.ndarray:
     """A mesh from its front right, as large as fits, on nothing: [SIDE, SIDE, 4] u8, alpha not multiplied in."""
     size = SIDE * SHARPER
-    pixel, color = seen_colors(mesh, AZIMUTHS[0], size)
+    pixel, color = shade_mesh(mesh, FRONT_RIGHT, size)
     large = np.zeros((size * size, 4), np.float32)  # alpha multiplied in: edges mix with nothing, not with black
     large[pixel] = np.concatenate((color.numpy(), np.ones((len(pixel), 1))), 1)
     small = _fit(large.reshape(size, size, 4), SIDE - 2 * MARGIN)

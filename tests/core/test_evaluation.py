@@ -13,13 +13,13 @@ import torch
 from core.errors import BadRequest, EngineError, MissingWeights
 from core.evaluation import cli, measure, metrics, probes, renders, space, space_stage, summary
 from core.language.encoder import TextEncoder
-from core.library.preview import render
 from core.library.prompts import StarterPrompts
 from core.library.starter.objects import Description, ExactObjects
 from core.library.starter.parser import parse
 from core.library.starter.splits import split_of
 from core.limits import Detail
 from core.mesh import TexturedMesh
+from core.rendering.trace import render
 
 MUSHROOM = parse("a red mushroom with white spots")
 Z = torch.zeros(1, 8)
@@ -92,7 +92,7 @@ def test_pictures_of_the_exact_object_and_of_its_mesh_are_alike(mushroom) -> Non
     blue = renders.likeness(made, renders.exact_views(exact(parse("a blue mushroom")), 64))
     assert blue["psnr"] < same["psnr"] - 8 and blue["ssim"] < same["ssim"] - 0.02
     assert renders.likeness(renders.empty_views(64), shown)["psnr"] < 15
-    alone = render(exact(MUSHROOM), 64, distance=renders.DISTANCE)[0]  # a contact sheet's picture is the first of the views
+    alone = render(exact(MUSHROOM).solid(), renders.CAMERAS[0], 64)[0]  # a contact sheet's picture is the first of the views
     assert np.abs(alone.numpy() * 255 - shown[0]).max() <= 0.51
 
 
