@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m core pictures MODEL`: write what a model's folder says of the things that it can make, and their pictures.
+"""`python -m core pictures MODEL`: write the facts and pictures of the things that a model can make into its folder.
 
 Every training does so at its end. In config.json: a group and an example prompt of each thing, and which things are of one piece;
 beside it, pictures/<thing>.png: the example, made by the model itself.
@@ -60,7 +60,7 @@ def describe(folder: Path, device: str = "auto") -> None:
 
 
 def things_of(kinds: Sequence[str]) -> tuple[Thing, ...]:
-    """What there is to say of kinds of the library."""
+    """The facts of kinds of the library: group and example prompt."""
     return tuple(Thing(kind, group_of(kind), example_of(kind)) for kind in kinds)
 
 
@@ -77,7 +77,7 @@ def _hangs_together(kind: str) -> bool:
 
 
 def _shapes(kind: str) -> list[Description]:
-    """A kind in all its proportions, without and with its second part, in each number of it. Nothing else that a prompt says is shape."""
+    """A kind in all its proportions, without and with its second part, in each number of it. Nothing else changes the shape."""
     proportions, second = (None, *KINDS[kind].proportions), KINDS[kind].second
     counts = [None, *(word for word, number in COUNTS.items() if number in second.counts)]
     plain = [Description(kind, proportion=proportion) for proportion in proportions]

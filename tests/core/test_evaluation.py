@@ -43,11 +43,11 @@ def mushroom() -> TexturedMesh:
 
 
 def surface(mesh: TexturedMesh, target: ExactObjects) -> dict[str, float]:
-    return metrics.surface_measures(mesh, target, metrics.read_surface(mesh, target, rng()), rng())
+    return metrics.surface_measures(mesh, target, metrics.sample_surface(mesh, target, rng()), rng())
 
 
 def probed(mesh: TexturedMesh, d: Description) -> dict[str, dict]:
-    return probes.probe(mesh, d, Z, metrics.read_surface(mesh, exact(d), rng()), rng())
+    return probes.probe(mesh, d, Z, metrics.sample_surface(mesh, exact(d), rng()), rng())
 
 
 def wrong(found: dict[str, dict]) -> list[str]:
@@ -77,11 +77,11 @@ def test_another_object_scores_badly(mushroom) -> None:
 
 def test_distances_to_the_exact_surface_hold_near_and_far() -> None:
     target = exact(Description("mushroom"))
-    reading = metrics.Reading(*(t[0] for t in target.sample_surface(4096, rng())), *(np.zeros(0),) * 3)
-    reading = replace(reading, normals=reading.normals.numpy())
+    samples = metrics.SurfaceSamples(*(t[0] for t in target.sample_surface(4096, rng())), *(np.zeros(0),) * 3)
+    samples = replace(samples, normals=samples.normals.numpy())
     for away in (0.003, 0.01, 0.05):
-        pushed = reading.points.numpy()[:500] + away * reading.normals[:500]
-        distance, _ = metrics.distance_to_exact(pushed.astype(np.float64), target, reading)
+        pushed = samples.points.numpy()[:500] + away * samples.normals[:500]
+        distance, _ = metrics.distance_to_exact(pushed.astype(np.float64), target, samples)
         assert np.median(np.abs(distance - away)) < 0.05 * away
 
 
