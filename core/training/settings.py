@@ -80,7 +80,8 @@ def _with_stages(settings: TrainSettings) -> TrainSettings:
         if stage in PLANNED:
             raise BadRequest(f"The stage {stage} does not exist yet.", "", "Leave it out of --stages.")
     if goes_on and "reading" in stages:
-        raise BadRequest(f"--parts {settings.parts} goes on from a model, whose prompts are learnt.", "", "Leave reading out of --stages.")
+        problem = f"--parts {settings.parts} goes on from a model that has been through the stage reading."
+        raise BadRequest(problem, "", "Leave reading out of --stages.")
     if reading.steps is None and reading.minutes is None:
         reading = replace(reading, steps=min(1500, int(25 * (rest.minutes or 60))))
     stages = tuple(stage for stage in STAGES if stage in stages and (stage != "reading" or reading.steps != 0))

@@ -478,7 +478,7 @@ def test_what_is_left_open_is_filled_in(tmp_path) -> None:
     folder = train(settings(tmp_path, steps=1))
     alone = complete(parse(["starter", "--out", "model", "--preset", "tiny", "--parts", "t", "--from", str(folder)]))
     assert alone.stages == ("reconstruction",) and alone.kinds == ("mushroom", "rock") and alone.reconstruction.sampling.patterned == 0.7
-    with pytest.raises(BadRequest, match="reads nothing new"):
+    with pytest.raises(BadRequest, match="been through the stage reading"):
         complete(replace(alone, stages=("reading", "reconstruction")))
 
 
