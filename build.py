@@ -91,14 +91,14 @@ class Resumable(KeyboardInterrupt):
     """A request to end that came while an environment was made: the next run goes on with it."""
 
 
-class Told(KeyboardInterrupt):
-    """A request to end that reached the program at work, which has ended and said so."""
+class CommandStopped(KeyboardInterrupt):
+    """A request to end that the running command has heeded and reported."""
 
 
 def run(command: list[str | Path], **more: str) -> int:
     """Run a command in the caller's folder; it sees this checkout's modules, and none that happen to lie in that folder or a user's own.
 
-    `more`: variables of its environment. Returns its exit status. Raises Told when this process is asked to end, after the command has.
+    `more`: variables of its environment. Returns its exit status. Raises CommandStopped once the command has ended on request.
     """
     astray = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "PYTHONINSPECT", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     environment = {key: value for key, value in os.environ.items() if key not in astray} | more
@@ -108,7 +108,7 @@ def run(command: list[str | Path], **more: str) -> int:
         status = process.wait()
     except KeyboardInterrupt as stop:
         end(process, patience_s=10.0 if stop.args in ((), (signal.SIGINT,)) else 0.0)
-        raise Told from stop
+        raise CommandStopped from stop
     if status < 0 or status >= 0xC0000000:  # a signal; on Windows an exception's number
         name = f"signal {-status}" if status < 0 else f"exception {status:#x}"
         cause = "It may have run out of memory: close other programs, or lift the limit (ulimit -v)."
@@ -117,7 +117,7 @@ def run(command: list[str | Path], **more: str) -> int:
 
 
 def end(process: subprocess.Popen, patience_s: float) -> None:
-    """Wait until a command has ended: of itself within `patience_s` (a terminal sends Ctrl-C to both of us), else because it is told to."""
+    """Wait until a command has ended: of itself within `patience_s` (a terminal sends Ctrl-C to both of us), else by a signal."""
     try:
         process.wait(patience_s)
     except subprocess.TimeoutExpired:
@@ -132,7 +132,7 @@ def generate(argv: list[str]) -> int:
     """make textured objects from prompts: .blend, .glb and .png each"""
     parser = argparse.ArgumentParser(prog="build.py generate", description=generate.__doc__)
     arguments.add_generate(parser)
-    parser.parse_args(argv)  # a slip is told before anything is downloaded; the add-on parses for itself
+    parser.parse_args(argv)  # wrong options are refused before any download; the add-on parses for itself
     engine = engine_python()
     return run([blender_python(), "-m", "latte3d_blender", "generate", "--engine", engine, *argv])
 
@@ -278,7 +278,7 @@ def main(argv: list[str]) -> int:
         return COMMANDS[argv[0]](argv[1:])
     except install.InstallError as error:
         reason = str(error)
-    except Told:
+    except CommandStopped:
         return 130
     except Resumable:
         print("\nstopped; the same command goes on where this one ended.", file=sys.stderr)

@@ -202,7 +202,7 @@ def pip_environment(pip: list[str], report: Report | None = None) -> dict[str, s
 
 
 def quiet(command: list[str], seconds: float = 300, environment: dict | None = None, **more) -> subprocess.CompletedProcess:
-    """Run a command and keep what it says; one that cannot be started has status 127. `more`: options of Popen."""
+    """Run a command and keep its output; one that cannot be started has status 127. `more`: options of Popen."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
         process = subprocess.Popen(command, env=environment or clean_environment(), text=True, errors="replace", **pipes, **more)

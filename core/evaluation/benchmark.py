@@ -71,15 +71,15 @@ def time_blender(a: argparse.Namespace) -> dict:
     command += ["--rounds", a.rounds]
     for option, value in (("--resolution", a.resolution), ("--texture-size", a.texture_size)):
         command += [option, value] if value else []
-    said = ""
+    output = ""
     try:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1"}
         run = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True, timeout=600)
-        said = run.stderr.strip()[-300:]
+        output = run.stderr.strip()[-300:]
         return json.loads(run.stdout.strip().splitlines()[-1])
     except (OSError, IndexError, ValueError, subprocess.TimeoutExpired) as error:
         raise EngineError(
-            "internal", "The measurement in Blender failed.", said or f"{error}", "Run build.py once, or give --no-blender."
+            "internal", "The measurement in Blender failed.", output or f"{error}", "Run build.py once, or give --no-blender."
         ) from error
 
 

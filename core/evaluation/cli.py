@@ -64,8 +64,8 @@ def main(argv: list[str]) -> int:
     rows, strips, embeddings = measure_all(make, prompts, space, standard, a)
     found = None
     if space:
-        asked = [(prompt.text, prompt.description) for prompt in prompts]
-        found = r_precision(space, TextEncoder(), asked, *(torch.stack(part) for part in zip(*embeddings, strict=True)))
+        pool = [(prompt.text, prompt.description) for prompt in prompts]
+        found = r_precision(space, TextEncoder(), pool, *(torch.stack(part) for part in zip(*embeddings, strict=True)))
     result = summary(rows, "prompts" if a.prompts else a.split, found) | standard.figures()
     if a.report:
         facts = {"model": make.model_id, "machine": machine_name(), "minutes": f"{(time.monotonic() - begun) / 60:.1f}",
@@ -101,7 +101,7 @@ def match(prompts: list[Prompt], seed: int) -> list[Prompt]:
 
 
 def named(description: Description) -> list[bool]:
-    """Which attributes a description names, in the order of its fields."""
+    """Whether a description names each attribute, in the order of its fields."""
     return [value not in (None, False) for value in asdict(description).values()]
 
 
@@ -142,7 +142,7 @@ def row_file(path: Path | None) -> Iterator[Callable[[dict], None]]:
     try:
         with open(path, "w", encoding="utf-8") as file:
             yield lambda row: print(json.dumps(row), file=file, flush=True)
-    except OSError as error:  # a full disk does not say of which file it speaks
+    except OSError as error:  # the error of a full disk does not name the file
         if error.filename or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error

@@ -39,13 +39,13 @@ def measure(make: Maker, prompt: Prompt, number: int, detail: str = "full", **si
     try:
         (mesh,) = make([prompt.text], seeds=prompt.seed, detail=detail, **sizes)
     except EngineError as error:
-        if error.code != "internal":  # too little memory says nothing about the model
+        if error.code != "internal":  # too little memory is not the model's fault
             raise
         print(f"{prompt.text}: {error}", file=sys.stderr)
         mesh, made = None, renders.empty_views()
         row |= {"iou": 0.0, "f_score_1": 0.0, "f_score_2": 0.0, "normal_consistency": 0.0, "base_color_error": 1.0, "kind_found": ""}
         row |= {"chamfer": 0.5, "roughness_error": 1.0, "metallic_error": 1.0, "height_error": 1.0}
-        row |= {"sound": False, "probes": probes.nothing_found(prompt.description)}
+        row |= {"sound": False, "probes": probes.of_no_mesh(prompt.description)}
     else:
         made = renders.mesh_views(mesh)
         row |= figures(mesh, prompt, exact, rng, choose_detail(detail, **sizes))
@@ -56,10 +56,10 @@ def figures(mesh: TexturedMesh, prompt: Prompt, exact: ExactObjects, rng: torch.
     """What is measured on the mesh itself."""
     row: dict = {"triangles": len(mesh.triangles), "generation_ms": sum(mesh.timings_ms.values())}
     row |= {"iou": metrics.volume_iou(mesh, exact, rng), "kind_found": metrics.kind_found(mesh, prompt.description, exact.z, rng)}
-    reading = metrics.read_surface(mesh, exact, rng)
-    row |= metrics.surface_measures(mesh, exact, reading, rng) | metrics.health(mesh, exact, sizes)
+    samples = metrics.sample_surface(mesh, exact, rng)
+    row |= metrics.surface_measures(mesh, exact, samples, rng) | metrics.health(mesh, exact, sizes)
     row["height_error"] = abs(mesh.height_m / float(exact.height_m[0]) - 1)
-    row["probes"] = probes.probe(mesh, prompt.description, exact.z, reading, rng)
+    row["probes"] = probes.probe(mesh, prompt.description, exact.z, samples, rng)
     return row
 
 

@@ -9,12 +9,12 @@ import torch
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from core.evaluation.textures import texels_at
 from core.frame import HALF_EXTENT
 from core.library.starter.kinds import KINDS
 from core.library.starter.objects import Description, ExactObjects
 from core.limits import Detail
 from core.mesh import TexturedMesh
+from core.rendering.textures import texels_at
 from core.surface.extract import refine_grid
 from core.surface.texels import covered_texels
 from core.surface.topology import components, mesh_health
@@ -37,10 +37,11 @@ def volume_iou(mesh: TexturedMesh, exact: ExactObjects, rng: torch.Generator) ->
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What points on the exact surface [N] find on the mesh.
+class SurfaceSamples:
+    """Points on the exact surface and the nearest places of the mesh.
 
-    points, normals: theirs [N, 3]; distance [N] to the mesh; made_normals [N, 3] of the triangle there, look [N, 5] of its texel.
+    points, normals: on the exact surface [N, 3]; distance: to the mesh [N]; made_normals [N, 3], look [N, 5]: normal and texel of the
+    nearest triangle.
     """
 
     points: torch.Tensor
@@ -50,29 +51,29 @@ class Reading:
     look: np.ndarray
 
 
-def read_surface(mesh: TexturedMesh, exact: ExactObjects, rng: torch.Generator) -> Reading:
-    """Walk over the exact surface and look at the nearest place of the mesh."""
+def sample_surface(mesh: TexturedMesh, exact: ExactObjects, rng: torch.Generator) -> SurfaceSamples:
+    """Draw points on the exact surface, and find the nearest place of the mesh for each."""
     points, normals = exact.sample_surface(SURFACE_POINTS, rng)
     vertices, triangles = mesh.vertices.astype(np.float64), mesh.triangles.astype(np.int64)
     squared, face, nearest = igl.point_mesh_squared_distance(points[0].numpy().astype(np.float64), vertices, triangles)
-    return Reading(points[0], normals[0].numpy(), np.sqrt(squared), face_normals(mesh)[face], texels_at(mesh, face, nearest))
+    return SurfaceSamples(points[0], normals[0].numpy(), np.sqrt(squared), face_normals(mesh)[face], texels_at(mesh, face, nearest))
 
 
-def surface_measures(mesh: TexturedMesh, exact: ExactObjects, reading: Reading, rng: torch.Generator) -> dict[str, float]:
+def surface_measures(mesh: TexturedMesh, exact: ExactObjects, samples: SurfaceSamples, rng: torch.Generator) -> dict[str, float]:
     """f_score_1, f_score_2: F-scores at 1 % and 2 % of the exact diagonal; chamfer: mean of both directions' mean distances, in units of
     the frame; normal_consistency: mean |cosine| of the normals at nearest points, both directions (Occupancy Networks' definition);
     base_color_error, roughness_error, metallic_error: mean |Δ| from exact surface points to the nearest texel of the mesh."""
     seed = int(torch.randint(2**31, (1,), generator=rng))
     on_mesh, face = sample_mesh(mesh, SURFACE_POINTS, np.random.default_rng(seed))
-    precision, exact_normals = distance_to_exact(on_mesh, exact, reading)
+    precision, exact_normals = distance_to_exact(on_mesh, exact, samples)
     agree = [np.abs(np.einsum("ni,ni->n", *pair)).mean() for pair in
-             ((face_normals(mesh)[face], exact_normals), (reading.made_normals, reading.normals))]  # fmt: skip
+             ((face_normals(mesh)[face], exact_normals), (samples.made_normals, samples.normals))]  # fmt: skip
     diagonal = 2 * float(exact.half_size[0].norm())
-    error = np.abs(reading.look - exact.appearance(reading.points[None])[0].numpy()).mean(0)
+    error = np.abs(samples.look - exact.appearance(samples.points[None])[0].numpy()).mean(0)
     return {
-        "f_score_1": f_score(precision, reading.distance, 0.01 * diagonal),
-        "f_score_2": f_score(precision, reading.distance, 0.02 * diagonal),
-        "chamfer": float((precision.mean() + reading.distance.mean()) / 2),
+        "f_score_1": f_score(precision, samples.distance, 0.01 * diagonal),
+        "f_score_2": f_score(precision, samples.distance, 0.02 * diagonal),
+        "chamfer": float((precision.mean() + samples.distance.mean()) / 2),
         "normal_consistency": float(np.mean(agree)),
         "base_color_error": float(error[:3].mean()),
         "roughness_error": float(error[3]),
@@ -86,14 +87,14 @@ def f_score(precision: np.ndarray, recall: np.ndarray, radius: float) -> float:
     return float(2 * p * r / max(p + r, 1e-9))
 
 
-def distance_to_exact(points: np.ndarray, exact: ExactObjects, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+def distance_to_exact(points: np.ndarray, exact: ExactObjects, samples: SurfaceSamples) -> tuple[np.ndarray, np.ndarray]:
     """Distances [N] from points [N, 3] to the exact surface, and its normals there [N, 3].
 
     The smaller of two distances to points of that surface: to where a walk along the gradient arrives, which is right near by, and to the
     nearest sample, which is right far away. Samples alone put a floor of half their spacing, 0.006, under every distance: too much for
     1 %. The exact objects' own distance is first-order exact near the surface only, and too short inside overlapping parts.
     """
-    sampled, nearest = cKDTree(reading.points.numpy()).query(points)
+    sampled, nearest = cKDTree(samples.points.numpy()).query(points)
     start = torch.from_numpy(points[None]).float()
     at = start
     for _ in range(WALK):
@@ -101,7 +102,7 @@ def distance_to_exact(points: np.ndarray, exact: ExactObjects, reading: Reading)
         at = at - d.clamp(-0.1, 0.1)[..., None] * normal
     left, normal = exact.sdf_and_normal(at)
     walked = torch.where(left.abs() < ARRIVED, (at - start).norm(dim=-1), torch.inf)[0].numpy()
-    normals = np.where((walked < sampled)[:, None], normal[0].numpy(), reading.normals[nearest])
+    normals = np.where((walked < sampled)[:, None], normal[0].numpy(), samples.normals[nearest])
     return np.minimum(walked, sampled), normals
 
 

@@ -4,7 +4,7 @@
 For each attribute that a prompt names, exact objects with every value of that attribute, and with none named, all else and the style
 being equal, are held against the mesh; the value whose object fits best is what was found. Values whose objects nobody could tell apart
 (a "brown" barrel and one whose colour is left open; painted wood and painted plaster) share the place, and the named one takes it.
-A pattern counts where it lies as the exact object's does: the style numbers say where.
+A pattern counts where it lies as the exact object's does, whose place follows from the style numbers.
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from core.evaluation.metrics import Reading, inside
+from core.evaluation.metrics import SurfaceSamples, inside
 from core.library.starter.grammar import INKLESS
 from core.library.starter.kinds import KINDS
 from core.library.starter.objects import COUNTS, PROPORTIONS, SIZES, Description, ExactObjects
@@ -24,13 +24,13 @@ LOOKS: dict[str, tuple[str, ...]] = {
     "pattern_color": tuple(COLORS), "second_color": tuple(COLORS), "shade": tuple(SHADES), "finish": tuple(FINISHES),
 }  # fmt: skip
 LOOK_POINTS = 4_096
-BOX_POINTS = 32_768  # drawn; where the candidates agree, nothing need be asked of the mesh
-SURE_POINTS = 8_192  # asked at most
+BOX_POINTS = 32_768  # drawn; those about which the candidates agree are not looked up in the mesh
+SURE_POINTS = 8_192  # looked up at most
 TIE = 1e-6
 ALIKE = 0.06  # looks that differ less, in every channel at every point: less than from wood's roughness to plain paint's
 
 
-def named(d: Description) -> dict[str, list]:
+def candidates(d: Description) -> dict[str, list]:
     """The attributes that can be probed in a description, each with its candidates, None or False for what is not named."""
     out: dict[str, list] = {name: [None, *values] for name, values in LOOKS.items() if getattr(d, name)}
     second = KINDS[d.kind].second
@@ -45,16 +45,16 @@ def named(d: Description) -> dict[str, list]:
     return out
 
 
-def probe(mesh: TexturedMesh, d: Description, z: torch.Tensor, reading: Reading, rng: torch.Generator) -> dict[str, dict]:
+def probe(mesh: TexturedMesh, d: Description, z: torch.Tensor, samples: SurfaceSamples, rng: torch.Generator) -> dict[str, dict]:
     """For each attribute that can be probed: {"named": …, "found": …, "chance": of finding the named one by guessing}."""
     out = {}
-    for name, values in named(d).items():
+    for name, values in candidates(d).items():
         own = field_of(name)
         exact = ExactObjects([replace(d, **_with(d, own, value)) for value in values], z.expand(len(values), -1))
         wanted = values.index(getattr(d, own))
         alike = np.arange(len(values)) == wanted
         if name in LOOKS:
-            cost, alike = look_costs(exact, reading, wanted)
+            cost, alike = look_costs(exact, samples, wanted)
         elif name == "size":
             cost = height_costs(mesh, exact)
         else:
@@ -64,9 +64,9 @@ def probe(mesh: TexturedMesh, d: Description, z: torch.Tensor, reading: Reading,
     return out
 
 
-def nothing_found(d: Description) -> dict[str, dict]:
+def of_no_mesh(d: Description) -> dict[str, dict]:
     """The answer for a mesh that does not exist."""
-    return {name: {"named": getattr(d, field_of(name)), "found": "", "chance": 1 / len(values)} for name, values in named(d).items()}
+    return {name: {"named": getattr(d, field_of(name)), "found": "", "chance": 1 / len(values)} for name, values in candidates(d).items()}
 
 
 def field_of(name: str) -> str:
@@ -74,28 +74,28 @@ def field_of(name: str) -> str:
     return "second" if name == "no_second" else name
 
 
-def look_costs(exact: ExactObjects, reading: Reading, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+def look_costs(exact: ExactObjects, samples: SurfaceSamples, wanted: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean |Δ| of colour, roughness and metallic between the mesh's texels and each candidate, and which candidates look like the wanted
     one: [K] each. The candidates share one shape."""
-    looks = exact.appearance(reading.points[:LOOK_POINTS].expand(len(exact.descriptions), -1, -1)).numpy()
+    looks = exact.appearance(samples.points[:LOOK_POINTS].expand(len(exact.descriptions), -1, -1)).numpy()
     alike = np.abs(looks - looks[wanted]).max((1, 2)) < ALIKE
-    return np.abs(looks - reading.look[None, :LOOK_POINTS]).mean((1, 2)), alike
+    return np.abs(looks - samples.look[None, :LOOK_POINTS]).mean((1, 2)), alike
 
 
 def shape_costs(mesh: TexturedMesh, exact: ExactObjects, rng: torch.Generator) -> np.ndarray:
     """The volume that is in the mesh or in the candidate but not in both, over the candidates' mean volume, up to a constant: [K].
 
-    Asked only at points about which the candidates differ: the others cannot tell them apart, and small parts need many points."""
+    Measured only at points about which the candidates differ: the others are no evidence, and small parts need many points."""
     half = exact.half_size.amax(0) * 1.05
     points = (torch.rand(BOX_POINTS, 3, generator=rng) * 2 - 1) * half
     occupied = (exact.raw(points.expand(len(exact.descriptions), -1, -1)) < 0).numpy()
     volume = max(occupied.sum(1).mean(), 1.0)
     differ = np.flatnonzero(occupied.any(0) & ~occupied.all(0))
-    asked = differ[:SURE_POINTS]
-    if not len(asked):
+    chosen = differ[:SURE_POINTS]
+    if not len(chosen):
         return np.zeros(len(occupied))
-    made = inside(mesh, points[asked].numpy())
-    return (made != occupied[:, asked]).mean(1) * len(differ) / volume
+    made = inside(mesh, points[chosen].numpy())
+    return (made != occupied[:, chosen]).mean(1) * len(differ) / volume
 
 
 def height_costs(mesh: TexturedMesh, exact: ExactObjects) -> np.ndarray:
@@ -106,7 +106,7 @@ def height_costs(mesh: TexturedMesh, exact: ExactObjects) -> np.ndarray:
 
 
 def _with(d: Description, name: str, value: str | bool | None) -> dict:
-    """The fields of a candidate: what says more about an attribute goes with it."""
+    """The fields of a candidate: an attribute's value, and the fields that depend on it."""
     fields: dict = {name: value}
     if name == "second" and not value:
         fields["second_color"] = None

@@ -13,7 +13,7 @@ from core.evaluation.summary import values_of
 from core.files import replace_file
 
 WORST = 0.05  # share of all prompts on the sheet of the worst
-# Figure of the summary: (what it is called, whether more is better, what it says)
+# Figure of the summary: (what it is called, whether more is better, its explanation)
 MEASURES = {
     "iou": ("IoU", True, "volume in both over volume in either, in the exact object's box"),
     "f_score_1": ("F-score at 1 %", True, "surface found and surface right within 1 % of the object's diagonal"),
@@ -156,10 +156,10 @@ def kinds_pictures(report: Report) -> str:
 def card(report: Report, i: int, tag: str) -> str:
     """One prompt: its pictures, figures, and what the probes found wrong."""
     row = report.rows[i]
-    wrong = [f"{PROBES.get(name, name).split(',')[0]}: {said(p['named'])} → {said(p['found'])}" for name, p in row["probes"].items()
+    wrong = [f"{PROBES.get(name, name).split(',')[0]}: {in_words(p['named'])} → {in_words(p['found'])}" for name, p in row["probes"].items()
              if p["named"] != p["found"]]  # fmt: skip
     if row["kind_found"] != row["kind"]:
-        wrong.insert(0, f"kind: {row['kind']} → {said(row['kind_found'])}")
+        wrong.insert(0, f"kind: {row['kind']} → {in_words(row['kind_found'])}")
     image = base64.b64encode(report.strips[i]).decode()
     found = f'<br><span class="wrong">{escape("; ".join(wrong))}</span>' if wrong else ""
     figures = f"PSNR {row['psnr']:.1f} · IoU {row['iou']:.3f} · colour error {row['base_color_error']:.3f} · seed {row['seed']}"
@@ -200,7 +200,7 @@ def span(bounds: list[float], write=figure) -> str:
     return " – ".join(write(b) for b in bounds)
 
 
-def said(value: str | bool | None) -> str:
+def in_words(value: str | bool | None) -> str:
     """A probe's value in words."""
     words = {None: "not named", "": "nothing", True: "there", False: "not there"}
     return words[value] if value in words else str(value)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A space of our own in which renders and prompts meet, for R-precision where nobody has CLIP's weights.
 
-A small convolutional net learns to put pictures of exact objects of the train split next to their prompts, which the frozen text encoder
-reads (the mean of its tokens, then a small projection). It never sees a generated object nor an unseen combination. What it says depends
-on what it is: figures of two trainings of it cannot be compared, and it is no CLIP score. Chance and the exact objects' own score, which is
-the most that a generator can reach, belong beside every figure.
+A small convolutional net learns to put pictures of exact objects of the train split next to their prompts: the mean of the frozen text
+encoder's tokens, then a small projection. It never sees a generated object nor an unseen combination. Figures of two trainings of it cannot
+be compared, and it is no CLIP score. Chance and the exact objects' own score, which is the most that a generator can reach, belong beside
+every figure.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from core.library.starter.objects import Description
 STORED = Path(__file__).with_name("space.safetensors")
 WIDTHS = (32, 64, 96, 160, 224)  # each level halves the picture
 SPACE = 128  # numbers an embedding
-SEEN = 64  # pixels a side of the pictures that it reads
+SEEN = 64  # pixels a side of its pictures
 
 
 class Space(nn.Module):
@@ -79,7 +79,7 @@ def text_means(encoder: TextEncoder, prompts: Sequence[str]) -> Tensor:
 
 
 def meaning(d: Description) -> Description:
-    """What of a description can be seen in a picture that objects of every size fill, said in one way."""
+    """The part of a description that is visible in a picture which objects of every size fill, in one canonical form."""
     silent = d.second and not (d.second_color or d.count) and not KINDS[d.kind].second.optional  # "with a roof", of a house
     return replace(d, size=None, second=d.second and not silent)
 
@@ -94,14 +94,14 @@ class RPrecision:
 
 
 @torch.no_grad()
-def r_precision(space: Space, encoder: TextEncoder, asked: Sequence[tuple[str, Description]], made: Tensor, exact: Tensor) -> RPrecision:
-    """R-precision at 1 of embeddings [N, SPACE] of generated and of exact objects, among the prompts asked, each meaning once."""
-    meanings = list(dict.fromkeys(meaning(d) for _, d in asked))
+def r_precision(space: Space, encoder: TextEncoder, pool: Sequence[tuple[str, Description]], made: Tensor, exact: Tensor) -> RPrecision:
+    """R-precision at 1 of embeddings [N, SPACE] of generated and of exact objects, among the prompts of the pool, each meaning once."""
+    meanings = list(dict.fromkeys(meaning(d) for _, d in pool))
     wording: dict[Description, str] = {}
-    for text, d in asked:
+    for text, d in pool:
         wording.setdefault(meaning(d), text)
     texts = space.texts(text_means(encoder, [wording[m] for m in meanings]))
-    own = torch.tensor([meanings.index(meaning(d)) for _, d in asked])
+    own = torch.tensor([meanings.index(meaning(d)) for _, d in pool])
     return RPrecision(*(((views @ texts.T).argmax(1) == own).tolist() for views in (made, exact)), len(meanings))
 
 

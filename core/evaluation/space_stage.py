@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.errors import BadRequest
-from core.evaluation.renders import AZIMUTHS, exact_pictures
+from core.evaluation.renders import CAMERAS, exact_pictures
 from core.evaluation.space import SEEN, STORED, Space, contrastive_loss, meaning, text_means
 from core.files import replace_file
 from core.frame import STYLE_SIZE
@@ -121,6 +121,6 @@ def make_block(number: int, encoder: TextEncoder, seed: int) -> Pictures:
     drawn = (sample_prompt(rng, [kinds[number % len(kinds)]]) for _ in range(BLOCK))
     descriptions, prompts = map(list, zip(*drawn, strict=True))
     z = torch.randn(BLOCK, STYLE_SIZE, generator=torch.Generator().manual_seed(rng.getrandbits(62)))
-    pictures = exact_pictures(ExactObjects(descriptions, z), rng.randrange(len(AZIMUTHS)), SEEN)
+    pictures = exact_pictures(ExactObjects(descriptions, z), rng.randrange(len(CAMERAS)), SEEN)
     means = text_means(encoder, prompts)
     return Pictures(torch.from_numpy(pictures), means, [meaning(d) for d in descriptions])

@@ -65,12 +65,13 @@ def _sample(args: argparse.Namespace) -> None:
 
 def draw_sheet(prompts: Sequence, size: int = 160, columns: int = 8):
     """A contact sheet (PIL image) of the exact objects of `Prompt`s, each with its wording underneath."""
-    import torch
     from PIL import Image, ImageDraw, ImageFont
 
     from core.frame import style_of
-    from core.library.preview import render
     from core.library.starter.objects import ExactObjects
+    from core.rendering.cameras import Camera
+    from core.rendering.shading import to_bytes
+    from core.rendering.trace import render
 
     columns = min(columns, len(prompts))
     height = size + CAPTION_ROWS * CAPTION_HEIGHT + 6
@@ -78,8 +79,8 @@ def draw_sheet(prompts: Sequence, size: int = 160, columns: int = 8):
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
     for start in range(0, len(prompts), BATCH):
         some = prompts[start : start + BATCH]
-        pictures = render(ExactObjects([p.description for p in some], style_of([p.seed for p in some])), size=size, distance=2.6)
-        pixels = (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+        exact = ExactObjects([p.description for p in some], style_of([p.seed for p in some]))
+        pixels = to_bytes(render(exact.solid(), Camera(distance=2.6), size)).numpy()
         for i, (prompt, picture) in enumerate(zip(some, pixels, strict=True), start):
             x, y = i % columns * size, i // columns * height
             sheet.paste(Image.fromarray(picture), (x, y))

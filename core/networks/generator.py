@@ -56,8 +56,8 @@ class Generator(nn.Module):
         self.register_buffer("dummy", fibonacci_sphere(config.points), persistent=False)
 
     @property
-    def readers(self) -> tuple[nn.Module, ...]:
-        """What follows from the prompt alone, and can be learnt without any object."""
+    def prompt_parts(self) -> tuple[nn.Module, ...]:
+        """The parts that depend on the prompt alone, and can be trained without any object."""
         return self.condition, self.texture.palette, self.texture.waves.stretch
 
     def forward(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None) -> Fields:
@@ -265,7 +265,7 @@ class GeometryField(nn.Module):
 class TextureField(nn.Module):
     """sRGB base colour, roughness and metallic, each 0..1: a few paints that follow from the condition, and a map that mixes them.
 
-    What a prompt's colours are and where they go are learnt apart: the first is reading, the second is shape. The map is made from the
+    A prompt's colours follow from its text, and where they go from the shape; each is learnt apart. The map is made from the
     planes' features and from waves, whose lengths the condition stretches: what patterns repeat by.
     """
 

@@ -28,7 +28,7 @@ PICTURES = "pictures"  # folder in the model's: one <kind>.png a thing that has 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model folder says of itself beside the network's sizes."""
+    """The facts in a model folder's config.json beside the network's sizes."""
 
     id: str
     kinds: tuple[str, ...]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a model can make, as its folder and the handshake tell it."""
+"""What a model can make, as it stands in its folder and in the handshake."""
 
 from dataclasses import dataclass
 

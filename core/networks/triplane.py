@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Triplanes: the blocks that work on them and the way points read them.
+"""Triplanes: the blocks that work on them and how they are sampled at points.
 
 Planes are [B, 3, C, R, R]: plane i spans the axes PLANE_AXES[i], the first along the columns (u), the second along the rows (v).
 """
@@ -59,7 +59,7 @@ class PlaneMixing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # x: [B, 3, C, R, R]
         xy, xz, yz = x.unbind(1)
-        # For each plane: what the others say along its columns' axis and along its rows' axis; mean(2) leaves columns, mean(3) leaves rows.
+        # For each plane the others' means along its columns' axis and its rows' axis: mean(2) leaves columns, mean(3) leaves rows.
         lines = ((xz.mean(2), yz.mean(2)), (xy.mean(2), yz.mean(3)), (xy.mean(3), xz.mean(3)))
         return torch.stack(
             [
@@ -102,7 +102,7 @@ class Block(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Every cell of the planes reads the condition tokens."""
+    """Cross-attention: every cell of the planes attends to the condition tokens."""
 
     def __init__(self, channels: int, width: int, head: int = 32):
         super().__init__()

@@ -162,7 +162,7 @@ def _positions(maps: tuple[np.ndarray, list], triangle: np.ndarray, texel: np.nd
 
 def _images(values: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Colour and metallic-roughness images from packed values [N + 1] u64 and where each texel takes its own from, [S, S]."""
-    # Index -1 takes the mean: far texels, seen only in small mip levels, for which one texel in sixteen tells enough.
+    # Index -1 takes the mean: far texels, seen only in small mip levels, for which one texel in sixteen is enough.
     every = values[:-1:16].copy().view(np.uint8).reshape(-1, 8)
     values[-1:] = np.round(every.mean(axis=0)).astype(np.uint8).view(np.uint64)
     image = torch.from_numpy(values[source].view(np.uint8).reshape(*source.shape, 8))

@@ -9,7 +9,7 @@ import torch
 from core.surface.extract import SignedDistance
 from core.surface.topology import group, half_edge_twins
 
-LIKELY = 25.0  # degrees between two facets, from which on the field is asked
+LIKELY = 25.0  # degrees between two facets, from which on the field is evaluated
 CREASE = 40.0  # degrees between its normals
 REACH = 0.005  # this far on either side, in the frame's units: half a percent of an object
 
@@ -44,7 +44,7 @@ def _fans(triangles: np.ndarray, sharp: np.ndarray, vertex_count: int) -> tuple[
 
 def sharp_edges(vertices: np.ndarray, triangles: np.ndarray, sdf: SignedDistance, device: torch.device | str = "cpu") -> np.ndarray:
     """Edges [E, 2] i32, lower vertex first, where the surface itself is creased: the field's normals close by on either side are CREASE
-    apart. Facets alone would call the flats of a thin rod creases; they only say where to look."""
+    apart. Facets alone would call the flats of a thin rod creases; they only narrow down where to look."""
     corners = vertices[triangles]
     face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     face /= np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-20)

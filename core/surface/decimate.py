@@ -53,7 +53,7 @@ def _volume(vertices: np.ndarray, triangles: np.ndarray) -> float:
 
 
 def _mended(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """The simplifier's answer without folded-up triangles and touching sheets; None if it is no solid."""
+    """The simplifier's mesh without folded-up triangles and touching sheets; None if it is no solid."""
     vertices = np.ascontiguousarray(vertices, np.float32)
     triangles = np.ascontiguousarray(triangles, np.int32)
     distinct = (triangles != triangles[:, (1, 2, 0)]).all(axis=1)

@@ -20,7 +20,7 @@ SignedDistance = Callable[[torch.Tensor], torch.Tensor]
 
 
 class ExtractionCancelled(Exception):
-    """The caller's `cancelled` said yes between two batches."""
+    """The caller's `cancelled` returned true between two batches."""
 
 
 class EmptySurfaceError(ValueError):

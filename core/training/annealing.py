@@ -12,6 +12,6 @@ def dummy_share(progress: float, start: float = 0.4, end: float = 0.9, until: fl
 
 def anneal(cloud: Tensor, dummy: Tensor, share: float, generator: torch.Generator) -> Tensor | None:
     """Replace each object's cloud by the dummy with probability `share`. cloud: [B, P or more, 6], dummy: [P, 6] -> [B, P, 6], or None
-    where all were replaced, which the generator takes for the dummy and reads once, not B times."""
+    where all were replaced, which the generator takes for the dummy and encodes once, not B times."""
     replaced = torch.rand(len(cloud), generator=generator) < share
     return None if replaced.all() else torch.where(replaced.to(cloud.device)[:, None, None], dummy, cloud[:, : len(dummy)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An auxiliary task that teaches the condition to read: name what a prompt says, attribute by attribute, and mix its paints.
+"""An auxiliary task for the condition: predict a prompt's attributes one by one, and the colours of its paints.
 
 Words are learnt from prompts alone, many times as many a step as there are objects, at a twentieth of the objects' cost.
 """
@@ -30,7 +30,7 @@ def vocabularies(kinds: Sequence[str]) -> dict[str, list]:
 
 @dataclass
 class PromptBatch:
-    """tokens [B, L, W], mask [B, L], z [B, 8]: what is read; labels [B, attributes], paints [B, 3, 5], stretch [B]: what it says."""
+    """tokens [B, L, W], mask [B, L], z [B, 8]: the inputs; labels [B, attributes], paints [B, 3, 5], stretch [B]: the targets."""
 
     tokens: Tensor
     mask: Tensor
@@ -41,7 +41,7 @@ class PromptBatch:
 
 
 class PromptPool:
-    """Prompts of the train split with what they say; `batch(step, size)` depends on the seed and on the step alone."""
+    """Prompts of the train split with their attributes; `batch(step, size)` depends on the seed and on the step alone."""
 
     def __init__(
         self, kinds: Sequence[str], encoder: TextEncoder, seed: int, device: torch.device, count: int, per_kind: int | None = None
@@ -63,24 +63,24 @@ class PromptPool:
         tokens = [self.tokens[i].float() for i in rows.tolist()]
         mask = [t.new_ones(len(t), dtype=torch.bool) for t in tokens]
         pad, rows = torch.nn.utils.rnn.pad_sequence, rows.to(self.labels.device)
-        said = (values[rows] for values in (self.labels, self.paints, self.stretch))
-        return PromptBatch(pad(tokens, batch_first=True), pad(mask, batch_first=True), self.z[rows], *said)
+        targets = (values[rows] for values in (self.labels, self.paints, self.stretch))
+        return PromptBatch(pad(tokens, batch_first=True), pad(mask, batch_first=True), self.z[rows], *targets)
 
 
 def reading_losses(generator: Generator, heads: "AttributeHeads", prompts: PromptBatch) -> dict[str, Tensor]:
     """words: cross-entropy of the attributes; paints: mean |error|; paints_metallic: cross-entropy; stretch: mean |error| of the
-    log of how coarse patterns are; read: the share of attributes read right, for the report."""
+    log of how coarse patterns are; accuracy: the share of attributes predicted right, for the report."""
     vector = generator.condition(prompts.tokens, prompts.mask, prompts.z)[0]
-    words, read = heads(vector, prompts.z, prompts.labels)
+    words, accuracy = heads(vector, prompts.z, prompts.labels)
     logits = generator.texture.palette_logits(vector)[:, : len(PAINTS)]
     paints = (logits[..., :4].sigmoid() - prompts.paints[..., :4]).abs().mean()
     metallic = F.binary_cross_entropy_with_logits(logits[..., 4], prompts.paints[..., 4])
     stretch = (generator.texture.waves.log_stretch(vector)[:, 0] - prompts.stretch).abs().mean()
-    return {"words": words, "paints": paints, "paints_metallic": metallic, "stretch": stretch, "read": read.detach()}
+    return {"words": words, "paints": paints, "paints_metallic": metallic, "stretch": stretch, "accuracy": accuracy.detach()}
 
 
 class AttributeHeads(nn.Module):
-    """Linear readings of the condition vector: one classifier an attribute, and the style numbers. Not part of the shipped model."""
+    """Linear probes of the condition vector: one classifier an attribute, and the style numbers. Not part of the shipped model."""
 
     def __init__(self, config: GeneratorConfig, kinds: Sequence[str]):
         super().__init__()
@@ -88,7 +88,7 @@ class AttributeHeads(nn.Module):
         self.style = nn.Linear(config.condition, config.style_size)
 
     def forward(self, vector: Tensor, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy plus the style's squared error, and the share of attributes read right. vector: [B, D]"""
+        """Mean cross-entropy plus the style's squared error, and the share of attributes predicted right. vector: [B, D]"""
         logits = [head(vector) for head in self.attributes]
         words = sum(F.cross_entropy(own, labels[:, i]) for i, own in enumerate(logits)) / len(logits)
         right = torch.stack([own.argmax(1) == labels[:, i] for i, own in enumerate(logits)]).float().mean()

@@ -46,7 +46,7 @@ class ObjectBank:
 
 
 def _row(block: Examples, i: int, sampling: Sampling, rng: torch.Generator) -> Examples:
-    """One object of a block with as many of its points as a step reads; [..] without the batch axis."""
+    """One object of a block with as many of its points as a step takes; [..] without the batch axis."""
     device, pairs = block.points.device, sampling.step_points // 5
     first = torch.randint(block.pairs, (pairs,), generator=rng)
     others = torch.randint(block.points.shape[1], (sampling.step_points - 2 * pairs,), generator=rng)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that a resumption needs, in one file, which says what run it is of."""
+"""All that a resumption needs, in one file, with the identity of its run."""
 
 import json
 from collections.abc import Mapping
@@ -28,16 +28,16 @@ class Progress:
 
 
 class Checkpoint:
-    """A file that holds the stage that a run stands in: its parts, their moving average, the optimiser's moments, its progress.
+    """A file that holds the stage that a run is in: its parts, their moving average, the optimiser's moments, its progress.
 
-    identity: what a run must have in common with the one that wrote the file, by the names that people call it: preset, kinds …
+    identity: what a run must have in common with the one that wrote the file, by the names that error messages use: preset, kinds …
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any]):
         self.path, self.identity = path, json.loads(json.dumps(identity))  # as they come back from a file
 
-    def stands(self) -> tuple[str, bool] | None:
-        """The stage that the run stands in and whether that is finished, None before its first checkpoint. Raises BadRequest when the file
+    def position(self) -> tuple[str, bool] | None:
+        """The stage that the run is in and whether that is finished, None before its first checkpoint. Raises BadRequest when the file
         is another run's, or damaged."""
         head = self._head()
         return head and (head["stage"], head["finished"])
@@ -60,7 +60,7 @@ class Checkpoint:
         if head is None or (head["stage"] != stage and head["finished"]):
             return Progress()
         if head["stage"] != stage:
-            raise self._refusal(f"It stands in the stage {head['stage']}, not {stage}.")
+            raise self._refusal(f"It is in the stage {head['stage']}, not {stage}.")
         try:
             state = load_file(self.path)
             for name, part in parts.items():
@@ -73,7 +73,7 @@ class Checkpoint:
         return Progress(**head["progress"])
 
     def _head(self) -> dict | None:
-        """What the file says of itself; None where there is no file."""
+        """The file's metadata; None where there is no file."""
         if not self.path.exists():
             return None
         try:
@@ -94,7 +94,7 @@ class Checkpoint:
 
 
 def _learning(parts: Parts, optimizer: torch.optim.Optimizer) -> list[str]:
-    """The names of what an optimiser teaches, in its order."""
+    """The names of an optimiser's parameters, in its order."""
     names = {id(p): f"{name}.{k}" for name, part in parts.items() for k, p in part.named_parameters()}
     return [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
 

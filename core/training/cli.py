@@ -11,7 +11,7 @@ from core.training.settings import TrainSettings
 
 def main(argv: list[str]) -> int:
     settings = parse(argv)
-    from core.training.train import train  # seconds: a slip is told before
+    from core.training.train import train  # takes seconds: wrong flags are reported before
 
     folder = train(settings)
     print(f"The model is in {folder}." if (folder / "config.json").exists() else "Stopped before there was a model to keep.")
@@ -19,9 +19,9 @@ def main(argv: list[str]) -> int:
 
 
 def parse(argv: Sequence[str]) -> TrainSettings:
-    """The settings that a command line says."""
+    """The settings of a command line. Exits with usage where it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m core train", description=__doc__)
-    parser.add_argument("library", help='"starter"; folders of one\'s own are not learnt from yet')
+    parser.add_argument("library", help='"starter", the only library so far')
     parser.add_argument("--out", type=Path, required=True, help="the model's folder; what it holds is resumed")
     add_flags(parser, TrainSettings)
     a = parser.parse_args(argv)

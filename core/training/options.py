@@ -27,25 +27,25 @@ def add_flags(parser: argparse.ArgumentParser, settings: type, prefix: str = "")
     for name, f in _options(settings, prefix):
         default = "" if f.default in (None, ()) else f" (default: {_text(f.default)})"
         several, choices = get_origin(kinds[f.name]) is tuple, f.metadata["choices"]
-        read = _names if several else _plain(kinds[f.name])
-        shown = {"choices": choices} if choices else {"metavar": "A,B" if several else read.__name__.upper()}
-        parser.add_argument(f"--{name}", dest=name, type=read, default=f.default, help=f.metadata["help"] + default, **shown)
+        parse = _names if several else _plain(kinds[f.name])
+        shown = {"choices": choices} if choices else {"metavar": "A,B" if several else parse.__name__.upper()}
+        parser.add_argument(f"--{name}", dest=name, type=parse, default=f.default, help=f.metadata["help"] + default, **shown)
     for f in _groups(settings):
         add_flags(parser, f.default_factory, prefix + f.metadata["prefix"])
 
 
 def from_flags(settings: type[S], arguments: argparse.Namespace, prefix: str = "", **more: Any) -> S:
-    """The dataclass that parsed arguments say. more: its fields that are no flags."""
-    said = {f.name: getattr(arguments, name) for name, f in _options(settings, prefix)}
+    """The dataclass of parsed arguments. more: its fields that are no flags."""
+    given = {f.name: getattr(arguments, name) for name, f in _options(settings, prefix)}
     inner = {f.name: from_flags(f.default_factory, arguments, prefix + f.metadata["prefix"]) for f in _groups(settings)}
-    return settings(**said, **inner, **more)
+    return settings(**given, **inner, **more)
 
 
 def to_flags(settings: Any, prefix: str = "") -> list[str]:
-    """The arguments that say what differs from the defaults: the inverse of `from_flags`."""
+    """The arguments for all that differs from the defaults: the inverse of `from_flags`."""
     values = [(name, f.default, getattr(settings, f.name)) for name, f in _options(type(settings), prefix)]
-    said = [part for name, default, value in values if value != default for part in (f"--{name}", _text(value))]
-    return said + [part for f in _groups(type(settings)) for part in to_flags(getattr(settings, f.name), prefix + f.metadata["prefix"])]
+    own = [part for name, default, value in values if value != default for part in (f"--{name}", _text(value))]
+    return own + [part for f in _groups(type(settings)) for part in to_flags(getattr(settings, f.name), prefix + f.metadata["prefix"])]
 
 
 def check_limits(settings: Any, prefix: str = "") -> None:

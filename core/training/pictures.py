@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m core pictures MODEL`: write what a model's folder says of the things that it can make, and their pictures.
+"""`python -m core pictures MODEL`: write the facts and pictures of the things that a model can make into its folder.
 
 Every training does so at its end. In config.json: a group and an example prompt of each thing, and which things are of one piece;
 beside it, pictures/<thing>.png: the example, made by the model itself.
@@ -20,7 +20,6 @@ from scipy import ndimage
 from scipy.cluster.vq import kmeans2
 
 from core.errors import EngineError
-from core.evaluation.renders import AZIMUTHS, seen_colors
 from core.files import replace_file
 from core.frame import STYLE_SIZE
 from core.library.starter.examples import example_of, group_of
@@ -30,8 +29,11 @@ from core.mesh import TexturedMesh
 from core.networks.storage import picture_path, save_card
 from core.networks.things import Thing
 from core.pipeline import Latte3DPipeline
+from core.rendering.cameras import Camera
+from core.rendering.raster import shade_mesh
 from core.surface.extract import refine_grid
 
+FRONT_RIGHT = Camera(distance=3.0)
 SIDE, MARGIN = 128, 3  # pixels of a picture, and of its empty border
 SHARPER = 6  # pixels a side that are drawn for one of the picture, before it is cropped
 COLORS = 255  # of the palette: a file of some 7 KB
@@ -58,7 +60,7 @@ def describe(folder: Path, device: str = "auto") -> None:
 
 
 def things_of(kinds: Sequence[str]) -> tuple[Thing, ...]:
-    """What there is to say of kinds of the library."""
+    """The facts of kinds of the library: group and example prompt."""
     return tuple(Thing(kind, group_of(kind), example_of(kind)) for kind in kinds)
 
 
@@ -75,7 +77,7 @@ def _hangs_together(kind: str) -> bool:
 
 
 def _shapes(kind: str) -> list[Description]:
-    """A kind in all its proportions, without and with its second part, in each number of it. Nothing else that a prompt says is shape."""
+    """A kind in all its proportions, without and with its second part, in each number of it. Nothing else changes the shape."""
     proportions, second = (None, *KINDS[kind].proportions), KINDS[kind].second
     counts = [None, *(word for word, number in COUNTS.items() if number in second.counts)]
     plain = [Description(kind, proportion=proportion) for proportion in proportions]
@@ -107,7 +109,7 @@ def write_picture(pipeline: Latte3DPipeline, thing: Thing, path: Path) -> None:
 def draw(mesh: TexturedMesh) -> np.ndarray:
     """A mesh from its front right, as large as fits, on nothing: [SIDE, SIDE, 4] u8, alpha not multiplied in."""
     size = SIDE * SHARPER
-    pixel, color = seen_colors(mesh, AZIMUTHS[0], size)
+    pixel, color = shade_mesh(mesh, FRONT_RIGHT, size)
     large = np.zeros((size * size, 4), np.float32)  # alpha multiplied in: edges mix with nothing, not with black
     large[pixel] = np.concatenate((color.numpy(), np.ones((len(pixel), 1))), 1)
     small = _fit(large.reshape(size, size, 4), SIDE - 2 * MARGIN)

@@ -28,8 +28,8 @@ Keep = Callable[[dict[str, nn.Module], dict], None]
 class Run:
     """Teaches a stage, from where its checkpoint stands.
 
-    keep(parts, facts) is told with each checkpoint what has been learnt so far, the moving average where there is one, and the steps, hours
-    and hardware that it took. logs: the folder for TensorBoard.
+    keep(parts, facts) is called with each checkpoint: the parts so far (their moving average where there is one), and the steps, hours and
+    hardware that it took. logs: the folder for TensorBoard.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class Run:
     def _over(self, stop: list[int]) -> bool:
         """Whether the run ends here. All processes decide alike, by the main one's clock and anybody's signal: one that left alone would
         leave the others waiting for its gradients, and clocks that differ would give each another learning rate."""
-        asked = bool(stop)
+        stopping = bool(stop)
         if self.accelerator.num_processes > 1:
-            facts = [self.progress.seconds if self.accelerator.is_main_process else 0.0, float(asked)]
+            facts = [self.progress.seconds if self.accelerator.is_main_process else 0.0, float(stopping)]
             facts = self.accelerator.reduce(torch.tensor(facts, dtype=torch.float64, device=self.accelerator.device), "sum")
-            self.progress.seconds, asked = float(facts[0]), bool(facts[1])
-        return asked or self.share >= 1
+            self.progress.seconds, stopping = float(facts[0]), bool(facts[1])
+        return stopping or self.share >= 1
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
@@ -111,7 +111,7 @@ class Run:
 
     @contextlib.contextmanager
     def _report(self) -> Iterator[Callable[[dict[str, Tensor]], None]]:
-        """A function that is told of each step's losses and writes them down now and then: a bar of progress, and TensorBoard."""
+        """A function to call with each step's losses, which reports them now and then: a progress bar, and TensorBoard."""
         main = self.accelerator.is_main_process
         writer = SummaryWriter(self.logs) if main and self.logs else None
         bar = tqdm(total=1000, desc=self.stage.name, disable=not main, mininterval=0.1 if sys.stderr.isatty() else 30.0, miniters=1,
@@ -158,14 +158,14 @@ def follow(average: nn.Module, part: nn.Module, decay: float) -> None:
 @contextlib.contextmanager
 def stop_signal() -> Iterator[list[int]]:
     """A list that is no longer empty once the run is asked to end (Ctrl-C, SIGTERM, a closed terminal): it stops after a checkpoint."""
-    asked: list[int] = []
+    received: list[int] = []
     numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
     numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
     if threading.current_thread() is not threading.main_thread():  # Python's own rule
         numbers = []
-    before = {number: signal.signal(number, lambda number, _: asked.append(number)) for number in numbers}
+    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
     try:
-        yield asked
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

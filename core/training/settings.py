@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a training is told: the settings of all its stages, what is left open filled in, and what cannot train anything refused."""
+"""A training's settings: those of all its stages, defaults filled in, impossible ones refused."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +80,8 @@ def _with_stages(settings: TrainSettings) -> TrainSettings:
         if stage in PLANNED:
             raise BadRequest(f"The stage {stage} does not exist yet.", "", "Leave it out of --stages.")
     if goes_on and "reading" in stages:
-        raise BadRequest(f"--parts {settings.parts} goes on from a model and reads nothing new.", "", "Leave reading out of --stages.")
+        problem = f"--parts {settings.parts} goes on from a model that has been through the stage reading."
+        raise BadRequest(problem, "", "Leave reading out of --stages.")
     if reading.steps is None and reading.minutes is None:
         reading = replace(reading, steps=min(1500, int(25 * (rest.minutes or 60))))
     stages = tuple(stage for stage in STAGES if stage in stages and (stage != "reading" or reading.steps != 0))
@@ -88,7 +89,7 @@ def _with_stages(settings: TrainSettings) -> TrainSettings:
 
 
 def _with_draws(settings: TrainSettings) -> TrainSettings:
-    """Where a network goes on alone: T learns mostly on patterns, G has nothing to do with them, and neither reads anything new."""
+    """Where a network goes on alone: T learns mostly on patterns, G has nothing to do with them, and neither is trained on prompts."""
     rest = settings.reconstruction
     if settings.parts == "both":
         return settings

@@ -23,7 +23,7 @@ from core.training.pictures import describe, things_of
 from core.training.run import Run, accelerator_on
 from core.training.settings import TrainSettings, complete
 from core.training.stage import Stage
-from core.training.stages.reading import Reading
+from core.training.stages.reading import ReadingStage
 from core.training.stages.reconstruction import Reconstruction
 from core.training.start import CHECKPOINT, networks, remember
 
@@ -31,12 +31,12 @@ from core.training.start import CHECKPOINT, networks, remember
 def train(settings: TrainSettings) -> Path:
     """Train, resuming whatever `settings.out` holds, and return the folder of the finished model (fp16, the moving average); of one that
     was asked to stop, of the model so far, if reconstruction has begun. Raises BadRequest, MissingWeights or EngineError."""
-    told, settings = command(settings), complete(settings)
+    command, settings = repeat_command(settings), complete(settings)
     checkpoint = Checkpoint(settings.out / CHECKPOINT, settings.identity)
     stages, accelerator = stages_left(settings.stages, checkpoint), accelerator_on(settings.device)
     make = stage_makers(settings, accelerator)
     for name in stages:
-        keep = None if name == "reading" else model_keeper(settings, told)  # there is no model before it has seen an object
+        keep = None if name == "reading" else model_keeper(settings, command)  # there is no model before it has seen an object
         run = Run(make[name](), accelerator, checkpoint, settings.checkpoint_minutes, keep, settings.out / "tensorboard")
         if not run.go():
             return settings.out  # asked to stop
@@ -49,7 +49,7 @@ def stage_makers(settings: TrainSettings, accelerator: Accelerator) -> dict[str,
     """The stages by name, each made when it begins, over the same networks: one goes on with what the one before has learnt."""
     generator, heads = networks(settings)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
-    sampling = enough(settings.reconstruction.sampling, generator.config.points)
+    sampling = with_enough_points(settings.reconstruction.sampling, generator.config.points)
     seed = settings.seed * 1009 + accelerator.process_index
     source = StarterSource(settings.kinds, encoder, sampling, seed, accelerator.device, settings.more)
     pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.reading.pool, sampling.prompts_per_kind)
@@ -57,43 +57,43 @@ def stage_makers(settings: TrainSettings, accelerator: Accelerator) -> dict[str,
         remember(pool.prompts, source.words(), settings, encoder)
 
     def reading() -> Stage:
-        return Reading(settings.reading, generator, heads, pool, settings.reconstruction.weights, accelerator.num_processes)
+        return ReadingStage(settings.reading, generator, heads, pool, settings.reconstruction.weights, accelerator.num_processes)
 
     def reconstruction() -> Stage:
-        bank, has_read = ObjectBank(source, sampling, seed), "reading" in settings.stages
-        return Reconstruction(settings.reconstruction, generator, heads, bank, pool, seed=settings.seed, has_read=has_read,
+        bank, pretrained = ObjectBank(source, sampling, seed), "reading" in settings.stages
+        return Reconstruction(settings.reconstruction, generator, heads, bank, pool, seed=settings.seed, pretrained=pretrained,
                               annealed=settings.start_from is not None)  # fmt: skip
 
     return {"reading": reading, "reconstruction": reconstruction}
 
 
 def stages_left(stages: Sequence[str], checkpoint: Checkpoint) -> Sequence[str]:
-    """From the stage on that the run stands in. Raises BadRequest where that is none of them."""
-    stands = checkpoint.stands()
-    if stands is None:
+    """Those from the checkpoint's stage on. Raises BadRequest where that is none of them."""
+    position = checkpoint.position()
+    if position is None:
         return stages
-    if stands[0] not in stages:
-        cause = f"It stands in the stage {stands[0]}; asked for: {', '.join(stages)}."
+    if position[0] not in stages:
+        cause = f"It is in the stage {position[0]}; asked for: {', '.join(stages)}."
         raise BadRequest(f"The run of {checkpoint.path} cannot be resumed.", cause, "Name its stages, or another folder.")
-    return stages[stages.index(stands[0]) :]
+    return stages[stages.index(position[0]) :]
 
 
-def enough(sampling: Sampling, points: int) -> Sampling:
+def with_enough_points(sampling: Sampling, points: int) -> Sampling:
     """The sampling with clouds at least as large as the PointNet's input."""
     return replace(sampling, cloud_points=max(sampling.cloud_points, points), kept_surface=max(sampling.kept_surface, points))
 
 
-def model_keeper(settings: TrainSettings, told: str) -> Callable[[dict[str, nn.Module], dict], None]:
-    """A function that writes the model so far to the run's folder, and by what command it was trained."""
+def model_keeper(settings: TrainSettings, command: str) -> Callable[[dict[str, nn.Module], dict], None]:
+    """A function that writes the model so far to the run's folder, and the command that trained it."""
 
     def keep(parts: dict[str, nn.Module], facts: dict) -> None:
-        training = {"command": told, "batch": settings.reconstruction.batch, "seed": settings.seed} | facts
+        training = {"command": command, "batch": settings.reconstruction.batch, "seed": settings.seed} | facts
         save_generator(parts["generator"], ModelCard(settings.out.name, settings.kinds, training, things_of(settings.kinds)), settings.out)
 
     return keep
 
 
-def command(settings: TrainSettings) -> str:
-    """What repeats this run, wherever it is kept."""
+def repeat_command(settings: TrainSettings) -> str:
+    """The command line that repeats this run, wherever its files are."""
     place = {"device": "auto", "checkpoint_minutes": 4.0, "start_from": settings.start_from and Path(settings.start_from.name)}
     return shlex.join(["python", "-m", "core", "train", settings.library, *to_flags(replace(settings, **place))])

@@ -23,6 +23,7 @@ from core.evaluation import metrics, renders  # noqa: E402
 from core.limits import DETAILS  # noqa: E402
 from core.mesh import TexturedMesh, encode_image  # noqa: E402
 from core.pipeline import Latte3DPipeline  # noqa: E402
+from core.rendering.raster import rasterize  # noqa: E402
 from core.surface.topology import components  # noqa: E402
 
 PROMPTS = (
@@ -53,16 +54,17 @@ def sliver_share(mesh: TexturedMesh) -> float:
 def wireframe(mesh: TexturedMesh, size: int) -> np.ndarray:
     """The triangles' edges over a plain shading: [size, size, 3] u8."""
     size *= FINER  # lines of a fraction of a pixel: the denser, the darker
-    pixel, face, weights = renders.visible(mesh, renders.AZIMUTHS[VIEW], size)
-    corners = mesh.vertices[mesh.triangles[face]].astype(np.float64)
+    camera = renders.CAMERAS[VIEW]
+    seen = rasterize(mesh.vertices, mesh.triangles, camera, size)
+    corners = mesh.vertices[mesh.triangles[seen.face]].astype(np.float64)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(normal, axis=1)
     opposite = np.linalg.norm(np.roll(corners, -2, axis=1) - np.roll(corners, -1, axis=1), axis=2)
-    from_edge = (weights * area[:, None] / np.maximum(opposite, 1e-12)).min(axis=1)
-    width = 2 * renders.DISTANCE * np.tan(np.radians(renders.FOV / 2)) / size
+    from_edge = (seen.weights * area[:, None] / np.maximum(opposite, 1e-12)).min(axis=1)
+    width = 2 * camera.distance * camera.slope / size
     light = 0.55 + 0.4 * np.abs(normal @ (0.4, 0.3, 0.87)) / np.maximum(area, 1e-12)
     image = np.full((size * size, 3), 255, np.uint8)
-    image[pixel] = (255 * np.where(from_edge < 0.5 * width, 0.15, light)).astype(np.uint8)[:, None]
+    image[seen.pixel] = (255 * np.where(from_edge < 0.5 * width, 0.15, light)).astype(np.uint8)[:, None]
     return image.reshape(size // FINER, FINER, size // FINER, FINER, 3).mean(axis=(1, 3)).astype(np.uint8)
 
 
@@ -78,7 +80,7 @@ def row(mesh: TexturedMesh, full: TexturedMesh) -> dict:
         "sharp": len(mesh.sharp),
         "glb_kb": len(mesh.to_glb()) // 1000,
         "ms": {stage: round(ms) for stage, ms in mesh.timings_ms.items()},
-        "note": mesh.notes.get("triangles", ""),
+        "notes": mesh.notes,
     }
 
 

@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def finished(folder: Path) -> bool:
     """Whether a training has come to its end."""
-    return Checkpoint(folder / CHECKPOINT, {}).stands() == ("reconstruction", True)
+    return Checkpoint(folder / CHECKPOINT, {}).position() == ("reconstruction", True)
 
 
 def run(flags: list[str], processes: int) -> None:

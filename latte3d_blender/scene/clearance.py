@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finding a free spot: new objects stand beside what is there, never inside it.
 
-What stands in the way is told by the bounding boxes of visible objects. Of what is much larger than the new objects (terrain, a
+What stands in the way is found by the bounding boxes of visible objects. Of what is much larger than the new objects (terrain, a
 room, a tree's crown) the surface itself decides. What the spot lies on is ground.
 """
 

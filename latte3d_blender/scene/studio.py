@@ -24,7 +24,7 @@ def _points(objects: list[bpy.types.Object]) -> np.ndarray:
 
 
 def _camera(scene: bpy.types.Scene, points: np.ndarray) -> bpy.types.Object:
-    """Add the camera at the distance and the aim at which `points` fill the picture."""
+    """Add a camera at the distance and the aim at which `points` fill the picture."""
     camera = bpy.data.cameras.new("Studio")
     camera.lens, camera.sensor_width = LENS_MM, 36.0
     turn = Euler((math.pi / 2 - ELEVATION, 0, AZIMUTH))
@@ -115,14 +115,13 @@ def _choose_engine(scene: bpy.types.Scene, samples: int) -> None:
     scene.cycles.denoising_prefilter = "FAST"
 
 
-def _discard(scene: bpy.types.Scene) -> None:
-    """Remove the studio and all that was made for it."""
-    for item in list(scene.collection.objects):
-        if item.name.startswith("Studio"):
-            data = item.data
-            bpy.data.objects.remove(item)
-            materials = list(getattr(data, "materials", ()))
-            bpy.data.batch_remove([data, *materials])
+def _discard(scene: bpy.types.Scene, kept: list[bpy.types.Object]) -> None:
+    """Remove the studio and all that was made for it: everything in its scene but the objects that it was made around."""
+    for item in set(scene.collection.objects) - set(kept):
+        data = item.data
+        bpy.data.objects.remove(item)
+        materials = list(getattr(data, "materials", ()))
+        bpy.data.batch_remove([data, *materials])
     bpy.data.worlds.remove(scene.world)
     bpy.data.scenes.remove(scene)
 
@@ -146,4 +145,4 @@ def studio_shot(objects: list[bpy.types.Object], path: Path, *, size: int = 640,
             scene.cycles.use_denoising, scene.cycles.samples = False, 4 * samples
             bpy.ops.render.render(write_still=True, scene=scene.name)
     finally:
-        _discard(scene)
+        _discard(scene, objects)

@@ -205,3 +205,15 @@ def test_results_that_wait_keep_their_place(addon):
     assert [one["latte3d_seed"] for one in made] == [*range(20)] and [round(one.location.x) for one in made] == [*range(20)]
     jobs.collect()
     assert len(jobs.SESSION.results) == jobs.KEEP
+
+
+def test_a_picture_leaves_the_artist_s_objects_whatever_their_names(addon, tmp_path):
+    (made,) = place(addon, answer())
+    made.name, made.data.name = "Studio microphone", "Studio"
+    theirs = bpy.data.objects.new("Studio", bpy.data.lights.new("Studio", "POINT"))
+    bpy.context.scene.collection.objects.link(theirs)
+    before = {kind: len(getattr(bpy.data, kind)) for kind in (*KINDS, "lights", "cameras", "worlds", "scenes")}
+    addon("scene.studio").studio_shot([made], tmp_path / "made.png", size=16, samples=1)
+    assert (tmp_path / "made.png").stat().st_size and made.data.name == "Studio" and theirs.data.energy
+    after = {kind: len(getattr(bpy.data, kind)) for kind in before}
+    assert after | {"images": 0} == before | {"images": 0}  # a render's result is an image of Blender's own

@@ -13,13 +13,13 @@ import torch
 from core.errors import BadRequest, EngineError, MissingWeights
 from core.evaluation import cli, measure, metrics, probes, renders, space, space_stage, summary
 from core.language.encoder import TextEncoder
-from core.library.preview import render
 from core.library.starter.objects import Description, ExactObjects
 from core.library.starter.parser import parse
 from core.library.starter.prompts import StarterPrompts
 from core.library.starter.splits import split_of
 from core.limits import Detail
 from core.mesh import TexturedMesh
+from core.rendering.trace import render
 
 MUSHROOM = parse("a red mushroom with white spots")
 Z = torch.zeros(1, 8)
@@ -43,11 +43,11 @@ def mushroom() -> TexturedMesh:
 
 
 def surface(mesh: TexturedMesh, target: ExactObjects) -> dict[str, float]:
-    return metrics.surface_measures(mesh, target, metrics.read_surface(mesh, target, rng()), rng())
+    return metrics.surface_measures(mesh, target, metrics.sample_surface(mesh, target, rng()), rng())
 
 
 def probed(mesh: TexturedMesh, d: Description) -> dict[str, dict]:
-    return probes.probe(mesh, d, Z, metrics.read_surface(mesh, exact(d), rng()), rng())
+    return probes.probe(mesh, d, Z, metrics.sample_surface(mesh, exact(d), rng()), rng())
 
 
 def wrong(found: dict[str, dict]) -> list[str]:
@@ -77,11 +77,11 @@ def test_another_object_scores_badly(mushroom) -> None:
 
 def test_distances_to_the_exact_surface_hold_near_and_far() -> None:
     target = exact(Description("mushroom"))
-    reading = metrics.Reading(*(t[0] for t in target.sample_surface(4096, rng())), *(np.zeros(0),) * 3)
-    reading = replace(reading, normals=reading.normals.numpy())
+    samples = metrics.SurfaceSamples(*(t[0] for t in target.sample_surface(4096, rng())), *(np.zeros(0),) * 3)
+    samples = replace(samples, normals=samples.normals.numpy())
     for away in (0.003, 0.01, 0.05):
-        pushed = reading.points.numpy()[:500] + away * reading.normals[:500]
-        distance, _ = metrics.distance_to_exact(pushed.astype(np.float64), target, reading)
+        pushed = samples.points.numpy()[:500] + away * samples.normals[:500]
+        distance, _ = metrics.distance_to_exact(pushed.astype(np.float64), target, samples)
         assert np.median(np.abs(distance - away)) < 0.05 * away
 
 
@@ -92,7 +92,7 @@ def test_pictures_of_the_exact_object_and_of_its_mesh_are_alike(mushroom) -> Non
     blue = renders.likeness(made, renders.exact_views(exact(parse("a blue mushroom")), 64))
     assert blue["psnr"] < same["psnr"] - 8 and blue["ssim"] < same["ssim"] - 0.02
     assert renders.likeness(renders.empty_views(64), shown)["psnr"] < 15
-    alone = render(exact(MUSHROOM), 64, distance=renders.DISTANCE)[0]  # a contact sheet's picture is the first of the views
+    alone = render(exact(MUSHROOM).solid(), renders.CAMERAS[0], 64)[0]  # a contact sheet's picture is the first of the views
     assert np.abs(alone.numpy() * 255 - shown[0]).max() <= 0.51
 
 

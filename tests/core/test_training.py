@@ -40,9 +40,9 @@ from core.training.losses import LossWeights, look_losses, overlap_loss, sdf_los
 from core.training.options import to_flags
 from core.training.settings import TrainSettings, complete
 from core.training.stages import reading, reconstruction
-from core.training.stages.reading import Reading, ReadingSettings
+from core.training.stages.reading import ReadingSettings, ReadingStage
 from core.training.stages.reconstruction import PARTS, Reconstruction, ReconstructionSettings
-from core.training.train import command, train
+from core.training.train import repeat_command, train
 from tests.conftest import ROOT
 
 QUICK = Sampling(kept_points=1024, kept_surface=1024, step_points=512, step_surface=256, cloud_points=512)
@@ -457,20 +457,20 @@ def test_a_checkpoint_of_an_earlier_version_is_refused_and_its_model_and_heads_a
 
 
 def test_flags_are_the_fields() -> None:
-    """Every option is a flag with its default and its help; what flags say is what the settings are, and the settings say it again."""
+    """Every option is a flag with its default and its help; settings are what the flags give, and give the flags back."""
     plain = parse(["starter", "--out", "model"])
     assert plain == TrainSettings(out=plain.out)
-    said = ["--preset", "tiny", "--stages", "reconstruction", "--from", "earlier", "--kinds", "mushroom,rock", "--seed", "3",
+    flags = ["--preset", "tiny", "--stages", "reconstruction", "--from", "earlier", "--kinds", "mushroom,rock", "--seed", "3",
             "--reading-steps", "7", "--minutes", "2.5", "--parts", "t"]  # fmt: skip
-    told = parse(["starter", "--out", "model", *said])
-    assert told.kinds == ("mushroom", "rock") and told.reading.steps == 7 and told.reconstruction.parts == "t"
-    assert told.reconstruction.steps is None and told.reconstruction.minutes == 2.5 and str(told.start_from) == "earlier"
-    assert to_flags(told) == said
+    given = parse(["starter", "--out", "model", *flags])
+    assert given.kinds == ("mushroom", "rock") and given.reading.steps == 7 and given.reconstruction.parts == "t"
+    assert given.reconstruction.steps is None and given.reconstruction.minutes == 2.5 and str(given.start_from) == "earlier"
+    assert to_flags(given) == flags
     with contextlib.redirect_stdout(io.StringIO()) as shown, pytest.raises(SystemExit):
         parse(["--help"])
     for stage, prefix in ((ReadingSettings, "--reading-"), (ReconstructionSettings, "--")):
         assert all(prefix + f.name.replace("_", "-") in shown.getvalue() for f in fields(stage) if "help" in f.metadata)
-    assert command(told) == "python -m core train starter " + " ".join(said)
+    assert repeat_command(given) == "python -m core train starter " + " ".join(flags)
 
 
 def test_what_is_left_open_is_filled_in(tmp_path) -> None:
@@ -480,7 +480,7 @@ def test_what_is_left_open_is_filled_in(tmp_path) -> None:
     folder = train(settings(tmp_path, steps=1))
     alone = complete(parse(["starter", "--out", "model", "--preset", "tiny", "--parts", "t", "--from", str(folder)]))
     assert alone.stages == ("reconstruction",) and alone.kinds == ("mushroom", "rock") and alone.reconstruction.sampling.patterned == 0.7
-    with pytest.raises(BadRequest, match="reads nothing new"):
+    with pytest.raises(BadRequest, match="been through the stage reading"):
         complete(replace(alone, stages=("reading", "reconstruction")))
 
 
@@ -521,11 +521,11 @@ def stages() -> list:
         generator, heads = Generator(config), AttributeHeads(config, ["rock"])
         pool = PromptPool(["rock"], own.encoder, 0, torch.device("cpu"), 16)
         if parts is None:
-            made.append(Reading(ReadingSettings(batch=4), generator, heads, pool, LossWeights(), 1))
+            made.append(ReadingStage(ReadingSettings(batch=4), generator, heads, pool, LossWeights(), 1))
         else:
             how = ReconstructionSettings(parts=parts, batch=2, prompts=2, sampling=QUICK)
             bank = ObjectBank(own, QUICK, 0)
-            made.append(Reconstruction(how, generator, heads, bank, pool, seed=0, has_read=True, annealed=False))
+            made.append(Reconstruction(how, generator, heads, bank, pool, seed=0, pretrained=True, annealed=False))
     return [*made, SpaceStage(SpaceSettings(batch=8), own.encoder)]
 
 

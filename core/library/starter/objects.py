@@ -14,6 +14,7 @@ from core.library.starter.kind import Kind, Model, Style
 from core.library.starter.kinds import KINDS
 from core.library.starter.palette import COLORS, FINISHES, FIXED, MATERIALS, SHADES, mix, pattern_mask
 from core.library.starter.shapes import P
+from core.rendering.trace import Solid
 
 PROPORTIONS = {
     "tall": (1.35, 1.0, 1.0),
@@ -83,6 +84,10 @@ class ExactObjects:
             (gradient,) = torch.autograd.grad(value.sum(), points)
         norm = gradient.norm(dim=-1)
         return (value / norm.clamp(min=0.3)).detach(), gradient / norm.clamp(min=1e-6)[..., None]
+
+    def solid(self) -> Solid:
+        """The objects as rendering takes them."""
+        return Solid(self.raw, self.half_size, self.appearance, lambda points: self.sdf_and_normal(points)[1])
 
     def appearance(self, points: Tensor) -> Tensor:
         """sRGB base colour, roughness and metallic of the nearest part. points: [B, N, 3] -> [B, N, 5]"""

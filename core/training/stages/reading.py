@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading: the condition learns what prompts say before it sees any object, in minutes, where objects show it a handful of them a step."""
+"""Reading: the condition is pre-trained on prompts alone to predict their attributes.
+
+A step takes hundreds of prompts; with objects it would take a handful.
+"""
 
 from dataclasses import dataclass
 
@@ -14,17 +17,17 @@ from core.training.stage import Stage, StageSettings
 
 @dataclass(frozen=True)
 class ReadingSettings(StageSettings):
-    """How prompts are learnt to be read."""
+    """Settings of the pre-training on prompts."""
 
     steps: int | None = option(None, "number of steps (25 a minute of --minutes, up to 1500)", least=0)
     batch: int = option(256, "prompts a step, of all processes together", above=0)
     pool: int = option(16384, "different prompts that steps draw from, in each process", above=0)
 
 
-class Reading(Stage):
-    """What follows from a prompt alone learns, on prompts alone."""
+class ReadingStage(Stage):
+    """Trains the parts that depend on the prompt alone."""
 
-    name, shown = "reading", ("words", "paints", "read")
+    name, shown = "reading", ("words", "paints", "accuracy")
 
     def __init__(
         self, settings: ReadingSettings, generator: Generator, heads: AttributeHeads, pool: PromptPool, weights: LossWeights, processes: int
@@ -33,7 +36,7 @@ class Reading(Stage):
         self.each = max(1, settings.batch // processes)
 
     def parts(self) -> dict[str, nn.Module]:
-        return {"readers": nn.ModuleList(self.generator.readers), "heads": self.heads}
+        return {"prompt_parts": nn.ModuleList(self.generator.prompt_parts), "heads": self.heads}
 
     def batch(self, step: int, share: float) -> PromptBatch:
         return self.pool.batch(step, self.each)

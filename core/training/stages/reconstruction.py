@@ -22,7 +22,7 @@ PARTS = ("both", "g", "t", "upsampler")
 
 @dataclass(frozen=True)
 class ReconstructionSettings(StageSettings):
-    """How exact objects are learnt from."""
+    """Settings of the reconstruction."""
 
     minutes: float | None = option(60.0, "training time of the whole stage, all resumptions together", above=0)
     batch: int = option(8, "objects a step and process", above=0)
@@ -32,8 +32,8 @@ class ReconstructionSettings(StageSettings):
         '"upsampler": T alone, with planes twice as fine',
         choices=PARTS,
     )
-    prompts: int = option(32, "prompts without objects that are read beside them in a step", above=0)
-    reader_rate: float = 0.2  # of the rate, for condition and paints once they have learnt to read: few objects are noisy teachers
+    prompts: int = option(32, "prompts without objects beside them in a step", above=0)
+    prompt_rate: float = 0.2  # of the rate, for condition and paints once they are pre-trained: few objects make noisy gradients
     dummy: tuple[float, float] = (0.4, 0.9)  # share of objects that see the dummy sphere, at the start and once annealed
     clip: float = 100.0  # four times the usual gradient norm: for spikes only, see docs/experiments
     average: float = 0.998
@@ -44,7 +44,7 @@ class ReconstructionSettings(StageSettings):
 
 @dataclass
 class ReconstructionBatch:
-    """objects: with their clouds [B, P, 6], real or dummy, None for the dummy alone; prompts: what the attribute heads read."""
+    """objects: with their clouds [B, P, 6], real or dummy, None for the dummy alone; prompts: for the attribute heads."""
 
     objects: Examples
     cloud: Tensor | None
@@ -65,28 +65,28 @@ class Reconstruction(Stage):
         pool: PromptPool,
         *,
         seed: int,
-        has_read: bool,
+        pretrained: bool,
         annealed: bool,
     ):
-        """has_read: the condition has learnt to read; annealed: the generator knows the dummy sphere from an earlier training"""
+        """pretrained: the condition has been through the stage reading; annealed: the generator has been trained on the dummy sphere"""
         self.settings, self.generator, self.heads, self.bank, self.pool = settings, generator, heads, bank, pool
-        self.seed, self.has_read, self.annealed = seed, has_read, annealed
+        self.seed, self.pretrained, self.annealed = seed, pretrained, annealed
         if settings.parts != "both":
             for part in (generator, heads):
                 part.requires_grad_(False)
             for part in self._alone():
                 part.requires_grad_(True)
-            for part in generator.readers:  # the map of paints learns; the paints are read
+            for part in generator.prompt_parts:  # the map of paints is trained; the paints follow from the prompt
                 part.requires_grad_(False)
 
     def parts(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "heads": self.heads}
 
     def rates(self) -> Iterable[tuple[Iterable[nn.Parameter], float]]:
-        readers = [p for part in self.generator.readers for p in part.parameters() if p.requires_grad]
+        of_prompts = [p for part in self.generator.prompt_parts for p in part.parameters() if p.requires_grad]
         learning = [p for part in self.parts().values() for p in part.parameters() if p.requires_grad]
-        others = [p for p in learning if p not in set(readers)]
-        return [(readers, self.settings.reader_rate if self.has_read else 1.0), (others, 1.0)]
+        others = [p for p in learning if p not in set(of_prompts)]
+        return [(of_prompts, self.settings.prompt_rate if self.pretrained else 1.0), (others, 1.0)]
 
     def batch(self, step: int, share: float) -> ReconstructionBatch:
         objects, prompts = self.bank.batch(step, self.settings.batch), self.pool.batch(step, self.settings.prompts)
@@ -114,7 +114,7 @@ class Reconstruction(Stage):
         }
 
     def _of_G(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
-        """T says of every point what it said before. Shapes are near enough here to learn from what their insides share."""
+        """T stays as it was. Shapes are near enough here to learn from the overlap of their insides."""
         condition, queries, levels = self._encoded(batch)
         sdf = self.generator.sdf(self.generator.G(levels, condition, queries), condition, batch.objects.points)
         return self._shape_losses(sdf, batch.objects) | {"overlap": overlap_loss(sdf, batch.objects.sdf)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a textured mesh's images at points of its surface."""
+"""A textured mesh's images sampled at points of its surface."""
 
 import io
 
@@ -15,7 +15,7 @@ def texels_at(mesh: TexturedMesh, face: np.ndarray, points: np.ndarray) -> np.nd
 
 
 def look_at(mesh: TexturedMesh, face: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The same, where barycentric weights [N, 3] say the places."""
+    """The same at barycentric weights [N, 3]."""
     uv = np.einsum("nk,nki->ni", weights, mesh.uvs[face])
     color = _read(mesh.base_color, uv, mesh.color)
     finish = _read(mesh.metallic_roughness, uv, (1, mesh.roughness, mesh.metallic))
