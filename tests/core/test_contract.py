@@ -5,6 +5,8 @@ import importlib.util
 import io
 import json
 import struct
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,12 +14,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
+from core.limits import RESOLUTIONS, TEXTURE_SIZES
+from core.outcome import Made
+from core.service import answering
 from core.service import protocol as engine
 from tests.conftest import ROOT
+from tests.fake_engine import Cube, FakePipeline
 
-spec = importlib.util.spec_from_file_location("addon_protocol", ROOT / "latte3d_blender" / "client" / "protocol.py")
-addon = importlib.util.module_from_spec(spec)  # by its path: the package around it needs bpy
-spec.loader.exec_module(addon)
+
+def client(name: str) -> ModuleType:
+    """A module of the add-on's by its path: the package around it needs bpy."""
+    spec = importlib.util.spec_from_file_location(f"addon_{name}", ROOT / "latte3d_blender" / "client" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+addon, jobs = client("protocol"), client("job")
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 JSON = st.recursive(
@@ -69,6 +83,52 @@ def test_text_before_the_handshake_is_told_from_it(rpc, text):
     before, start = addon.skip_text(stream)
     assert before.decode() == text + "\r\n"
     assert_same(addon.read(stream, start), rpc, {})
+
+
+def test_the_addon_knows_every_stage_of_the_engine():
+    from core.surface.textured import STAGES
+
+    assert tuple(jobs.STAGES) == ("text", "networks", *STAGES) and sum(share for _, share in jobs.STAGES.values()) == pytest.approx(1)
+
+
+def test_what_the_engine_sends_is_what_the_addon_takes():
+    """A whole request, message by message: an object with a look of images, one with a look of numbers, one that failed."""
+    sent, job = io.BytesIO(), jobs.Job(1, ["a cube", "an empty cube", "a plain cube"], [0, 0, 0], {})
+    plain = Cube("a plain cube", 0, base_color=None, metallic_roughness=None, roughness=0.5, metallic=0.0)
+
+    class Pipeline(FakePipeline):
+        def stream(self, prompts, **settings):
+            yield from [*list(super().stream(prompts, **settings))[:2], Made(2, plain)]
+
+    def notify(method, params, arrays=None):
+        engine.write_message(sent, {"method": method, "params": params}, arrays)
+
+    assert answering.generate(Pipeline(), {"prompts": job.prompts}, notify, lambda: False) == (2, 1)
+    sent.seek(0)
+    seen = []
+    while message := addon.read(sent):
+        method, params = message[0]["method"], message[0]["params"]
+        seen.append(job.factor)
+        if method == "progress":
+            job.advance(params["stage"], params["done"], params["total"])
+        elif method == "failed":
+            fault = jobs.Fault(params["message"], params["cause"], params["remedy"], params["kind"], params)
+            job.answer(jobs.Failure(params["index"], fault))
+        else:
+            result = jobs.Result(params["prompt"], params["seed"], {}, params, message[1], params["style"], params["index"])
+            assert result.complete
+            job.answer(result)
+    assert [outcome.index for outcome in job.take()] == [0, 1, 2] and job.factor == 1 and seen == sorted(seen)
+    assert str(job.failures[0].fault).startswith("The model made nothing for this prompt. Its surface is empty.")
+
+
+def test_the_largest_object_fits_a_message():
+    """At the finest grid and the largest images, with a surface of five times the triangles that the mushroom has, and as a GLB too."""
+    triangles, pixels = 5 * 124_000 * (RESOLUTIONS[-1] // 128) ** 2, TEXTURE_SIZES[1] ** 2
+    arrays = triangles * (12 / 2 + 12 + 24 + 2 * 12)  # vertices, corners, UVs, sharp edges and seams
+    glb = triangles * (3 * 32 + 12)
+    images = 2 * 2 * pixels * 2  # colour and surface, by themselves and in the GLB, two bytes a pixel
+    assert arrays + glb + images < engine.MAX_DATA
 
 
 def both(blob: bytes) -> list[tuple | None]:

@@ -4,6 +4,7 @@
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,23 @@ import torch
 from PIL import Image
 
 from core.errors import BadRequest, Cancelled, MissingWeights, Unfamiliar
+from core.frame import style_of
 from core.language import encoder as text
 from core.library.source import Sampling
 from core.library.starter.objects import Description, ExactObjects
 from core.limits import DETAILS
 from core.mesh import TexturedMesh
+from core.outcome import Failed, Made
 from core.pipeline import Latte3DPipeline
+from core.surface import textured
+from core.surface.extract import EmptySurfaceError
 from core.surface.topology import mesh_health
 from core.training.settings import TrainSettings
 from core.training.stages.reading import ReadingSettings
 from core.training.stages.reconstruction import ReconstructionSettings
 from core.training.train import train
+
+ALL_STAGES = ("text", "networks", *textured.STAGES)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +53,8 @@ def test_a_mesh_is_sound_and_tells_where_it_comes_from(pipeline) -> None:
     health = mesh_health(mesh.vertices, mesh.triangles)
     assert health["closed"] and health["manifold"] and health["oriented"]
     assert mesh.prompt == "a red mushroom" and mesh.seed == 5 and mesh.model == pipeline.model_id and mesh.height_m > 0
-    assert [s for s, _, _ in stages] == ["text", "networks", "extract", "atlas", "bake", "encode"]
-    assert set(mesh.timings_ms) == {"text", "networks", "decode", "extract", "atlas", "bake", "encode"}
+    assert stages == [(stage, done, 7) for done, stage in enumerate(ALL_STAGES)]
+    assert list(mesh.timings_ms) == list(ALL_STAGES) and mesh.style is None
     assert mesh.to_glb()[:4] == b"glTF"
 
 
@@ -62,8 +69,54 @@ def test_a_mesh_says_how_well_its_prompt_was_known(pipeline) -> None:
 def test_strictness_refuses_before_the_networks_run(pipeline) -> None:
     stages = []
     with pytest.raises(Unfamiliar, match="“a dragon” is not one of the things"):
-        make(pipeline, ["a rock", "a dragon"], strict=True, progress=lambda stage, *_: stages.append(stage))
+        make(pipeline, ["a dragon", "a rock"], strict=True, progress=lambda stage, *_: stages.append(stage))
     assert stages == ["text"]
+
+
+def stream(pipeline: Latte3DPipeline, prompts: list[str], **settings) -> Iterator[Made | Failed]:
+    return pipeline.stream(prompts, **({"detail": "draft", "resolution": 64, "texture_size": 256} | settings))
+
+
+def test_what_cannot_be_made_fails_alone(pipeline, monkeypatch) -> None:
+    """A strange thing, a prompt without words, an empty surface, no memory, an error that nobody foresaw; the rest is made."""
+    faults = {"a green rock": EmptySurfaceError("nothing"), "a big rock": MemoryError(), "a red rock": ZeroDivisionError("x / 0")}
+
+    def make_surface(*given, **named):
+        if fault := faults.get(prompts[seen[-1]]):
+            raise fault
+        return genuine(*given, **named)
+
+    genuine, seen = textured.make_surface, []
+    monkeypatch.setattr(textured, "make_surface", make_surface)
+    prompts = ["a rock", "a dragon", "🍄", *faults, "a mushroom"]
+    done = []
+    count = lambda stage, steps, total: (seen.append(steps // 7), done.append((steps, total)))  # noqa: E731
+    outcomes = list(stream(pipeline, prompts, strict=True, progress=count))
+    assert [outcome.index for outcome in outcomes] == list(range(7))
+    assert [outcome.mesh.prompt for outcome in outcomes if isinstance(outcome, Made)] == ["a rock", "a mushroom"]
+    errors = [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
+    assert [error.code for error in errors] == ["unfamiliar", "bad_request", "internal", "out_of_memory", "internal"]
+    assert errors[2].cause == "Its surface is empty." and all(error.message and error.remedy for error in errors)
+    assert done == sorted(done) and done[-1] == (48, 49)
+
+
+def test_the_first_object_comes_before_the_second_is_begun(pipeline) -> None:
+    begun = []
+    outcomes = stream(pipeline, ["a rock", "a mushroom"], progress=lambda stage, *_: begun.append(stage))
+    assert isinstance(next(outcomes), Made) and begun == list(ALL_STAGES)
+    with pytest.raises(BadRequest):
+        stream(pipeline, ["a rock"], resolution=100)  # before anybody asks for the first object
+
+
+def test_a_style_is_z_itself(pipeline) -> None:
+    z = style_of([5])[0].tolist()
+    styles = [z, None, [0.0] * 8]
+    by_style, by_seed, typical = (outcome.mesh for outcome in stream(pipeline, ["a rock"] * 3, seeds=[0, 5, 5], styles=styles))
+    assert np.array_equal(by_style.vertices, by_seed.vertices) and by_style.style == tuple(z) and by_seed.style is None
+    assert not np.array_equal(typical.vertices, by_seed.vertices)
+    assert np.array_equal(typical.vertices, next(stream(pipeline, ["a rock"])).mesh.vertices)
+    with pytest.raises(BadRequest, match="8 numbers"):
+        stream(pipeline, ["a rock"], styles=[[1.0]])
 
 
 def test_a_strange_thing_is_made_as_the_nearest_known_one(pipeline) -> None:
@@ -170,12 +223,32 @@ def test_warming_up_leaves_nothing_behind_and_can_be_ended(pipeline) -> None:
     assert len(asked) == 1
 
 
-def test_a_cancel_is_heard_in_every_stage(pipeline) -> None:
-    for wanted in ("text", "networks", "extract", "bake"):
-        reached = []
-        with pytest.raises(Cancelled):
-            make(pipeline, ["a rock"], progress=lambda stage, *_: reached.append(stage), cancelled=lambda: wanted in reached)  # noqa: B023
-        assert reached[-1] == wanted or reached[-2] == wanted
+@pytest.mark.parametrize("wanted", ALL_STAGES[:-1])
+def test_a_cancel_is_heard_after_every_stage(pipeline, wanted: str) -> None:
+    reached = []
+    with pytest.raises(Cancelled):
+        make(pipeline, ["a rock"], progress=lambda stage, *_: reached.append(stage), cancelled=lambda: wanted in reached)
+    assert reached[-1] == wanted
+
+
+@pytest.mark.parametrize("stage", ["decode", "bake"])
+@pytest.mark.parametrize("detail", ["draft", "standard", "full"])
+def test_a_cancel_is_heard_in_every_stage(stage: str, detail: str) -> None:
+    """Within the stages that ask a field for many points: it is asked no more, once somebody wants to stop."""
+    asked = {"decode": 0, "bake": 0}
+
+    def distance(points: torch.Tensor) -> torch.Tensor:
+        asked["decode"] += 1
+        return points.norm(dim=-1) - 0.4
+
+    def look(points: torch.Tensor) -> torch.Tensor:
+        asked["bake"] += 1
+        return (20 * torch.cat((points, points[:, :2]), -1)).sin() / 2 + 0.5
+
+    watch = textured.Watch(cancelled=lambda: asked[stage] > 0)
+    with pytest.raises(Cancelled):
+        textured.textured_mesh(distance, look, DETAILS[detail], height_m=1.0, watch=watch)
+    assert asked[stage] == 1
 
 
 def test_a_foreign_text_encoder_is_refused(tmp_path, monkeypatch) -> None:
