@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The solid of an artist's mesh: what its winding number encloses, and a thin shell around sheets that enclose nothing.
+
+Artists' meshes are open, overlapping and sometimes inside out. Space is inside where the winding number of the whole mesh is above ½; the
+boundary of that is found on the mesh itself (triangles cut where others cover them), and where an open mesh is closed by nothing but its
+winding number, on a grid. Leaves, cloth and planes become solids of half-thickness `thickness`.
+"""
+
+from dataclasses import dataclass, field
+
+import igl
+import igl.embree
+import numpy as np
+from numpy import ndarray
+from scipy import ndimage
+from skimage.measure import marching_cubes
+
+REACH = 0.48  # half of the largest side
+EDGE = 0.52  # the grid's half side
+THICKNESS = 0.008  # half-thickness of sheets, of the largest side
+STEP = 2e-4  # how far beside a triangle it is asked what is inside and what is outside
+SHEET = 0.65  # winding number behind a face below which its patch encloses nothing (0.5: a plane, 0.75: half a sphere, 1: closed)
+LONGEST, SHORTEST = 0.12, 0.02  # edges above are always cut, edges below never
+FILL_CELLS = 0.75  # a surface that only the winding number makes begins so many cells of the grid away from the mesh
+NEAR = 1.4  # cells of a coarse grid around the mesh in which winding numbers are not interpolated
+
+
+@dataclass
+class Mesh:
+    """Triangles in the frame. vertices [V, 3] f64, triangles [F, 3] i64; `source` [F]: the triangle of the file that each one is of."""
+
+    vertices: ndarray
+    triangles: ndarray
+    source: ndarray
+
+    @property
+    def corners(self) -> ndarray:
+        """[F, 3, 3]"""
+        return self.vertices[self.triangles]
+
+    def cut(self, chosen: ndarray) -> "Mesh":
+        """Only the chosen triangles."""
+        return Mesh(self.vertices, self.triangles[chosen], self.source[chosen])
+
+
+@dataclass
+class Facts:
+    """What the report says of a solid; shares are of the mesh's area."""
+
+    triangles: int = 0
+    patches: int = 0
+    closed: float = 0.0  # of triangles in patches without an open edge
+    thickened: float = 0.0
+    hidden: float = 0.0  # covered by other parts
+    turned: float = 0.0  # was inside out
+    filled: float = 0.0  # of the solid's surface that is no mesh at all
+    sign_disagreement: float = 0.0  # share of sample points where rays say otherwise
+    broken: int = 0  # degenerate and repeated triangles that were left out
+
+
+@dataclass
+class Boundary:
+    """The visible side of a mesh in pieces: corners [N, 3, 3], the file's triangle of each, its corners' places in that triangle [N, 3, 3]
+    (barycentric), whether it is of a sheet, which has two sides, and whether its middle is seen: the last pieces of a triangle that goes
+    into another part reach a little into it, so that the boundary has no gaps."""
+
+    corners: ndarray
+    source: ndarray
+    places: ndarray
+    sheet: ndarray
+    seen: ndarray
+
+
+@dataclass
+class Solid:
+    """Distances of one solid, in the frame. Make it with `Solid.of`."""
+
+    mesh: Mesh  # oriented, without sheets
+    sheets: Mesh
+    thickness: float
+    boundary: Boundary
+    fill: ndarray = field(default_factory=lambda: np.zeros((0, 3, 3)))  # corners [N, 3, 3]
+    facts: Facts = field(default_factory=Facts)
+    enclosed: ndarray | None = None  # of an open mesh: what is inside at the nodes of a grid
+
+    @staticmethod
+    def of(vertices: ndarray, triangles: ndarray, thickness: float = THICKNESS, cells: int = 64) -> "Solid":
+        """From triangles of any kind, vertices [V, 3] already in the frame. Raises ValueError when nothing has an area."""
+        thickness = thickness * 2 * REACH
+        mesh, facts = _clean(vertices, triangles)
+        mesh, patches = _oriented(mesh, facts)
+        sheet = _sheets(mesh, patches)
+        area = _areas(mesh.corners)
+        facts.thickened = float(area[sheet].sum() / area.sum())
+        none = np.zeros(0, np.int64)
+        nothing = Boundary(np.zeros((0, 3, 3)), none, np.zeros((0, 3, 3)), none > 0, none > 0)
+        solid = Solid(mesh.cut(~sheet), mesh.cut(sheet), thickness, nothing, facts=facts)
+        solid.boundary = _boundary(solid)
+        facts.hidden = float(max(0.0, 1 - _areas(solid.boundary.corners[solid.boundary.seen]).sum() / area.sum()))
+        solid._index()
+        if facts.closed < 1 and len(solid.mesh.triangles):
+            solid._close(cells)
+        facts.sign_disagreement = _ask_rays(solid)
+        return solid
+
+    # Distances ----------------------------------------------------------------------------------------------------------------------
+
+    def inside(self, points: ndarray) -> ndarray:
+        """Whether the winding number says so. points [N, 3] -> [N] bool"""
+        return winding(self.mesh, points) > 0.5
+
+    def sdf(self, points: ndarray) -> ndarray:
+        """Signed distance, negative inside. points [N, 3] -> [N] f64"""
+        outside = self._unsigned(points)
+        signed = np.where(self.inside(points), -outside, outside)
+        return np.minimum(signed, _distance(self._sheet_tree, points) - self.thickness)
+
+    def grid(self, cells: int) -> ndarray:
+        """Signed distance at the nodes of a grid over ±EDGE, [cells + 1] * 3."""
+        nodes, shape = grid_nodes(cells), (cells + 1,) * 3
+        outside = self._unsigned(nodes)
+        if self.enclosed is not None and self.enclosed.shape == shape:
+            inside = self.enclosed.ravel()
+        else:
+            inside = self._inside_nodes(nodes, outside.reshape(shape))
+        signed = np.where(inside, -outside, outside)
+        return np.minimum(signed, _distance(self._sheet_tree, nodes) - self.thickness).reshape(shape)
+
+    def _inside_nodes(self, nodes: ndarray, outside: ndarray) -> ndarray:
+        """Winding numbers are asked once for all nodes between which there is no surface, and for each node that touches one."""
+        regions, count = ndimage.label(outside > EDGE / (len(outside) - 1))
+        regions = regions.ravel()
+        inside = np.zeros(len(nodes), bool)
+        order = np.argsort(regions, kind="stable")
+        near, *groups = np.split(order, np.searchsorted(regions[order], np.arange(1, count + 1)))
+        inside[near] = self.inside(nodes[near])
+        for rows in groups:
+            some = self.inside(nodes[rows[:: max(1, len(rows) // 64)]])
+            inside[rows] = some[0] if (some == some[0]).all() else self.inside(nodes[rows])
+        return inside
+
+    def _unsigned(self, points: ndarray) -> ndarray:
+        return _distance(self._tree, points)
+
+    def _index(self) -> None:
+        faces = self.boundary.corners[~self.boundary.sheet]
+        self._tree = _tree(np.concatenate((faces, self.fill)))
+        self._sheet_tree = _tree(self.sheets.corners)
+
+    def _close(self, cells: int) -> None:
+        """Find what an open mesh encloses, and the surfaces that only its winding number makes."""
+        shape, h = (cells + 1,) * 3, 2 * EDGE / cells
+        number = winding_on_grid(self.mesh, cells, self._unsigned(grid_nodes(cells))).reshape(shape)
+        self.enclosed = number > 0.5
+        if not self.enclosed.any():
+            return
+        points, faces, _, _ = marching_cubes(number, 0.5)
+        corners = (points * h - EDGE)[faces].astype(np.float64)
+        far = (self._unsigned(corners.reshape(-1, 3)).reshape(-1, 3) > FILL_CELLS * h).any(1)
+        self.fill = corners[far & (_areas(corners) > 1e-12)]
+        own, made = _areas(self.boundary.corners).sum(), _areas(self.fill).sum()
+        self.facts.filled = float(made / max(own + made, 1e-12))
+        self._index()
+
+
+def grid_nodes(cells: int) -> ndarray:
+    """[(cells + 1)³, 3], x slowest."""
+    axis = np.linspace(-EDGE, EDGE, cells + 1)
+    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+
+
+def winding(mesh: Mesh, points: ndarray) -> ndarray:
+    """Winding number of an oriented mesh. points [N, 3] -> [N]"""
+    if not len(mesh.triangles) or not len(points):
+        return np.zeros(len(points))
+    return igl.fast_winding_number(mesh.vertices, mesh.triangles, np.ascontiguousarray(points, np.float64))
+
+
+def winding_on_grid(mesh: Mesh, cells: int, distance: ndarray) -> ndarray:
+    """At the nodes of a grid, [(cells + 1)³]: from every second node, it is smooth away from the mesh; asked near it."""
+    half = cells // 2
+    rough = winding(mesh, grid_nodes(half)).reshape((half + 1,) * 3)
+    value = ndimage.zoom(rough, (cells + 1) / (half + 1), order=1, grid_mode=False, mode="nearest").ravel()
+    near = np.flatnonzero(distance < NEAR * 2 * EDGE / half)
+    value[near] = winding(mesh, grid_nodes(cells)[near])
+    return value
+
+
+# Making a mesh usable -------------------------------------------------------------------------------------------------------------------
+
+
+def _areas(corners: ndarray) -> ndarray:
+    """[N, 3, 3] -> [N]"""
+    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+
+
+def normals_of(corners: ndarray) -> ndarray:
+    """Unit normals of triangles that have an area. [N, 3, 3] -> [N, 3]"""
+    n = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-30)
+
+
+def _clean(vertices: ndarray, triangles: ndarray) -> tuple[Mesh, Facts]:
+    """Corners at one place become one; what has no area or comes twice is left out."""
+    vertices = np.asarray(vertices, np.float64)
+    places = np.round(vertices / (1e-5 * 2 * REACH)).astype(np.int64)
+    _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
+    welded = which.reshape(-1)[np.asarray(triangles, np.int64)]
+    good = _areas(vertices[first][welded]) > 1e-12
+    _, once = np.unique(np.sort(welded[good], 1), axis=0, return_index=True)
+    source = np.flatnonzero(good)[np.sort(once)]
+    if not len(source):
+        raise ValueError("It has no surface: not one triangle has an area.")
+    facts = Facts(triangles=len(triangles), broken=len(triangles) - len(source))
+    return Mesh(np.ascontiguousarray(vertices[first]), np.ascontiguousarray(welded[source]), source), facts
+
+
+def _oriented(mesh: Mesh, facts: Facts) -> tuple[Mesh, ndarray]:
+    """Neighbours wound alike, patches that were inside out turned; and the patch of each triangle [F].
+
+    A patch inside another one may be turned on purpose: a bottle's inner wall. It stays.
+    """
+    turned, patches = igl.bfs_orient(mesh.triangles)
+    mesh = Mesh(mesh.vertices, np.ascontiguousarray(turned, np.int64), mesh.source)
+    count = int(patches.max()) + 1
+    area, closed = _areas(mesh.corners), _closed_patches(mesh.triangles, patches, count)
+    facts.patches, facts.closed = count, float(closed[patches].mean())
+    order = np.argsort(patches, kind="stable")
+    groups = np.split(order, np.searchsorted(patches[order], np.arange(1, count)))
+    encloses, samples = np.zeros(count), []
+    for i, rows in enumerate(groups):
+        own = mesh.cut(rows)
+        middles = _spread(own.corners, 48)
+        samples.append(middles)
+        if closed[i]:
+            encloses[i] = np.sign(np.einsum("ij,ij->i", own.corners[:, 0], np.cross(own.corners[:, 1], own.corners[:, 2])).sum())
+        else:
+            n = normals_of(_spread_corners(own.corners, 48))
+            encloses[i] = (winding(own, middles + STEP * n) + winding(own, middles - STEP * n)).mean() / 2
+    flip = encloses < -0.1
+    first = Mesh(mesh.vertices, _flipped(mesh.triangles, flip[patches]), mesh.source)
+    for i in np.flatnonzero(flip):
+        others = first.cut(patches != i)
+        flip[i] = np.median(winding(others, samples[i])) < 0.5
+    facts.turned = float(area[flip[patches]].sum() / area.sum())
+    return Mesh(mesh.vertices, _flipped(mesh.triangles, flip[patches]), mesh.source), patches
+
+
+def _flipped(triangles: ndarray, chosen: ndarray) -> ndarray:
+    return np.ascontiguousarray(np.where(chosen[:, None], triangles[:, ::-1], triangles))
+
+
+def _closed_patches(triangles: ndarray, patches: ndarray, count: int) -> ndarray:
+    """Which patches have no open edge. [count] bool"""
+    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1)
+    owner = np.repeat(patches, 3)
+    keys = np.column_stack((owner, edges))
+    same, counts = np.unique(keys, axis=0, return_counts=True)
+    closed = np.ones(count, bool)
+    closed[same[counts % 2 == 1, 0]] = False
+    return closed
+
+
+def _spread_corners(corners: ndarray, most: int) -> ndarray:
+    """At most so many of the triangles, evenly over their area."""
+    if len(corners) <= most:
+        return corners
+    total = np.cumsum(_areas(corners))
+    return corners[np.searchsorted(total, (np.arange(most) + 0.5) / most * total[-1])]
+
+
+def _spread(corners: ndarray, most: int) -> ndarray:
+    """Middles of at most so many triangles [N, 3]."""
+    return _spread_corners(corners, most).mean(1)
+
+
+def _sheets(mesh: Mesh, patches: ndarray) -> ndarray:
+    """Which triangles are of patches that enclose nothing, alone or with the others. [F] bool"""
+    count = int(patches.max()) + 1
+    order = np.argsort(patches, kind="stable")
+    middles, normals, owner = [], [], []
+    for i, rows in enumerate(np.split(order, np.searchsorted(patches[order], np.arange(1, count)))):
+        some = _spread_corners(mesh.corners[rows], 64)
+        middles.append(some.mean(1))
+        normals.append(normals_of(some))
+        owner.append(np.full(len(some), i))
+    middles, normals, owner = np.concatenate(middles), np.concatenate(normals), np.concatenate(owner)
+    behind = np.maximum(winding(mesh, middles - STEP * normals), winding(mesh, middles + STEP * normals))
+    typical = np.array([np.median(behind[owner == i]) for i in range(count)])
+    return (typical < SHEET)[patches]
+
+
+# Its boundary ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _boundary(solid: Solid) -> Boundary:
+    """Cut triangles where other parts cover them, and keep the pieces with the inside on one side only."""
+    parts = [solid.boundary]
+    for mesh, sheet in ((solid.mesh, False), (solid.sheets, True)):
+        corners, source, places = mesh.corners, mesh.source, np.broadcast_to(np.eye(3), (len(mesh.triangles), 3, 3))
+        while len(corners):
+            longest = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2).max(1)
+            cut, small = longest > LONGEST, np.flatnonzero(longest <= LONGEST)
+            seen = _seen(solid, corners[small], sheet)
+            some, middle = seen.any(1), seen[:, 3]
+            cut[small] = some & ~seen.all(1) & (longest[small] > SHORTEST)
+            keep = some & ~cut[small]
+            rows = small[keep]
+            parts.append(Boundary(corners[rows], source[rows], places[rows], np.full(len(rows), sheet), middle[keep]))
+            corners, places, source = _halved(corners[cut]), _halved(places[cut]), np.repeat(source[cut], 4)
+    return Boundary(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("corners", "source", "places", "sheet", "seen")))
+
+
+def _seen(solid: Solid, corners: ndarray, sheet: bool) -> ndarray:
+    """Whether triangles are seen near their three corners and in their middle. [N, 3, 3] -> [N, 4] bool"""
+    middle = corners.mean(1, keepdims=True)
+    before = np.concatenate((0.9 * corners + 0.1 * middle, middle), 1) + STEP * normals_of(corners)[:, None]
+    number = winding(solid.mesh, before.reshape(-1, 3)).reshape(-1, 4)
+    return number < 0.5 if sheet else np.abs(number) < 0.5  # behind a triangle it is larger by one
+
+
+def _halved(corners: ndarray) -> ndarray:
+    """Each triangle in four. [N, 3, 3] -> [4N, 3, 3]"""
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
+    four = np.stack((np.stack((a, ab, ca), 1), np.stack((ab, b, bc), 1), np.stack((ca, bc, c), 1), np.stack((ab, bc, ca), 1)), 1)
+    return four.reshape(-1, 3, 3)
+
+
+def _tree(corners: ndarray) -> tuple | None:
+    """An index of triangles [N, 3, 3], with what it indexes; None for none."""
+    if not len(corners):
+        return None
+    tree = igl.AABB()
+    vertices, triangles = corners.reshape(-1, 3).copy(), np.arange(3 * len(corners)).reshape(-1, 3)
+    tree.init(vertices, triangles)
+    return tree, vertices, triangles
+
+
+def _distance(tree: tuple | None, points: ndarray) -> ndarray:
+    """[N, 3] -> [N]; far away from nothing."""
+    if tree is None:
+        return np.full(len(points), 4.0)
+    index, vertices, triangles = tree
+    return np.sqrt(index.squared_distance(vertices, triangles, np.ascontiguousarray(points, np.float64))[0])
+
+
+# A second opinion -----------------------------------------------------------------------------------------------------------------------
+
+
+def _ask_rays(solid: Solid, points: int = 256, rays: int = 13) -> float:
+    """Share of sample points where rays that see more backs than fronts disagree with the winding number."""
+    if not len(solid.mesh.triangles):
+        return 0.0
+    rng = np.random.default_rng(0)
+    low, high = solid.mesh.vertices.min(0), solid.mesh.vertices.max(0)
+    asked = rng.uniform(low, high, (points, 3))
+    ways = rng.standard_normal((rays, 3))
+    ways = (ways / np.linalg.norm(ways, axis=1, keepdims=True)).astype(np.float32)
+    scene = igl.embree.EmbreeIntersector()
+    scene.init(np.asfortranarray(solid.mesh.vertices, np.float32), np.asfortranarray(solid.mesh.triangles, np.int32))
+    normals = normals_of(solid.mesh.corners)
+    inside = solid.inside(asked)
+    votes = np.zeros(points)
+    for i, origin in enumerate(asked.astype(np.float32)):
+        for way in ways:
+            face, *_ = scene.intersectRay_first(origin, way)
+            votes[i] += 0 if face < 0 else np.sign(normals[face] @ way)
+    return float(((votes > 0) != inside).mean())
