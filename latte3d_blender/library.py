@@ -3,7 +3,7 @@
 
 The engine's Python starts this as a process (`main`), sends one request a line and reads one answer a line, both JSON:
 {"asset": path, "part": name or "", "front": "-y", "picture": pixels, "out": path}
-{"ok": true, "files": [...], "missing": [...]} or {"ok": false, "reason": "…", "files": [...]}
+{"ok": true, "files": [...], "missing": [...]} or {"ok": false, "reason": "…", "files": [...]}; with "fatal": true nothing can go on
 The file is a message of the wire (protocol.py): what `Export.message` says.
 """
 
@@ -55,8 +55,8 @@ class Export:
 
     def message(self, front: str) -> tuple[dict, dict[str, np.ndarray]]:
         """Facts and arrays: vertices [V, 3] f32 in the engine's frame, triangles [F, 3] i32, look [F] i32 (row of facts["looks"]),
-        corner [F, 3, 3] f32 (linear factors of the colour), uv0, uv1, uv2 [F, 3, 2] f32 where one is used, picture0 … (bytes, sRGB [H, W, 3]
-        or one linear channel [H, W], lowest row first). facts["height"] is in the asset's units."""
+        corner [F, 3, 3] f32 (linear factors of the colour), uv0, uv1, uv2 [F, 3, 2] f32 where one is used, picture0 … (bytes, [H, W, 3] in
+        sRGB or [H, W] linear, lowest row first). facts["height"] is in the asset's units."""
         vertices, triangles = np.concatenate(self.vertices), np.concatenate(self.triangles)
         finite = np.isfinite(vertices).all(1)[triangles].all(1)
         if not finite.all():
@@ -214,14 +214,17 @@ def export_asset(request: dict) -> dict:
             turn = -math.radians(TURNS[request["front"]])
             shot = picture.picture(np.array(facts["center"]), max(facts["size"]), turn, request["picture"])
             arrays |= {"preview": shot} if shot is not None else {}
-        with open(request["out"], "wb") as file:
-            file.write(protocol.encode(facts, arrays))
+        blob = protocol.encode(facts, arrays)
     except Unusable as error:
         return {"ok": False, "reason": str(error), "files": list(map(str, files))}
     except MemoryError:
         return {"ok": False, "reason": "Blender ran out of memory.", "files": list(map(str, files))}
     except protocol.ProtocolError:
         return {"ok": False, "reason": "It is too large: more than a gigabyte of triangles and images.", "files": list(map(str, files))}
+    try:
+        Path(request["out"]).write_bytes(blob)
+    except OSError as error:
+        return {"ok": False, "fatal": True, "reason": f"{request['out']} cannot be written: {error.strerror}.", "files": []}
     return {"ok": True, "files": list(map(str, files)), "missing": sorted(export.missing)}
 
 

@@ -6,7 +6,7 @@ boundary of that is found on the mesh itself (triangles cut where others cover t
 winding number, on a grid. Leaves, cloth and planes become solids of half-thickness `thickness`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import igl
 import igl.embree
@@ -27,11 +27,13 @@ NEAR = 1.4  # cells of a coarse grid around the mesh in which winding numbers ar
 
 @dataclass
 class Mesh:
-    """Triangles in the frame. vertices [V, 3] f64, triangles [F, 3] i64; `source` [F]: the triangle of the file that each one is of."""
+    """Triangles in the frame. vertices [V, 3] f64, triangles [F, 3] i64; `source` [F]: the triangle of the file that each one is of;
+    `patch` [F]: the number of the connected piece that it belongs to."""
 
     vertices: ndarray
     triangles: ndarray
     source: ndarray
+    patch: ndarray
 
     @property
     def corners(self) -> ndarray:
@@ -40,7 +42,7 @@ class Mesh:
 
     def cut(self, chosen: ndarray) -> "Mesh":
         """Only the chosen triangles."""
-        return Mesh(self.vertices, self.triangles[chosen], self.source[chosen])
+        return Mesh(self.vertices, np.ascontiguousarray(self.triangles[chosen]), self.source[chosen], self.patch[chosen])
 
 
 @dataclass
@@ -60,12 +62,13 @@ class Facts:
 
 @dataclass
 class Boundary:
-    """The visible side of a mesh in pieces: corners [N, 3, 3], the file's triangle of each, its corners' places in that triangle [N, 3, 3]
-    (barycentric), whether it is of a sheet, which has two sides, and whether its middle is seen: the last pieces of a triangle that goes
-    into another part reach a little into it, so that the boundary has no gaps."""
+    """The visible side of a mesh in pieces: corners [N, 3, 3], the file's triangle and the patch of each, its corners' places in that
+    triangle [N, 3, 3] (barycentric), whether it is of a sheet, which has two sides, and whether its middle is seen: the last pieces of a
+    triangle that goes into another part reach a little into it, so that the boundary has no gaps."""
 
     corners: ndarray
     source: ndarray
+    patch: ndarray
     places: ndarray
     sheet: ndarray
     seen: ndarray
@@ -88,15 +91,17 @@ class Solid:
         """From triangles of any kind, vertices [V, 3] already in the frame. Raises ValueError when nothing has an area."""
         thickness = thickness * 2 * REACH
         mesh, facts = _clean(vertices, triangles)
-        mesh, patches = _oriented(mesh, facts)
-        sheet = _sheets(mesh, patches)
-        area = _areas(mesh.corners)
+        mesh = _oriented(mesh, facts)
+        sheet = _sheets(mesh)
+        area = areas_of(mesh.corners)
         facts.thickened = float(area[sheet].sum() / area.sum())
         none = np.zeros(0, np.int64)
-        nothing = Boundary(np.zeros((0, 3, 3)), none, np.zeros((0, 3, 3)), none > 0, none > 0)
+        nothing = Boundary(np.zeros((0, 3, 3)), none, none, np.zeros((0, 3, 3)), none > 0, none > 0)
         solid = Solid(mesh.cut(~sheet), mesh.cut(sheet), thickness, nothing, facts=facts)
         solid.boundary = _boundary(solid)
-        facts.hidden = float(max(0.0, 1 - _areas(solid.boundary.corners[solid.boundary.seen]).sum() / area.sum()))
+        if not solid.boundary.seen.any():
+            raise ValueError("It has no surface that can be seen.")
+        facts.hidden = float(max(0.0, 1 - areas_of(solid.boundary.corners[solid.boundary.seen]).sum() / area.sum()))
         solid._index()
         if facts.closed < 1 and len(solid.mesh.triangles):
             solid._close(cells)
@@ -114,6 +119,42 @@ class Solid:
         outside = self._unsigned(points)
         signed = np.where(self.inside(points), -outside, outside)
         return np.minimum(signed, _distance(self._sheet_tree, points) - self.thickness)
+
+    def surface(self, count: int, rng: np.random.Generator, *, even: bool) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+        """Points of the mesh that are seen [count, 3], outward normals [count, 3], the file's triangles [count], places in them [count, 3].
+
+        even: evenly over the area; otherwise each patch has as many as any other, however small.
+        """
+        b = self.boundary
+        rows = np.flatnonzero(b.seen)
+        weight = areas_of(b.corners[rows]) * np.where(b.sheet[rows], 2.0, 1.0)
+        if not even:
+            weight = weight / np.bincount(b.patch[rows], weight)[b.patch[rows]]
+        rows = rows[_draw(weight, count, rng)]
+        share = _barycentric(count, rng)
+        normal = normals_of(b.corners[rows]) * np.where(b.sheet[rows] & (rng.random(count) < 0.5), -1.0, 1.0)[:, None]
+        points = np.einsum("ni,nij->nj", share, b.corners[rows])
+        points = points + np.where(b.sheet[rows], self.thickness, 0.0)[:, None] * normal
+        return points, normal, b.source[rows], np.einsum("ni,nij->nj", share, b.places[rows])
+
+    def cloud(self, count: int, rng: np.random.Generator) -> ndarray:
+        """Points and normals evenly over the whole surface, what closes an open mesh among them. [count, 6]"""
+        seen = self.boundary.seen
+        mesh = (areas_of(self.boundary.corners[seen]) * np.where(self.boundary.sheet[seen], 2.0, 1.0)).sum()
+        closing = areas_of(self.fill)
+        others = round(count * closing.sum() / max(mesh + closing.sum(), 1e-12))
+        points, normal, *_ = self.surface(count - others, rng, even=True)
+        if others:
+            rows = _draw(closing, others, rng)
+            more = np.einsum("ni,nij->nj", _barycentric(others, rng), self.fill[rows])
+            points, normal = np.concatenate((points, more)), np.concatenate((normal, normals_of(self.fill[rows])))
+        return np.concatenate((points, normal), 1)[rng.permutation(count)]
+
+    def box(self) -> tuple[ndarray, ndarray]:
+        """Its lowest and highest corner [3]."""
+        parts = [(self.boundary.corners.reshape(-1, 3), 0.0), (self.sheets.corners.reshape(-1, 3), self.thickness)]
+        low, high = zip(*((p.min(0) - t, p.max(0) + t) for p, t in parts if len(p)), strict=True)
+        return np.min(low, 0), np.max(high, 0)
 
     def grid(self, cells: int) -> ndarray:
         """Signed distance at the nodes of a grid over ±EDGE, [cells + 1] * 3."""
@@ -154,13 +195,25 @@ class Solid:
         self.enclosed = number > 0.5
         if not self.enclosed.any():
             return
-        points, faces, _, _ = marching_cubes(number, 0.5)
+        points, faces, _, _ = marching_cubes(-number, -0.5)  # outwards
         corners = (points * h - EDGE)[faces].astype(np.float64)
         far = (self._unsigned(corners.reshape(-1, 3)).reshape(-1, 3) > FILL_CELLS * h).any(1)
-        self.fill = corners[far & (_areas(corners) > 1e-12)]
-        own, made = _areas(self.boundary.corners).sum(), _areas(self.fill).sum()
+        self.fill = corners[far & (areas_of(corners) > 1e-12)]
+        own, made = areas_of(self.boundary.corners).sum(), areas_of(self.fill).sum()
         self.facts.filled = float(made / max(own + made, 1e-12))
         self._index()
+
+
+def _draw(weight: ndarray, count: int, rng: np.random.Generator) -> ndarray:
+    """Rows in proportion to their weight, spread as evenly as can be. [N] -> [count]"""
+    total = np.cumsum(weight)
+    return np.minimum(np.searchsorted(total, (np.arange(count) + rng.random(count)) / count * total[-1]), len(weight) - 1)
+
+
+def _barycentric(count: int, rng: np.random.Generator) -> ndarray:
+    """Even places in a triangle. [count, 3]"""
+    a, b = np.sqrt(rng.random(count)), rng.random(count)
+    return np.stack((1 - a, a * (1 - b), a * b), 1)
 
 
 def grid_nodes(cells: int) -> ndarray:
@@ -189,7 +242,7 @@ def winding_on_grid(mesh: Mesh, cells: int, distance: ndarray) -> ndarray:
 # Making a mesh usable -------------------------------------------------------------------------------------------------------------------
 
 
-def _areas(corners: ndarray) -> ndarray:
+def areas_of(corners: ndarray) -> ndarray:
     """[N, 3, 3] -> [N]"""
     return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
 
@@ -206,88 +259,80 @@ def _clean(vertices: ndarray, triangles: ndarray) -> tuple[Mesh, Facts]:
     places = np.round(vertices / (1e-5 * 2 * REACH)).astype(np.int64)
     _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
     welded = which.reshape(-1)[np.asarray(triangles, np.int64)]
-    good = _areas(vertices[first][welded]) > 1e-12
+    good = areas_of(vertices[first][welded]) > 1e-12
     _, once = np.unique(np.sort(welded[good], 1), axis=0, return_index=True)
     source = np.flatnonzero(good)[np.sort(once)]
     if not len(source):
         raise ValueError("It has no surface: not one triangle has an area.")
     facts = Facts(triangles=len(triangles), broken=len(triangles) - len(source))
-    return Mesh(np.ascontiguousarray(vertices[first]), np.ascontiguousarray(welded[source]), source), facts
+    triangles = np.ascontiguousarray(welded[source])
+    return Mesh(np.ascontiguousarray(vertices[first]), triangles, source, np.zeros(len(source), np.int64)), facts
 
 
-def _oriented(mesh: Mesh, facts: Facts) -> tuple[Mesh, ndarray]:
-    """Neighbours wound alike, patches that were inside out turned; and the patch of each triangle [F].
+def _oriented(mesh: Mesh, facts: Facts) -> Mesh:
+    """Neighbours wound alike in patches, and patches that were inside out turned.
 
     A patch inside another one may be turned on purpose: a bottle's inner wall. It stays.
     """
-    turned, patches = igl.bfs_orient(mesh.triangles)
-    mesh = Mesh(mesh.vertices, np.ascontiguousarray(turned, np.int64), mesh.source)
-    count = int(patches.max()) + 1
-    area, closed = _areas(mesh.corners), _closed_patches(mesh.triangles, patches, count)
-    facts.patches, facts.closed = count, float(closed[patches].mean())
-    order = np.argsort(patches, kind="stable")
-    groups = np.split(order, np.searchsorted(patches[order], np.arange(1, count)))
-    encloses, samples = np.zeros(count), []
-    for i, rows in enumerate(groups):
-        own = mesh.cut(rows)
-        middles = _spread(own.corners, 48)
-        samples.append(middles)
+    alike, patch = igl.bfs_orient(mesh.triangles)
+    mesh = Mesh(mesh.vertices, np.ascontiguousarray(alike, np.int64), mesh.source, patch.astype(np.int64))
+    rows_of = _rows_of_patches(patch)
+    closed, encloses, samples = _closed_patches(mesh), np.zeros(len(rows_of)), []
+    facts.patches, facts.closed = len(rows_of), float(closed[patch].mean())
+    for i, rows in enumerate(rows_of):
+        corners = mesh.corners[rows]
+        some = _spread(corners, 48)
+        samples.append(some.mean(1))
         if closed[i]:
-            encloses[i] = np.sign(np.einsum("ij,ij->i", own.corners[:, 0], np.cross(own.corners[:, 1], own.corners[:, 2])).sum())
+            encloses[i] = np.sign(np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])).sum())
         else:
-            n = normals_of(_spread_corners(own.corners, 48))
-            encloses[i] = (winding(own, middles + STEP * n) + winding(own, middles - STEP * n)).mean() / 2
+            off, own = STEP * normals_of(some), mesh.cut(rows)
+            encloses[i] = (winding(own, samples[i] + off) + winding(own, samples[i] - off)).mean() / 2
     flip = encloses < -0.1
-    first = Mesh(mesh.vertices, _flipped(mesh.triangles, flip[patches]), mesh.source)
+    all_turned = _flipped(mesh, flip)
     for i in np.flatnonzero(flip):
-        others = first.cut(patches != i)
-        flip[i] = np.median(winding(others, samples[i])) < 0.5
-    facts.turned = float(area[flip[patches]].sum() / area.sum())
-    return Mesh(mesh.vertices, _flipped(mesh.triangles, flip[patches]), mesh.source), patches
+        flip[i] = np.median(winding(all_turned.cut(patch != i), samples[i])) < 0.5
+    area = areas_of(mesh.corners)
+    facts.turned = float(area[flip[patch]].sum() / area.sum())
+    return _flipped(mesh, flip)
 
 
-def _flipped(triangles: ndarray, chosen: ndarray) -> ndarray:
-    return np.ascontiguousarray(np.where(chosen[:, None], triangles[:, ::-1], triangles))
+def _rows_of_patches(patch: ndarray) -> list[ndarray]:
+    order = np.argsort(patch, kind="stable")
+    return np.split(order, np.searchsorted(patch[order], np.arange(1, int(patch.max()) + 1)))
 
 
-def _closed_patches(triangles: ndarray, patches: ndarray, count: int) -> ndarray:
-    """Which patches have no open edge. [count] bool"""
-    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1)
-    owner = np.repeat(patches, 3)
-    keys = np.column_stack((owner, edges))
-    same, counts = np.unique(keys, axis=0, return_counts=True)
-    closed = np.ones(count, bool)
+def _flipped(mesh: Mesh, patches: ndarray) -> Mesh:
+    """The chosen patches [patches] bool wound the other way round."""
+    turned = np.where(patches[mesh.patch][:, None], mesh.triangles[:, ::-1], mesh.triangles)
+    return Mesh(mesh.vertices, np.ascontiguousarray(turned), mesh.source, mesh.patch)
+
+
+def _closed_patches(mesh: Mesh) -> ndarray:
+    """Which patches have no open edge. [patches] bool"""
+    edges = np.sort(mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1)
+    same, counts = np.unique(np.column_stack((np.repeat(mesh.patch, 3), edges)), axis=0, return_counts=True)
+    closed = np.ones(int(mesh.patch.max()) + 1, bool)
     closed[same[counts % 2 == 1, 0]] = False
     return closed
 
 
-def _spread_corners(corners: ndarray, most: int) -> ndarray:
-    """At most so many of the triangles, evenly over their area."""
+def _spread(corners: ndarray, most: int) -> ndarray:
+    """At most so many of the triangles, evenly over their area. [F, 3, 3] -> [N, 3, 3]"""
     if len(corners) <= most:
         return corners
-    total = np.cumsum(_areas(corners))
+    total = np.cumsum(areas_of(corners))
     return corners[np.searchsorted(total, (np.arange(most) + 0.5) / most * total[-1])]
 
 
-def _spread(corners: ndarray, most: int) -> ndarray:
-    """Middles of at most so many triangles [N, 3]."""
-    return _spread_corners(corners, most).mean(1)
-
-
-def _sheets(mesh: Mesh, patches: ndarray) -> ndarray:
+def _sheets(mesh: Mesh) -> ndarray:
     """Which triangles are of patches that enclose nothing, alone or with the others. [F] bool"""
-    count = int(patches.max()) + 1
-    order = np.argsort(patches, kind="stable")
-    middles, normals, owner = [], [], []
-    for i, rows in enumerate(np.split(order, np.searchsorted(patches[order], np.arange(1, count)))):
-        some = _spread_corners(mesh.corners[rows], 64)
-        middles.append(some.mean(1))
-        normals.append(normals_of(some))
-        owner.append(np.full(len(some), i))
-    middles, normals, owner = np.concatenate(middles), np.concatenate(normals), np.concatenate(owner)
-    behind = np.maximum(winding(mesh, middles - STEP * normals), winding(mesh, middles + STEP * normals))
-    typical = np.array([np.median(behind[owner == i]) for i in range(count)])
-    return (typical < SHEET)[patches]
+    some = [_spread(mesh.corners[rows], 64) for rows in _rows_of_patches(mesh.patch)]
+    corners, owner = np.concatenate(some), np.repeat(np.arange(len(some)), [len(c) for c in some])
+    middles, off = corners.mean(1), STEP * normals_of(corners)
+    behind = np.maximum(winding(mesh, middles - off), winding(mesh, middles + off))
+    typical = np.array([np.median(behind[owner == i]) for i in range(len(some))])
+    return (typical < SHEET)[mesh.patch]
 
 
 # Its boundary ---------------------------------------------------------------------------------------------------------------------------
@@ -297,7 +342,8 @@ def _boundary(solid: Solid) -> Boundary:
     """Cut triangles where other parts cover them, and keep the pieces with the inside on one side only."""
     parts = [solid.boundary]
     for mesh, sheet in ((solid.mesh, False), (solid.sheets, True)):
-        corners, source, places = mesh.corners, mesh.source, np.broadcast_to(np.eye(3), (len(mesh.triangles), 3, 3))
+        corners, places = mesh.corners, np.broadcast_to(np.eye(3), (len(mesh.triangles), 3, 3))
+        source, patch = mesh.source, mesh.patch
         while len(corners):
             longest = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2).max(1)
             cut, small = longest > LONGEST, np.flatnonzero(longest <= LONGEST)
@@ -306,9 +352,11 @@ def _boundary(solid: Solid) -> Boundary:
             cut[small] = some & ~seen.all(1) & (longest[small] > SHORTEST)
             keep = some & ~cut[small]
             rows = small[keep]
-            parts.append(Boundary(corners[rows], source[rows], places[rows], np.full(len(rows), sheet), middle[keep]))
-            corners, places, source = _halved(corners[cut]), _halved(places[cut]), np.repeat(source[cut], 4)
-    return Boundary(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("corners", "source", "places", "sheet", "seen")))
+            parts.append(Boundary(corners[rows], source[rows], patch[rows], places[rows], np.full(len(rows), sheet), middle[keep]))
+            corners, places, source, patch = (
+                _halved(corners[cut]), _halved(places[cut]), np.repeat(source[cut], 4), np.repeat(patch[cut], 4)
+            )  # fmt: skip
+    return Boundary(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Boundary)))
 
 
 def _seen(solid: Solid, corners: ndarray, sheet: bool) -> ndarray:
