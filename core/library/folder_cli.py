@@ -46,7 +46,8 @@ def _prepare(args: argparse.Namespace) -> int:
     else:
         for asset, reason in done.rejected:
             print(f"not used: {asset}: {reason}")
-        print(f"{done.prepared} prepared, {len(done.rejected)} not used, {done.seconds:.0f} s; see {args.folder / PREPARED / 'report.html'}")
+        page = args.folder / PREPARED / "report.html"
+        print(f"{done.prepared} prepared, {len(done.rejected)} not used, {done.seconds:.0f} s; see {page}")
     return int(bool(done.rejected))
 
 
@@ -65,7 +66,7 @@ def _need_blender(args: argparse.Namespace) -> None:
     if not args.folder.is_dir():
         raise BadRequest(f"There is no folder {args.folder}.", "", "Name the folder that holds library.toml and prompts.csv.")
     if not args.blender:
-        remedy = f"Use blender --command latte3d library {sys.argv[-2] if len(sys.argv) > 3 else 'prepare'} {args.folder}"
+        remedy = f"Use blender --command latte3d library prepare {args.folder}"
         raise BadRequest("Blender is needed to open assets.", "This is the engine alone.", remedy)
 
 

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A prompt library as people write it: `library.toml`, `prompts.csv` and a folder of assets. Standard library only.
+"""A prompt library as people write it: `library.toml`, `prompts.csv` and a folder of assets.
+
+On the standard library alone, and a program of its own: the add-on runs it under Blender's Python.
 
 library.toml   name, licence, author; front = "-y" (one of +x -x +y -y, Blender's axes); units = metres a unit, or "none"
 prompts.csv    UTF-8; prompt,shape,split[,weight][,height]; shape = path[:object or collection], may be empty;
                split = train, paraphrases or unseen; weight a number above 0; height in metres
 """
 
+import argparse
 import csv
 import io
 import json
 import math
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -307,3 +311,16 @@ def check(folder: Path, as_json: bool) -> int:
     text = f"{library.name or folder}: {result['prompts']} prompts, {result['shapes']} shapes, {errors} errors, {warnings} warnings"
     print(json.dumps(result) if as_json else text, flush=True)
     return 2 if "fatal" in levels else int(errors > 0)
+
+
+def main(argv: list[str]) -> int:
+    """This file alone, under any Python ≥ 3.11, Blender's too: a library can be checked before there is an engine."""
+    parser = argparse.ArgumentParser(description="List all that is wrong with a prompt library.")
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, the last one the result")
+    options = parser.parse_args(argv)
+    return check(options.folder, options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -8,10 +8,12 @@ from pathlib import Path
 from core.files import replace_file
 from core.library.format import PREPARED, Library
 
-STYLE = """body{font:14px sans-serif;margin:2em;background:#f4f4f6;color:#222}.a{display:inline-block;vertical-align:top;width:330px;margin:6px;
-background:#fff;border-radius:6px;overflow:hidden;font-size:12px}.a img{width:330px;display:block}.a div{padding:6px 9px}.n{color:#a33}
+STYLE = """body{font:14px sans-serif;margin:2em;background:#f4f4f6;color:#222}.n{color:#a33}.a img{width:330px;display:block}
+.a{display:inline-block;vertical-align:top;width:330px;margin:6px;background:#fff;border-radius:6px;overflow:hidden;font-size:12px}
+.a div{padding:6px 9px}
 td{padding:3px 12px 3px 0;vertical-align:top}small{color:#777}"""
-FACTS = ("triangles", "closed", "thickened", "hidden", "filled", "turned", "broken", "sign_disagreement", "known", "height", "size", "notes", "missing")
+FACTS = ("triangles", "closed", "thickened", "hidden", "filled", "turned", "broken", "sign_disagreement", "known", "height", "size",
+         "notes", "missing")  # fmt: skip
 
 
 def write_report(library: Library, done) -> None:
@@ -47,9 +49,10 @@ def _page(library: Library, assets: list[dict], rejected: dict[str, str]) -> str
     rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(reason)}</td></tr>" for name, reason in sorted(rejected.items()))
     not_used = f"<h2>Not used: {len(rejected)}</h2><table>{rows}</table>" if rejected else ""
     licence = html.escape(f"{library.author or 'unknown author'}, {library.licence or 'no licence given'}")
-    head = f"<h1>{html.escape(library.name)}</h1><p>{licence}. {len(assets)} assets prepared: left as Blender shows it, right as it was prepared."
-    cards = "".join(map(_card, assets))
-    return f"<!doctype html><meta charset=utf-8><title>{html.escape(library.name)}</title><style>{STYLE}</style>{head}</p>{not_used}{cards}\n"
+    name = html.escape(library.name)
+    told = f"{licence}. {len(assets)} assets prepared: left as Blender shows it, right as it was prepared."
+    head = f"<!doctype html><meta charset=utf-8><title>{name}</title><style>{STYLE}</style><h1>{name}</h1><p>{told}</p>"
+    return head + not_used + "".join(map(_card, assets)) + "\n"
 
 
 def _card(asset: dict) -> str:

@@ -32,7 +32,7 @@ class Settings:
 
     format: int = FORMAT
     points: int = 32768
-    surface: int = 16384
+    surface: int = 32768
     cloud: int = 8192
     cells: int = 64
     thickness: float = 0.008
@@ -89,16 +89,17 @@ def read_message(path: Path) -> tuple[dict, dict[str, ndarray]]:
 def make(facts: dict, arrays: dict[str, ndarray], key: str, settings: Settings) -> Shape:
     """From an export to what training reads. The same arrays for the same key, bit for bit. Raises ValueError when it has no surface."""
     from core.library.looks import look_at
+    from core.library.solid import Solid
 
     rng = np.random.Generator(np.random.PCG64(int(hashlib.sha256(key.encode()).hexdigest()[:16], 16)))
-    solid, scale = _fitted(arrays["vertices"].astype(np.float64), arrays["triangles"], settings)
+    solid = Solid.of(arrays["vertices"].astype(np.float64), arrays["triangles"], settings.thickness, settings.cells)
     low, high = solid.box()
     out: dict[str, ndarray] = {}
     half = settings.surface // 2
     even, pieces = (solid.surface(half, rng, even=flag) for flag in (True, False))
     on, normal, triangle, place = (np.concatenate(pair) for pair in zip(even, pieces, strict=True))
     look, known = look_at(facts, arrays, triangle, place)
-    rows = _kept(known, half)
+    rows = _kept(known & (triangle >= 0), half)
     piece = np.zeros(len(arrays["triangles"]), np.int32)
     for mesh in (solid.mesh, solid.sheets):
         piece[mesh.source] = mesh.patch
@@ -108,25 +109,12 @@ def make(facts: dict, arrays: dict[str, ndarray], key: str, settings: Settings) 
     out |= {"points": points, "sdf": solid.sdf(points), "grid": solid.grid(settings.cells).astype(np.float16)}
     out["cloud"] = solid.cloud(settings.cloud, rng)
     out["vertices"], out["triangles"] = _kept_mesh(solid, settings.mesh)
-    unit = max(facts["size"]) / (0.96 * scale)  # of the asset, for one of the frame
+    unit = max(facts["size"]) / (0.96 * solid.scale)  # of the asset, for one of the frame
     told = {"key": key, **asdict(solid.facts), "pairs": pairs(settings.points), "even": min(half, len(rows))}
     told |= {"known": float(known[:half].mean()), "height": float((high - low)[2] * unit)}
     told |= {name: facts[name] for name in ("size", "names", "notes", "missing")}
     small = {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in out.items()}
     return Shape(told, small)
-
-
-def _fitted(vertices: ndarray, triangles: ndarray, settings: Settings) -> tuple:
-    """The solid, inside ±0.48 with the shells of its sheets, and how much smaller it became for that."""
-    from core.library.solid import REACH, Solid
-
-    solid, scale = Solid.of(vertices, triangles, settings.thickness, settings.cells), 1.0
-    low, high = solid.box()
-    if (high - low).max() > 2 * REACH * 1.0005 or abs(high + low).max() > 1e-3:
-        room = 2 * REACH - 2 * solid.thickness * (len(solid.sheets.triangles) > 0)
-        scale = room / max(2 * REACH, np.ptp(vertices[np.unique(triangles)], axis=0).max())
-        solid = Solid.of((vertices - (low + high) / 2) * scale, triangles, settings.thickness, settings.cells)
-    return solid, scale
 
 
 def _kept(known: ndarray, half: int) -> ndarray:

@@ -6,7 +6,7 @@ boundary of that is found on the mesh itself (triangles cut where others cover t
 winding number, on a grid. Leaves, cloth and planes become solids of half-thickness `thickness`.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import igl
 import igl.embree
@@ -22,6 +22,7 @@ STEP = 2e-4  # how far beside a triangle it is asked what is inside and what is 
 SHEET = 0.65  # winding number behind a face below which its patch encloses nothing (0.5: a plane, 0.75: half a sphere, 1: closed)
 LONGEST, SHORTEST = 0.12, 0.02  # edges above are always cut, edges below never
 FILL_CELLS = 0.75  # a surface that only the winding number makes begins so many cells of the grid away from the mesh
+ASKED = 3000  # nodes of a region
 NEAR = 1.4  # cells of a coarse grid around the mesh in which winding numbers are not interpolated
 
 
@@ -82,22 +83,25 @@ class Solid:
     sheets: Mesh
     thickness: float
     boundary: Boundary
+    scale: float = 1.0  # how much smaller the mesh was made, so that its shells have room
     fill: ndarray = field(default_factory=lambda: np.zeros((0, 3, 3)))  # corners [N, 3, 3]
     facts: Facts = field(default_factory=Facts)
     enclosed: ndarray | None = None  # of an open mesh: what is inside at the nodes of a grid
 
     @staticmethod
     def of(vertices: ndarray, triangles: ndarray, thickness: float = THICKNESS, cells: int = 64) -> "Solid":
-        """From triangles of any kind, vertices [V, 3] already in the frame. Raises ValueError when nothing has an area."""
+        """From triangles of any kind, vertices [V, 3] in the frame; moved and made smaller where the shells of sheets would not fit into
+        ±REACH. Raises ValueError when nothing has an area."""
         thickness = thickness * 2 * REACH
         mesh, facts = _clean(vertices, triangles)
         mesh = _oriented(mesh, facts)
         sheet = _sheets(mesh)
+        mesh, scale = _fitted(mesh, sheet, thickness)
         area = areas_of(mesh.corners)
         facts.thickened = float(area[sheet].sum() / area.sum())
         none = np.zeros(0, np.int64)
         nothing = Boundary(np.zeros((0, 3, 3)), none, none, np.zeros((0, 3, 3)), none > 0, none > 0)
-        solid = Solid(mesh.cut(~sheet), mesh.cut(sheet), thickness, nothing, facts=facts)
+        solid = Solid(mesh.cut(~sheet), mesh.cut(sheet), thickness, nothing, scale=scale, facts=facts)
         solid.boundary = _boundary(solid)
         if not solid.boundary.seen.any():
             raise ValueError("It has no surface that can be seen.")
@@ -123,7 +127,7 @@ class Solid:
     def surface(self, count: int, rng: np.random.Generator, *, even: bool) -> tuple[ndarray, ndarray, ndarray, ndarray]:
         """Points of the mesh that are seen [count, 3], outward normals [count, 3], the file's triangles [count], places in them [count, 3].
 
-        even: evenly over the area; otherwise each patch has as many as any other, however small.
+        even: evenly over the area; otherwise each patch has as many as any other, however small. Triangle -1: a shell covers the point.
         """
         b = self.boundary
         rows = np.flatnonzero(b.seen)
@@ -135,7 +139,9 @@ class Solid:
         normal = normals_of(b.corners[rows]) * np.where(b.sheet[rows] & (rng.random(count) < 0.5), -1.0, 1.0)[:, None]
         points = np.einsum("ni,nij->nj", share, b.corners[rows])
         points = points + np.where(b.sheet[rows], self.thickness, 0.0)[:, None] * normal
-        return points, normal, b.source[rows], np.einsum("ni,nij->nj", share, b.places[rows])
+        covered = _distance(self._sheet_tree, points) < 0.98 * self.thickness
+        covered[b.sheet[rows]] |= self.inside(points[b.sheet[rows]])
+        return points, normal, np.where(covered, -1, b.source[rows]), np.einsum("ni,nij->nj", share, b.places[rows])
 
     def cloud(self, count: int, rng: np.random.Generator) -> ndarray:
         """Points and normals evenly over the whole surface, what closes an open mesh among them. [count, 6]"""
@@ -169,15 +175,12 @@ class Solid:
 
     def _inside_nodes(self, nodes: ndarray, outside: ndarray) -> ndarray:
         """Winding numbers are asked once for all nodes between which there is no surface, and for each node that touches one."""
-        regions, count = ndimage.label(outside > EDGE / (len(outside) - 1))
-        regions = regions.ravel()
         inside = np.zeros(len(nodes), bool)
-        order = np.argsort(regions, kind="stable")
-        near, *groups = np.split(order, np.searchsorted(regions[order], np.arange(1, count + 1)))
+        near, *groups = _regions(outside)
         inside[near] = self.inside(nodes[near])
         for rows in groups:
-            some = self.inside(nodes[rows[:: max(1, len(rows) // 64)]])
-            inside[rows] = some[0] if (some == some[0]).all() else self.inside(nodes[rows])
+            some = self.inside(nodes[_some(rows)])
+            inside[rows] = self.inside(nodes[rows]) if _mixed(some) else some[0]
         return inside
 
     def _unsigned(self, points: ndarray) -> ndarray:
@@ -190,8 +193,11 @@ class Solid:
 
     def _close(self, cells: int) -> None:
         """Find what an open mesh encloses, and the surfaces that only its winding number makes."""
-        shape, h = (cells + 1,) * 3, 2 * EDGE / cells
-        number = winding_on_grid(self.mesh, cells, self._unsigned(grid_nodes(cells))).reshape(shape)
+        shape, h, nodes = (cells + 1,) * 3, 2 * EDGE / cells, grid_nodes(cells)
+        distance = self._unsigned(nodes)
+        if not any(_mixed(self.inside(nodes[_some(rows)])) for rows in _regions(distance.reshape(shape))[1:]):
+            return  # its parts close each other
+        number = winding_on_grid(self.mesh, cells, distance).reshape(shape)
         self.enclosed = number > 0.5
         if not self.enclosed.any():
             return
@@ -214,6 +220,22 @@ def _barycentric(count: int, rng: np.random.Generator) -> ndarray:
     """Even places in a triangle. [count, 3]"""
     a, b = np.sqrt(rng.random(count)), rng.random(count)
     return np.stack((1 - a, a * (1 - b), a * b), 1)
+
+
+def _regions(distance: ndarray) -> list[ndarray]:
+    """Nodes of a grid that touch a surface, then those of each region between which there is none. [n, n, n] -> rows"""
+    labels, count = ndimage.label(distance > EDGE / (len(distance) - 1))
+    order = np.argsort(labels, axis=None, kind="stable")
+    return np.split(order, np.searchsorted(labels.ravel()[order], np.arange(1, count + 1)))
+
+
+def _some(rows: ndarray) -> ndarray:
+    """Enough of a region to see whether it is of one kind."""
+    return rows[:: max(1, len(rows) // ASKED)]
+
+
+def _mixed(inside: ndarray) -> bool:
+    return bool(inside.any() and not inside.all())
 
 
 def grid_nodes(cells: int) -> ndarray:
@@ -333,6 +355,18 @@ def _sheets(mesh: Mesh) -> ndarray:
     behind = np.maximum(winding(mesh, middles - off), winding(mesh, middles + off))
     typical = np.array([np.median(behind[owner == i]) for i in range(len(some))])
     return (typical < SHEET)[mesh.patch]
+
+
+def _fitted(mesh: Mesh, sheet: ndarray, thickness: float) -> tuple[Mesh, float]:
+    """Moved and made smaller where shells would stand out of the frame; and how much smaller."""
+    corners = mesh.corners
+    extra = np.where(sheet, thickness, 0.0)[:, None]
+    low, high = (corners.min(1) - extra).min(0), (corners.max(1) + extra).max(0)
+    if (high - low).max() <= 2 * REACH * (1 + 1e-6):
+        return mesh, 1.0
+    own = np.ptp(corners.reshape(-1, 3), axis=0).max()
+    scale = (2 * REACH - ((high - low).max() - own)) / own
+    return replace(mesh, vertices=(mesh.vertices - (low + high) / 2) * scale), float(scale)
 
 
 # Its boundary ---------------------------------------------------------------------------------------------------------------------------

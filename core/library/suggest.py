@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from core.files import replace_file
 from core.library import format as library_format
-from core.library.format import Library, split_shape
+from core.library.format import split_shape
 from core.library.lanes import Worker
 from core.library.looks import look_at, to_linear
 from core.library.shape import read_message
@@ -29,6 +29,7 @@ COLORS = {
     "dark blue": (0.11, 0.17, 0.4), "purple": (0.47, 0.25, 0.62), "pink": (0.93, 0.6, 0.7), "brown": (0.5, 0.31, 0.2),
     "dark brown": (0.29, 0.18, 0.13), "beige": (0.86, 0.76, 0.6),
 }  # fmt: skip   sRGB
+MATERIALS = ("wood", "metal", "glass", "stone", "brick", "leather", "fabric", "plastic", "marble", "silver", "concrete", "paper", "clay")
 SHARES = (0.3, 0.25)  # of the surface that a first and a second colour must cover
 WORDLESS = re.compile(
     r"^(mesh|cube|cylinder|sphere|plane|object|group|node|root|scene|collection|default|material|geometry|empty|model|untitled|armature|"
@@ -70,9 +71,6 @@ def caption(asset: str, facts: dict, arrays: dict[str, ndarray]) -> str:
     materials = [w for name in facts["names"]["materials"] for w in _words(name) if w in MATERIALS and w not in text]
     text += f" of {materials[0]}" if materials else ""
     return f"{'an' if text[0] in 'aeiou' else 'a'} {text}"
-
-
-MATERIALS = ("wood", "metal", "glass", "stone", "brick", "leather", "fabric", "plastic", "marble", "gold", "silver", "concrete", "paper", "clay")
 
 
 def name_of(asset: str, names: dict[str, list[str]]) -> str:
@@ -121,6 +119,3 @@ def _opponent(srgb: ndarray) -> ndarray:
     to_cone = np.array(((0.4122, 0.5363, 0.0514), (0.2119, 0.6807, 0.1074), (0.0883, 0.2817, 0.63)))
     to_lab = np.array(((0.2105, 0.7936, -0.0041), (1.978, -2.4286, 0.4506), (0.0259, 0.7828, -0.8087)))
     return np.cbrt(to_linear(srgb) @ to_cone.T) @ to_lab.T
-
-
-__all__ = ["Library", "caption", "main_colors", "name_of", "proportions", "suggest"]
