@@ -203,9 +203,7 @@ def _uv(socket: bpy.types.NodeSocket) -> tuple[str, tuple[float, ...]]:
 
 
 def is_missing(image: bpy.types.Image) -> bool:
-    """Whether an image has no pixels to give."""
-    if not image.has_data and image.source == "FILE":
-        image.update()  # reads the file
+    """Whether an image has no pixels to give. Asking for its size reads its file."""
     return min(image.size) == 0
 
 
