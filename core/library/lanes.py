@@ -6,7 +6,6 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,15 +20,15 @@ START_S, END_S = 180.0, 5.0
 class Worker:
     """One such process, started when it is first asked."""
 
-    def __init__(self, command: list[str], log: BinaryIO, environment: dict[str, str] | None = None, restart: int = RESTART):
-        self.command, self.log, self.environment, self.restart = command, log, environment, restart
+    def __init__(self, name: str, command: list[str], log: BinaryIO, environment: dict[str, str] | None = None, restart: int = RESTART):
+        self.name, self.command, self.log, self.environment, self.restart = name, command, log, environment, restart
         self.process: subprocess.Popen | None = None
         self.asked = 0
 
     def ask(self, request: dict, timeout_s: float) -> dict:
         """The answer; {"ok": False, "reason", "transient": True} when the process died or took too long: the next one gets a new one."""
         if self.process is None and not self._start():
-            return {"ok": False, "fatal": True, "reason": f"{self.command[0]} does not start; the log says why."}
+            return {"ok": False, "fatal": True, "reason": f"{self.name} ({self.command[0]}) does not start; the log says why."}
         self.asked += 1
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -40,13 +39,10 @@ class Worker:
         if answer is None or "late" in answer:
             status = self.end(kill=True)
             late = f"It took longer than {timeout_s:.0f} seconds."
-            return {"ok": False, "transient": True, "reason": late if answer else f"{self._name()} crashed on it ({_status(status)})."}
+            return {"ok": False, "transient": True, "reason": late if answer else f"{self.name} crashed on it ({_status(status)})."}
         if self.asked >= self.restart:
             self.end()
         return answer
-
-    def _name(self) -> str:
-        return "The engine" if self.command[0] == sys.executable else "Blender"
 
     def _start(self) -> bool:
         self.asked = 0

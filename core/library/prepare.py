@@ -121,8 +121,8 @@ class Run:
         return {"event": "progress", "stage": "prepare", "done": self._finished, "total": self._total, "eta_s": left, "asset": shape}
 
     def _lane(self, scratch: Path, log) -> None:
-        engine = Worker(ENGINE, log, os.environ | ONE_THREAD | {"PYTHONPATH": ROOT})
-        blender = Worker(self.blender, log)
+        engine = Worker("The engine", ENGINE, log, os.environ | ONE_THREAD | {"PYTHONPATH": ROOT})
+        blender = Worker("Blender", self.blender, log)
         try:
             while not self._fatal:
                 with self._lock:

@@ -46,7 +46,7 @@ def suggest(folder: Path, blender: Sequence[str], out: Path, report: Callable[[d
     todo = [asset for asset in library.assets() if asset not in named]
     rows, rejected = [], []
     with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "wb") as log:
-        worker, export = Worker(list(blender), log), Path(scratch) / "export.safetensors"
+        worker, export = Worker("Blender", list(blender), log), Path(scratch) / "export.safetensors"
         try:
             for number, asset in enumerate(todo, 1):
                 request = {"asset": str((folder / asset).resolve()), "part": "", "front": library.front, "picture": 0, "out": str(export)}
