@@ -69,7 +69,7 @@ def _looks(shape: Shape, points: ndarray, normal: ndarray) -> ndarray:
     """[N, 5], of the nearest surface point that faces the same way."""
     if not len(shape.surface):
         return np.tile(np.array((*UNKNOWN, 0.8, 0.0), np.float32), (len(points), 1))
-    tree = cKDTree(np.concatenate((shape.surface, 0.02 * shape.normal), 1))
+    tree = cKDTree(np.concatenate((shape.surface, 0.02 * shape.normal.astype(np.float32)), 1))
     return shape.look[tree.query(np.concatenate((points, 0.02 * normal), 1))[1]].astype(np.float32) / 255
 
 

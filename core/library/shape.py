@@ -5,8 +5,8 @@ Arrays, in the model's frame (z up, front +x, inside ±0.48):
     points [N, 3], sdf [N] f32: signed distances, the first 2 × `pairs` close to the surface, number i a short step from number i + pairs,
         then near it, in the object's box and anywhere in the frame
     grid [65, 65, 65] f16: signed distances at the nodes of a grid over ±0.52, x slowest
-    surface, normal [M, 3] f32, look [M, 5] u8 (sRGB colour, roughness, metallic, 255 is one), part [M] i32 (connected piece): seen points
-        of known look; the first `even` of them evenly over the area, the others with as many on each piece, however small
+    surface [M, 3] f32, normal [M, 3] f16, look [M, 5] u8 (sRGB colour, roughness, metallic, 255 is one), part [M] i32 (connected piece):
+        seen points of known look; the first `even` of them evenly over the area, the others with as many on each piece, however small
     cloud [C, 6] f32: points and outward normals, evenly over the whole surface
     vertices [V, 3] f32, triangles [F, 3] i32: the artist's mesh, turned outwards
 and one JSON text in the metadata: `Facts` of the report, key, files, names, notes.
@@ -103,10 +103,11 @@ def make(facts: dict, arrays: dict[str, ndarray], key: str, settings: Settings) 
     piece = np.zeros(len(arrays["triangles"]), np.int32)
     for mesh in (solid.mesh, solid.sheets):
         piece[mesh.source] = mesh.patch
-    out |= {"surface": on[rows], "normal": normal[rows], "part": piece[triangle[rows]]}
+    out |= {"surface": on[rows], "normal": normal[rows].astype(np.float16), "part": piece[triangle[rows]]}
     out["look"] = (look[rows] * 255 + 0.5).astype(np.uint8)
     points = _points_around(on, (low, high), settings.points, rng)
-    out |= {"points": points, "sdf": solid.sdf(points), "grid": solid.grid(settings.cells).astype(np.float16)}
+    out["grid"] = solid.grid(settings.cells).astype(np.float16)
+    out |= {"points": points, "sdf": solid.sdf(points)}
     out["cloud"] = solid.cloud(settings.cloud, rng)
     out["vertices"], out["triangles"] = _kept_mesh(solid, settings.mesh)
     unit = max(facts["size"]) / (0.96 * solid.scale)  # of the asset, for one of the frame
