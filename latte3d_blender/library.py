@@ -7,6 +7,7 @@ The engine's Python starts this as a process (`main`), sends one request a line 
 The file is a message of the wire (protocol.py): what `Export.message` says.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -90,6 +91,8 @@ def gather(export: Export) -> None:
         for slot in np.unique(part.slot).tolist():
             try:
                 _take_look(export, part, number, slot, materials.read_look(part.slots[slot], part.mesh))
+            except materials.NoImage:
+                _take_unknown(export, part, number, slot)
             except materials.NotReadable as reason:
                 rest.append(slot)
                 export.note(f"The material {part.slots[slot].name!r} was baked ({reason}).")
@@ -98,7 +101,6 @@ def gather(export: Export) -> None:
     if not export.triangles:
         raise Unusable("There is nothing in it that has a surface.")
     for number, mesh, matrix, slots, rest, loops, slot_of in to_bake:
-        _note_missing(export, slots, rest)
         uvs, pictures = baking.bake(mesh, matrix, slots, rest)
         for channel, pixels in pictures.items():
             export.pictures[number, channel] = pixels
@@ -111,7 +113,9 @@ def gather(export: Export) -> None:
         for slot in rest:
             chosen = slot_of == slot
             export.uv[0][number][chosen] = uvs[loops[chosen]]
-            entry = {"name": slots[slot].name, "known": True, **entries}
+            missing = materials.missing_images(slots[slot].node_tree)
+            export.missing |= missing
+            entry = {"name": slots[slot].name, "known": not missing, **entries}
             export.look[number][chosen] = _look_number(export, ("baked", number, slot), entry)
 
 
@@ -184,16 +188,20 @@ def _vertex_of_loop(part: geometry.Part) -> np.ndarray:
     return out
 
 
-def _note_missing(export: Export, slots: list, rest: list[int]) -> None:
-    """Images that a baked material needs and that are not there."""
-    for slot in rest:
-        waiting = [slots[slot].node_tree]
-        while waiting:
-            for node in waiting.pop().nodes:
-                if node.type == "TEX_IMAGE" and node.image and materials.is_missing(node.image):
-                    export.missing.add(node.image.filepath or node.image.name)
-                if node.type == "GROUP" and node.node_tree:
-                    waiting.append(node.node_tree)
+def _take_unknown(export: Export, part: geometry.Part, number: int, slot: int) -> None:
+    """A material that needs an image that the importer did not find."""
+    material = part.slots[slot]
+    export.missing |= {f"{name} (material {material.name})" for name in materials.missing_images(material.node_tree)}
+    export.look[number][part.slot == slot] = _look_number(export, ("unknown",), {"name": material.name, "known": False})
+
+
+def without_materials(export: Export, files: list[Path]) -> None:
+    """An OBJ whose .mtl is missing has materials in name only."""
+    for file in files:
+        if file.suffix.lower() == ".mtl" and not file.is_file():
+            export.missing.add(str(file))
+            for look in export.looks.values():
+                look["known"] = False
 
 
 # The process ----------------------------------------------------------------------------------------------------------------------------
@@ -208,8 +216,10 @@ def export_asset(request: dict) -> dict:
         files, notes = opening.files_of(path)
         export.notes += notes
         gather(export)
+        without_materials(export, files)
         facts, arrays = export.message(request["front"])
-        facts |= {"names": geometry.names_in_scene(), "notes": export.notes, "missing": sorted(export.missing)}
+        missing = sorted(_beside(path, name) for name in export.missing)
+        facts |= {"names": geometry.names_in_scene(), "notes": export.notes, "missing": missing}
         if request["picture"]:
             turn = -math.radians(TURNS[request["front"]])
             shot = picture.picture(np.array(facts["center"]), max(facts["size"]), turn, request["picture"])
@@ -225,7 +235,15 @@ def export_asset(request: dict) -> dict:
         Path(request["out"]).write_bytes(blob)
     except OSError as error:
         return {"ok": False, "fatal": True, "reason": f"{request['out']} cannot be written: {error.strerror}.", "files": []}
-    return {"ok": True, "files": list(map(str, files)), "missing": sorted(export.missing)}
+    return {"ok": True, "files": list(map(str, files)), "missing": missing}
+
+
+def _beside(path: Path, name: str) -> str:
+    """A file's name as seen from the asset's folder; what is no path stays."""
+    name = name.removeprefix("//")
+    with contextlib.suppress(ValueError):  # another drive
+        return Path(os.path.relpath(name, path.parent)).as_posix() if os.path.isabs(name) else name
+    return name
 
 
 def main() -> None:

@@ -19,6 +19,10 @@ class NotReadable(Exception):
     """A node tree that must be baked."""
 
 
+class NoImage(Exception):
+    """A node shows an image that is not there: what the importer did not find."""
+
+
 @dataclass(frozen=True)
 class Channel:
     """factor × image × colour attribute. `layer`: the image's UV map ("": the mesh's own choice), `place`: rows of a 2 × 3 matrix on it;
@@ -112,7 +116,9 @@ def read(socket: bpy.types.NodeSocket, kind: str) -> Channel:
     if source is None:
         return _constant(socket.default_value, kind)
     node = source.node
-    if node.type == "TEX_IMAGE" and node.image and node.image.source in ("FILE", "GENERATED") and node.projection == "FLAT":
+    if node.type == "TEX_IMAGE" and node.image is None:
+        raise NoImage
+    if node.type == "TEX_IMAGE" and node.image.source in ("FILE", "GENERATED") and node.projection == "FLAT":
         take = "A" if source.name == "Alpha" else "color" if kind == "color" else "lum"
         if take == "A" and kind == "color":
             raise NotReadable("an image's alpha as a colour")
@@ -197,6 +203,20 @@ def _uv(socket: bpy.types.NodeSocket) -> tuple[str, tuple[float, ...]]:
         m = np.linalg.inv(m) if node.vector_type == "TEXTURE" else m
         return layer, tuple(float(v) for v in m[:2].ravel())
     raise NotReadable(node.bl_label)
+
+
+def missing_images(tree: bpy.types.NodeTree) -> set[str]:
+    """Names of the images that nodes of a tree use and that are not there."""
+    missing = set()
+    for node in tree.nodes:
+        if node.type == "TEX_IMAGE" and any(socket.is_linked for socket in node.outputs):
+            if node.image is None:
+                missing.add("an image without a name")
+            elif is_missing(node.image):
+                missing.add(node.image.filepath or node.image.name)
+        if node.type == "GROUP" and node.node_tree:
+            missing |= missing_images(node.node_tree)
+    return missing
 
 
 # Pictures -------------------------------------------------------------------------------------------------------------------------------

@@ -90,7 +90,10 @@ def _import(path: Path) -> None:
     name, options = IMPORTERS[path.suffix.lower()]
     group, operator = name.split(".")
     function = getattr(getattr(bpy.ops, group), operator)
-    known = function.get_rna_type().properties
+    try:
+        known = function.get_rna_type().properties
+    except KeyError as error:
+        raise Unusable(f"This Blender has no importer for {path.suffix} files.") from error
     if function(filepath=str(path), **{k: v for k, v in options.items() if k in known}) != {"FINISHED"}:
         raise Unusable("Blender cannot read it.")
 

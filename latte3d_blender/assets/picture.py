@@ -39,7 +39,6 @@ def picture(center: np.ndarray, size: float, front: float, side: int) -> np.ndar
     render.image_settings.file_format, render.image_settings.color_mode, render.image_settings.color_depth = "PNG", "RGB", "8"
     scene.view_settings.view_transform, scene.view_settings.look = "Standard", "None"
     scene.view_settings.exposure, scene.view_settings.gamma = 0, 1
-    scene.use_nodes = False
     with tempfile.TemporaryDirectory(prefix="latte3d-") as folder:
         render.filepath = str(Path(folder) / "picture.png")
         try:

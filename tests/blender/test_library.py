@@ -93,6 +93,7 @@ def save_as(kind: str, path: Path) -> None:
         "fbx": lambda: bpy.ops.export_scene.fbx(filepath=str(path)),
         "ply": lambda: bpy.ops.wm.ply_export(filepath=str(path), export_colors="LINEAR"),
         "stl": lambda: bpy.ops.wm.stl_export(filepath=str(path)),
+        "usda": lambda: bpy.ops.wm.usd_export(filepath=str(path)),
         "usdc": lambda: bpy.ops.wm.usd_export(filepath=str(path)),
     }[kind]()
 
@@ -234,6 +235,49 @@ def test_images_are_read_through_their_own_uvs(scene, tmp_path):
     answer, facts, arrays = export(tmp_path / "a.blend")
     assert answer["missing"] and "two.png" in answer["missing"][0] and str(tmp_path / "two.png") in answer["files"]
     assert not facts["looks"][0]["known"]  # its colour is not known: no default takes its place
+
+
+@pytest.mark.parametrize("kind", ["gltf", "obj", "fbx", "usda"])
+def test_an_image_that_is_missing_is_told_whatever_the_format(scene, tmp_path, kind):
+    image = bpy.data.images.new("green", 4, 4)
+    image.filepath_raw, image.file_format = str(tmp_path / "green.png"), "PNG"
+    image.save()
+    made = material("pictured", RED)
+    node = made.node_tree.nodes.new("ShaderNodeTexImage")
+    node.image = bpy.data.images.load(str(tmp_path / "green.png"))
+    link(made, node.outputs["Color"])
+    cube("Cube", (1, 1, 1), (0, 0, 0), made)
+    save_as(kind, tmp_path / f"a.{kind}")
+    answer, facts, _ = export(tmp_path / f"a.{kind}")
+    assert not answer["missing"] and facts["looks"][0]["known"]
+    for file in tmp_path.rglob("*.png"):
+        file.unlink()
+    answer, facts, _ = export(tmp_path / f"a.{kind}")
+    assert answer["missing"] and not any(look["known"] for look in facts["looks"])
+
+
+def test_an_obj_without_its_mtl_has_no_known_colours(scene, tmp_path):
+    cube("Cube", (1, 1, 1), (0, 0, 0), material("red", RED))
+    save_as("obj", tmp_path / "a.obj")
+    (tmp_path / "a.mtl").unlink()
+    answer, facts, _ = export(tmp_path / "a.obj")
+    assert answer["missing"] == ["a.mtl"] and not facts["looks"][0]["known"] and str(tmp_path / "a.mtl") in answer["files"]
+
+
+def test_a_linked_library_that_is_missing_is_told(scene, tmp_path):
+    cube("Linked", (1, 1, 1), (0, 0, 0), material("red", RED))
+    saved(tmp_path / "lib.blend")
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    with bpy.data.libraries.load(str(tmp_path / "lib.blend"), link=True) as (_, wanted):
+        wanted.objects = ["Linked"]
+    bpy.context.scene.collection.objects.link(bpy.data.objects["Linked"])
+    cube("Own", (1, 1, 1), (2, 0, 0))
+    path = saved(tmp_path / "a.blend")
+    answer, _, arrays = export(path)
+    assert len(arrays["triangles"]) == 24 and str(tmp_path / "lib.blend") in answer["files"]
+    (tmp_path / "lib.blend").unlink()
+    answer, facts, arrays = export(path)
+    assert len(arrays["triangles"]) == 12 and "is missing" in facts["notes"][0]
 
 
 def test_other_node_trees_are_baked(scene, tmp_path):
