@@ -363,3 +363,31 @@ def test_check_needs_no_engine(tmp_path, capfd):
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [(f["line"], f["shape"]) for f in lines[:-1]] == [(0, ""), (2, "gone.glb")] and lines[-1]["errors"] == 2
     assert library_commands.main(["prepare"]) == 2
+
+
+def test_from_a_folder_to_prepared_shapes(scene, tmp_path, capfd):
+    from latte3d_blender import library_commands
+
+    engine = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "python"
+    if not engine.exists() or subprocess.run([engine, "-c", "import igl"], capture_output=True).returncode:
+        pytest.skip("there is no engine with the packages of train.txt")
+    item = cube("Lamp", (1, 2, 1), (0, 0, 0), material("red", RED))
+    item.modifiers.new("Bevel", "BEVEL").width = 0.05
+    saved(tmp_path / "props.blend")
+    (tmp_path / "broken.glb").write_bytes(b"no")
+    (tmp_path / "spare_lamp.glb").write_bytes(b"no")
+    (tmp_path / "library.toml").write_text('licence = "CC0-1.0"\nunits = 2.0\n')
+    (tmp_path / "prompts.csv").write_text("prompt,shape,split\na red lamp,props.blend:Lamp,train\na wreck,broken.glb,train\n")
+    assert library_commands.main(["prepare", str(tmp_path), "--engine", str(engine), "--json", "--workers", "1"]) == 1
+    *progress, result = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
+    assert result["prepared"] == 1 and [r["asset"] for r in result["rejected"]] == ["broken.glb"] and result["rejected"][0]["reason"]
+    assert [event["done"] for event in progress] == [0, 1, 2]
+    report = json.loads((tmp_path / ".prepared" / "report.json").read_text())
+    (asset,) = report["assets"]
+    assert asset["height_m"] == pytest.approx(2.0) and asset["closed"] == 1 and asset["known"] == 1
+    picture = bpy.data.images.load(str(tmp_path / ".prepared" / asset["picture"]))
+    pixels = np.array(picture.pixels[:]).reshape(picture.size[1], picture.size[0], -1)
+    for half in np.split(pixels, 2, axis=1):  # Blender's and the engine's picture both show something red
+        assert (half[..., 0] > half[..., 2] + 0.2).mean() > 0.1
+    assert library_commands.main(["suggest", str(tmp_path), "--engine", str(engine), "--json"]) == 1
+    assert (tmp_path / "suggested.csv").read_text() == "prompt,shape,split\n"  # spare_lamp.glb is broken too
