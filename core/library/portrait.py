@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from core.library.shape import Shape
 
-AZIMUTH, ELEVATION, FIELD, DISTANCE = 35.0, 20.0, 30.0, 2.35  # as core/library/preview.py has it
+AZIMUTH, ELEVATION, FIELD, DISTANCE = 35.0, 20.0, 30.0, 2.6  # from the front; a whole cube is seen
 GROUND = (0.90, 0.90, 0.92)
 UNKNOWN = (0.62, 0.60, 0.66)  # surfaces whose colour the library does not know
 

@@ -30,6 +30,11 @@ COLORS = {
     "dark brown": (0.29, 0.18, 0.13), "beige": (0.86, 0.76, 0.6),
 }  # fmt: skip   sRGB
 MATERIALS = ("wood", "metal", "glass", "stone", "brick", "leather", "fabric", "plastic", "marble", "silver", "concrete", "paper", "clay")
+QUALITIES = (
+    "small", "medium", "large", "big", "little", "tall", "thin", "thick", "long", "short", "round", "oval", "square", "double", "single",
+    "standing", "hanging", "straight", "curved", "broken", "old", "new", "decorated", "cooked", "dead", "half", "stacked", "wide", "narrow",
+    "low", "high", "open", "closed", "empty", "full", "wooden", "metal",
+)  # fmt: skip   said after the thing in file names, before it in a sentence
 SHARES = (0.3, 0.25)  # of the surface that a first and a second colour must cover
 WORDLESS = re.compile(
     r"^(mesh|cube|cylinder|sphere|plane|object|group|node|root|scene|collection|default|material|geometry|empty|model|untitled|armature|"
@@ -66,20 +71,23 @@ def suggest(folder: Path, blender: Sequence[str], out: Path, report: Callable[[d
 
 def caption(asset: str, facts: dict, arrays: dict[str, ndarray]) -> str:
     """Article, proportion, colours, name, materials: "a tall red and white lamp post"."""
-    words = [*proportions(arrays["vertices"]), " and ".join(main_colors(facts, arrays)), name_of(asset, facts["names"])]
-    text = " ".join(word for word in words if word)
+    name = name_of(asset, facts["names"])
+    words = [w for w in proportions(arrays["vertices"]) if w not in name.split()]
+    text = " ".join(word for word in (*words, " and ".join(main_colors(facts, arrays)), name) if word)
     materials = [w for name in facts["names"]["materials"] for w in _words(name) if w in MATERIALS and w not in text]
     text += f" of {materials[0]}" if materials else ""
     return f"{'an' if text[0] in 'aeiou' else 'a'} {text}"
 
 
 def name_of(asset: str, names: dict[str, list[str]]) -> str:
-    """The file's words; where they say nothing, those of its objects or collections."""
+    """The file's words; where they say nothing, those of its objects or collections. "table_medium_A" is a medium table."""
     for source in (Path(asset).stem, *names["objects"][:3], *names["collections"][:2], Path(asset).parent.name):
         words = [w for w in _words(source) if not WORDLESS.match(w) and len(w) > 1]
         if words:
-            told = [w for w in words if w not in COLORS]
-            return " ".join(told or words)
+            told = [w for w in words if w not in COLORS] or words
+            if things := [w for w in told if w not in QUALITIES]:
+                told = [w for w in told if w in QUALITIES] + things
+            return " ".join(told)
     return "thing"
 
 

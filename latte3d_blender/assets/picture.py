@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Euler, Vector
 
-AZIMUTH, ELEVATION, FIELD, DISTANCE = 35.0, 20.0, 30.0, 2.35  # degrees from the front; the distance is of a side of 0.96
+AZIMUTH, ELEVATION, FIELD, DISTANCE = 35.0, 20.0, 30.0, 2.6  # degrees from the front; the distance is of a side of 0.96
 SAMPLES = 12
 GROUND = 0.78  # linear
 

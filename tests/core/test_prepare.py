@@ -205,7 +205,12 @@ def test_proposed_prompts_name_thing_colour_and_proportion(library):
 
 @pytest.mark.parametrize(
     ("asset", "objects", "name"),
-    [("props/GardenBench.glb", [], "garden bench"), ("mesh_01.fbx", ["Cube.001", "old_well"], "old well"), ("a/b/01.obj", [], "thing")],
+    [
+        ("props/GardenBench.glb", [], "garden bench"),
+        ("table_medium_A.glb", [], "medium table"),
+        ("mesh_01.fbx", ["Cube.001", "old_well"], "old well"),
+        ("a/b/01.obj", [], "thing"),
+    ],
 )
 def test_names_come_from_where_somebody_wrote_words(asset, objects, name):
     assert suggest.name_of(asset, {"objects": objects, "collections": [], "materials": []}) == name
