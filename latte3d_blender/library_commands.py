@@ -2,8 +2,10 @@
 """`library check | prepare | suggest DIR`: starts the engine's command, and tells it how to start Blender for the assets."""
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -79,16 +81,25 @@ def main(argv: list[str], out: TextIO | None = None) -> int:
         return 1
     environment = {key: value for key, value in os.environ.items() if key not in ASTRAY}
     environment |= {"PYTHONPATH": str(source), "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"}
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, _stop)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace")
     try:
         for line in process.stdout:
             out.write(line)
             out.flush()
         return process.wait()
-    except KeyboardInterrupt:  # the terminal sends it to the engine too, which ends its assets first
-        process.wait()
+    except KeyboardInterrupt:
         print("latte3d: Cancelled; what was prepared is kept.", file=sys.stderr)
         return 1
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _stop(*_: object) -> None:
+    """A request to end is the same as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
