@@ -28,7 +28,7 @@ class Worker:
     def ask(self, request: dict, timeout_s: float) -> dict:
         """The answer; {"ok": False, "reason", "transient": True} when the process died or took too long: the next one gets a new one."""
         if self.process is None and not self._start():
-            return {"ok": False, "fatal": True, "reason": f"{self.name} ({self.command[0]}) does not start; the log says why."}
+            return {"ok": False, "fatal": True, "reason": f"{self.name} ({self.command[0]}) does not start; .prepared/prepare.log says why."}
         self.asked += 1
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -45,15 +45,13 @@ class Worker:
         return answer
 
     def _start(self) -> bool:
-        self.asked = 0
-        self.process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            env=self.environment,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        self.asked, flags = 0, getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log}
+        try:
+            self.process = subprocess.Popen(self.command, **pipes, env=self.environment, creationflags=flags)
+        except OSError as error:
+            self.log.write(f"{error}\n".encode())
+            return False
         self._lines: queue.SimpleQueue = queue.SimpleQueue()
         threading.Thread(target=_pump, args=(self.process.stdout, self._lines), daemon=True).start()
         try:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -133,8 +134,8 @@ class Run:
                 with self._lock:
                     self._tell(shape, reason)
         except Exception as error:  # a thread's error would be lost
-            self._fatal = f"{type(error).__name__}: {error}"
-            raise
+            self._fatal = self._fatal or f"{type(error).__name__}: {error}."
+            log.write(traceback.format_exc().encode())
         finally:
             blender.end()
             engine.end()

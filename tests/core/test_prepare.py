@@ -123,6 +123,15 @@ def test_a_full_disk_stops_it_and_what_was_made_stays(library):
     assert done.prepared == 3 and "a.glb" not in asked
 
 
+def test_a_blender_that_does_not_start_is_told_once(library):
+    folder = library(a="box", b="box")
+    for blender in (["/nowhere/blender"], [sys.executable, "-c", "raise SystemExit(1)"]):
+        with pytest.raises(EngineError, match="does not start"):
+            prepare(folder, blender, 2, lambda event: None, SMALL)
+    assert "/nowhere/blender" in (folder / ".prepared" / "prepare.log").read_text()
+    assert run(folder)[0].prepared == 2
+
+
 def test_an_asset_that_takes_too_long_is_reported(library, monkeypatch):
     monkeypatch.setattr(preparing, "TIMEOUT_S", 20.0)
     folder = library(a="box")
