@@ -28,7 +28,8 @@ class Worker:
     def ask(self, request: dict, timeout_s: float) -> dict:
         """The answer; {"ok": False, "reason", "transient": True} when the process died or took too long: the next one gets a new one."""
         if self.process is None and not self._start():
-            return {"ok": False, "fatal": True, "reason": f"{self.name} ({self.command[0]}) does not start; .prepared/prepare.log says why."}
+            reason = f"{self.name} ({self.command[0]}) does not start; .prepared/prepare.log says why."
+            return {"ok": False, "fatal": True, "reason": reason}
         self.asked += 1
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
