@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The solid of an artist's mesh: what its winding number encloses, and a thin shell around sheets that enclose nothing.
+"""The solid of an artist's mesh: what its winding number encloses, and thin shells around sheets that enclose nothing.
 
 Artists' meshes are open, overlapping and sometimes inside out. Space is inside where the winding number of the whole mesh is above ½; the
 boundary of that is found on the mesh itself (triangles cut where others cover them), and where an open mesh is closed by nothing but its
 winding number, on a grid. Leaves, cloth and planes become solids of half-thickness `thickness`.
 """
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
 import igl
 import igl.embree
@@ -15,63 +15,28 @@ from numpy import ndarray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
-REACH = 0.48  # half of the largest side
+from core.library.repair import REACH, STEP, Facts, Mesh, areas_of, normals_of, usable, winding
+
 EDGE = 0.52  # the grid's half side
-THICKNESS = 0.008  # half-thickness of sheets, of the largest side
-STEP = 2e-4  # how far beside a triangle it is asked what is inside and what is outside
-SHEET = 0.65  # winding number behind a face below which its patch encloses nothing (0.5: a plane, 0.75: half a sphere, 1: closed)
+THICKNESS = 0.008  # of the largest side: half of what sheets get
 LONGEST, SHORTEST = 0.12, 0.02  # edges above are always cut, edges below never
 FILL_CELLS = 0.75  # a surface that only the winding number makes begins so many cells of the grid away from the mesh
-FEW = 400  # triangles of which the exact winding number takes no longer than the approximate one
 ASKED = 3000  # nodes of a region
+NEARBY, ASTRAY = 0.035, 3  # how near a triangle tells on which side a node is; how many nodes may be told wrongly
 NEAR = 1.4  # cells of a coarse grid around the mesh in which winding numbers are not interpolated
-
-
-@dataclass
-class Mesh:
-    """Triangles in the frame. vertices [V, 3] f64, triangles [F, 3] i64; `source` [F]: the triangle of the file that each one is of;
-    `patch` [F]: the number of the connected piece that it belongs to."""
-
-    vertices: ndarray
-    triangles: ndarray
-    source: ndarray
-    patch: ndarray
-
-    @property
-    def corners(self) -> ndarray:
-        """[F, 3, 3]"""
-        return self.vertices[self.triangles]
-
-    def cut(self, chosen: ndarray) -> "Mesh":
-        """Only the chosen triangles."""
-        return Mesh(self.vertices, np.ascontiguousarray(self.triangles[chosen]), self.source[chosen], self.patch[chosen])
-
-
-@dataclass
-class Facts:
-    """What the report says of a solid; shares are of the mesh's area."""
-
-    triangles: int = 0
-    patches: int = 0
-    closed: float = 0.0  # of triangles in patches without an open edge
-    thickened: float = 0.0
-    hidden: float = 0.0  # covered by other parts
-    turned: float = 0.0  # was inside out
-    filled: float = 0.0  # of the solid's surface that is no mesh at all
-    sign_disagreement: float = 0.0  # share of sample points where rays say otherwise
-    broken: int = 0  # degenerate and repeated triangles that were left out
 
 
 @dataclass
 class Boundary:
     """The visible side of a mesh in pieces: corners [N, 3, 3], the file's triangle and the patch of each, its corners' places in that
-    triangle [N, 3, 3] (barycentric), whether it is of a sheet, which has two sides, and whether its middle is seen: the last pieces of a
-    triangle that goes into another part reach a little into it, so that the boundary has no gaps."""
+    triangle [N, 3, 3] (barycentric), the shell around it, whether it is of a sheet, which has two sides, and whether its middle is seen:
+    the last pieces of a triangle that goes into another part reach a little into it, so that the boundary has no gaps."""
 
     corners: ndarray
     source: ndarray
     patch: ndarray
     places: ndarray
+    shell: ndarray
     sheet: ndarray
     seen: ndarray
 
@@ -94,21 +59,17 @@ class Solid:
         """From triangles of any kind, vertices [V, 3] in the frame; moved and made smaller where the shells of sheets would not fit into
         ±REACH. Raises ValueError when nothing has an area."""
         thickness = thickness * 2 * REACH
-        mesh, facts = _clean(vertices, triangles)
-        mesh = _oriented(mesh, facts)
-        sheet = _sheets(mesh)
-        mesh, scale = _fitted(mesh, sheet, thickness)
+        mesh, sheet, scale, facts = usable(vertices, triangles, thickness)
         area = areas_of(mesh.corners)
-        facts.thickened = float(area[sheet].sum() / area.sum())
         none = np.zeros(0, np.int64)
-        nothing = Boundary(np.zeros((0, 3, 3)), none, none, np.zeros((0, 3, 3)), none > 0, none > 0)
+        nothing = Boundary(np.zeros((0, 3, 3)), none, none, np.zeros((0, 3, 3)), none / 1, none > 0, none > 0)
         solid = Solid(mesh.cut(~sheet), mesh.cut(sheet), thickness, nothing, scale=scale, facts=facts)
         solid.boundary = _boundary(solid)
         if not solid.boundary.seen.any():
             raise ValueError("It has no surface that can be seen.")
         facts.hidden = float(max(0.0, 1 - areas_of(solid.boundary.corners[solid.boundary.seen]).sum() / area.sum()))
         solid._index()
-        if facts.closed < 1 and len(solid.mesh.triangles):
+        if facts.closed < 1 and solid._tree is not None:
             solid._close(cells)
         facts.sign_disagreement = _ask_rays(solid)
         return solid
@@ -123,12 +84,12 @@ class Solid:
         """Signed distance, negative inside. points [N, 3] -> [N] f64"""
         outside = self._unsigned(points)
         signed = np.where(self._inside_at(points, outside), -outside, outside)
-        return np.minimum(signed, _distance(self._sheet_tree, points) - self.thickness)
+        return np.minimum(signed, self._shell_distance(points))
 
     def _inside_at(self, points: ndarray, outside: ndarray) -> ndarray:
         """What is inside, of points that are so far from the surface [N] each: where it does not reach between a point and the nearest node
         of the grid, they are on one side. points [N, 3] -> [N] bool"""
-        if self._nodes is None:
+        if self._nodes is None or self.enclosed is not None:  # around small openings of an open mesh a distance tells nothing
             return self.inside(points)
         distance, inside = self._nodes
         h = 2 * EDGE / (len(distance) - 1)
@@ -154,8 +115,8 @@ class Solid:
         share = _barycentric(count, rng)
         normal = normals_of(b.corners[rows]) * np.where(b.sheet[rows] & (rng.random(count) < 0.5), -1.0, 1.0)[:, None]
         points = np.einsum("ni,nij->nj", share, b.corners[rows])
-        points = points + np.where(b.sheet[rows], self.thickness, 0.0)[:, None] * normal
-        covered = _distance(self._sheet_tree, points) < 0.98 * self.thickness
+        points = points + b.shell[rows][:, None] * normal
+        covered = self._shell_distance(points) < -0.02 * self.thickness
         covered[b.sheet[rows]] |= self.inside(points[b.sheet[rows]])
         return points, normal, np.where(covered, -1, b.source[rows]), np.einsum("ni,nij->nj", share, b.places[rows])
 
@@ -174,9 +135,8 @@ class Solid:
 
     def box(self) -> tuple[ndarray, ndarray]:
         """Its lowest and highest corner [3]."""
-        parts = [(self.boundary.corners.reshape(-1, 3), 0.0), (self.sheets.corners.reshape(-1, 3), self.thickness)]
-        low, high = zip(*((p.min(0) - t, p.max(0) + t) for p, t in parts if len(p)), strict=True)
-        return np.min(low, 0), np.max(high, 0)
+        corners, shell = self.boundary.corners, self.boundary.shell[:, None]
+        return (corners.min(1) - shell).min(0), (corners.max(1) + shell).max(0)
 
     def grid(self, cells: int) -> ndarray:
         """Signed distance at the nodes of a grid over ±EDGE, [cells + 1] * 3. It makes `sdf` faster afterwards."""
@@ -188,7 +148,7 @@ class Solid:
             inside = self._inside_nodes(nodes, outside.reshape(shape))
         self._nodes = outside.reshape(shape), inside.reshape(shape)
         signed = np.where(inside, -outside, outside)
-        return np.minimum(signed, _distance(self._sheet_tree, nodes) - self.thickness).reshape(shape)
+        return np.minimum(signed, self._shell_distance(nodes)).reshape(shape)
 
     def _inside_nodes(self, nodes: ndarray, outside: ndarray) -> ndarray:
         """Winding numbers are asked once for all nodes between which there is no surface, and for each node that touches one."""
@@ -196,16 +156,33 @@ class Solid:
         near, *groups = _regions(outside)
         inside[near] = self.inside(nodes[near])
         for rows in groups:
-            some = self.inside(nodes[_some(rows)])
+            some = self.inside(_some(nodes[rows]))
             inside[rows] = self.inside(nodes[rows]) if _mixed(some) else some[0]
         return inside
+
+    def _leaks(self, nodes: ndarray) -> bool:
+        """Whether nodes of one region lie on both sides: by the winding number of some, and by the triangle that is nearest to each that
+        is near, so that no small hollow behind an opening is overlooked. [N, 3]"""
+        if _mixed(self.inside(_some(nodes))):
+            return True
+        tree, vertices, triangles = self._tree
+        squared, face, at = tree.squared_distance(vertices, triangles, nodes)
+        near = squared < NEARBY**2
+        before = np.einsum("ij,ij->i", nodes[near] - at[near], normals_of(vertices[triangles[face[near]]])) > 0
+        return min(before.sum(), (~before).sum()) > ASTRAY
 
     def _unsigned(self, points: ndarray) -> ndarray:
         return np.minimum(_distance(self._tree, points), _distance(self._fill_tree, points))
 
+    def _shell_distance(self, points: ndarray) -> ndarray:
+        """Signed distance to the shells around sheets and thin plates. [N, 3] -> [N]"""
+        return np.min([np.full(len(points), 4.0), *(_distance(tree, points) - size for tree, size in self._shells)], axis=0)
+
     def _index(self) -> None:
         self._tree = _tree(self.boundary.corners[~self.boundary.sheet])
-        self._fill_tree, self._sheet_tree = _tree(self.fill), _tree(self.sheets.corners)
+        self._fill_tree = _tree(self.fill)
+        corners, shell = np.concatenate((self.mesh.corners, self.sheets.corners)), np.concatenate((self.mesh.shell, self.sheets.shell))
+        self._shells = [(_tree(corners[shell == size]), size) for size in np.unique(shell[shell > 0])]
         self._nodes: tuple[ndarray, ndarray] | None = None
         self._distances: ndarray | None = None
 
@@ -214,7 +191,7 @@ class Solid:
         shape, h, nodes = (cells + 1,) * 3, 2 * EDGE / cells, grid_nodes(cells)
         distance = self._unsigned(nodes)
         self._distances = distance.reshape(shape)
-        if not any(_mixed(self.inside(nodes[_some(rows)])) for rows in _regions(self._distances)[1:]):
+        if not any(self._leaks(nodes[rows]) for rows in _regions(self._distances)[1:]):
             return  # its parts close each other
         number = winding_on_grid(self.mesh, cells, distance).reshape(shape)
         self.enclosed = number > 0.5
@@ -249,9 +226,9 @@ def _regions(distance: ndarray) -> list[ndarray]:
     return np.split(order, np.searchsorted(labels.ravel()[order], np.arange(1, count + 1)))
 
 
-def _some(rows: ndarray) -> ndarray:
+def _some(nodes: ndarray) -> ndarray:
     """Enough of a region to see whether it is of one kind."""
-    return rows[:: max(1, len(rows) // ASKED)]
+    return nodes[:: max(1, len(nodes) // ASKED)]
 
 
 def _mixed(inside: ndarray) -> bool:
@@ -264,14 +241,6 @@ def grid_nodes(cells: int) -> ndarray:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
 
 
-def winding(mesh: Mesh, points: ndarray) -> ndarray:
-    """Winding number of an oriented mesh. points [N, 3] -> [N]"""
-    if not len(mesh.triangles) or not len(points):
-        return np.zeros(len(points))
-    function = igl.winding_number if len(mesh.triangles) < FEW else igl.fast_winding_number
-    return function(mesh.vertices, mesh.triangles, np.ascontiguousarray(points, np.float64))
-
-
 def winding_on_grid(mesh: Mesh, cells: int, distance: ndarray) -> ndarray:
     """At the nodes of a grid, [(cells + 1)³]: from every second node, it is smooth away from the mesh; asked near it."""
     half = cells // 2
@@ -282,114 +251,6 @@ def winding_on_grid(mesh: Mesh, cells: int, distance: ndarray) -> ndarray:
     return value
 
 
-# Making a mesh usable -------------------------------------------------------------------------------------------------------------------
-
-
-def areas_of(corners: ndarray) -> ndarray:
-    """[N, 3, 3] -> [N]"""
-    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-
-
-def normals_of(corners: ndarray) -> ndarray:
-    """Unit normals of triangles that have an area. [N, 3, 3] -> [N, 3]"""
-    n = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-30)
-
-
-def _clean(vertices: ndarray, triangles: ndarray) -> tuple[Mesh, Facts]:
-    """Corners at one place become one; what has no area or comes twice is left out."""
-    vertices = np.asarray(vertices, np.float64)
-    places = np.round(vertices / (1e-5 * 2 * REACH)).astype(np.int64)
-    _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
-    welded = which.reshape(-1)[np.asarray(triangles, np.int64)]
-    good = areas_of(vertices[first][welded]) > 1e-12
-    _, once = np.unique(np.sort(welded[good], 1), axis=0, return_index=True)
-    source = np.flatnonzero(good)[np.sort(once)]
-    if not len(source):
-        raise ValueError("It has no surface: not one triangle has an area.")
-    facts = Facts(triangles=len(triangles), broken=len(triangles) - len(source))
-    triangles = np.ascontiguousarray(welded[source])
-    return Mesh(np.ascontiguousarray(vertices[first]), triangles, source, np.zeros(len(source), np.int64)), facts
-
-
-def _oriented(mesh: Mesh, facts: Facts) -> Mesh:
-    """Neighbours wound alike in patches, and patches that were inside out turned.
-
-    A patch inside another one may be turned on purpose: a bottle's inner wall. It stays.
-    """
-    alike, patch = igl.bfs_orient(mesh.triangles)
-    mesh = Mesh(mesh.vertices, np.ascontiguousarray(alike, np.int64), mesh.source, patch.astype(np.int64))
-    rows_of = _rows_of_patches(patch)
-    closed, encloses, samples = _closed_patches(mesh), np.zeros(len(rows_of)), []
-    facts.patches, facts.closed = len(rows_of), float(closed[patch].mean())
-    for i, rows in enumerate(rows_of):
-        corners = mesh.corners[rows]
-        some = _spread(corners, 48)
-        samples.append(some.mean(1))
-        if closed[i]:
-            encloses[i] = np.sign(np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])).sum())
-        else:
-            off, own = STEP * normals_of(some), mesh.cut(rows)
-            encloses[i] = (winding(own, samples[i] + off) + winding(own, samples[i] - off)).mean() / 2
-    flip = encloses < -0.1
-    all_turned = _flipped(mesh, flip)
-    for i in np.flatnonzero(flip):
-        flip[i] = np.median(winding(all_turned.cut(patch != i), samples[i])) < 0.5
-    area = areas_of(mesh.corners)
-    facts.turned = float(area[flip[patch]].sum() / area.sum())
-    return _flipped(mesh, flip)
-
-
-def _rows_of_patches(patch: ndarray) -> list[ndarray]:
-    order = np.argsort(patch, kind="stable")
-    return np.split(order, np.searchsorted(patch[order], np.arange(1, int(patch.max()) + 1)))
-
-
-def _flipped(mesh: Mesh, patches: ndarray) -> Mesh:
-    """The chosen patches [patches] bool wound the other way round."""
-    turned = np.where(patches[mesh.patch][:, None], mesh.triangles[:, ::-1], mesh.triangles)
-    return Mesh(mesh.vertices, np.ascontiguousarray(turned), mesh.source, mesh.patch)
-
-
-def _closed_patches(mesh: Mesh) -> ndarray:
-    """Which patches have no open edge. [patches] bool"""
-    edges = np.sort(mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1)
-    same, counts = np.unique(np.column_stack((np.repeat(mesh.patch, 3), edges)), axis=0, return_counts=True)
-    closed = np.ones(int(mesh.patch.max()) + 1, bool)
-    closed[same[counts % 2 == 1, 0]] = False
-    return closed
-
-
-def _spread(corners: ndarray, most: int) -> ndarray:
-    """At most so many of the triangles, evenly over their area. [F, 3, 3] -> [N, 3, 3]"""
-    if len(corners) <= most:
-        return corners
-    total = np.cumsum(areas_of(corners))
-    return corners[np.searchsorted(total, (np.arange(most) + 0.5) / most * total[-1])]
-
-
-def _sheets(mesh: Mesh) -> ndarray:
-    """Which triangles are of patches that enclose nothing, alone or with the others. [F] bool"""
-    some = [_spread(mesh.corners[rows], 64) for rows in _rows_of_patches(mesh.patch)]
-    corners, owner = np.concatenate(some), np.repeat(np.arange(len(some)), [len(c) for c in some])
-    middles, off = corners.mean(1), STEP * normals_of(corners)
-    behind = np.maximum(winding(mesh, middles - off), winding(mesh, middles + off))
-    typical = np.array([np.median(behind[owner == i]) for i in range(len(some))])
-    return (typical < SHEET)[mesh.patch]
-
-
-def _fitted(mesh: Mesh, sheet: ndarray, thickness: float) -> tuple[Mesh, float]:
-    """Moved and made smaller where shells would stand out of the frame; and how much smaller."""
-    corners = mesh.corners
-    extra = np.where(sheet, thickness, 0.0)[:, None]
-    low, high = (corners.min(1) - extra).min(0), (corners.max(1) + extra).max(0)
-    if (high - low).max() <= 2 * REACH * (1 + 1e-6):
-        return mesh, 1.0
-    own = np.ptp(corners.reshape(-1, 3), axis=0).max()
-    scale = (2 * REACH - ((high - low).max() - own)) / own
-    return replace(mesh, vertices=(mesh.vertices - (low + high) / 2) * scale), float(scale)
-
-
 # Its boundary ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -398,7 +259,7 @@ def _boundary(solid: Solid) -> Boundary:
     parts = [solid.boundary]
     for mesh, sheet in ((solid.mesh, False), (solid.sheets, True)):
         corners, places = mesh.corners, np.broadcast_to(np.eye(3), (len(mesh.triangles), 3, 3))
-        source, patch = mesh.source, mesh.patch
+        source, patch, shell = mesh.source, mesh.patch, mesh.shell
         while len(corners):
             longest = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2).max(1)
             cut, small = longest > LONGEST, np.flatnonzero(longest <= LONGEST)
@@ -407,10 +268,10 @@ def _boundary(solid: Solid) -> Boundary:
             cut[small] = some & ~seen.all(1) & (longest[small] > SHORTEST)
             keep = some & ~cut[small]
             rows = small[keep]
-            parts.append(Boundary(corners[rows], source[rows], patch[rows], places[rows], np.full(len(rows), sheet), middle[keep]))
-            corners, places, source, patch = (
-                _halved(corners[cut]), _halved(places[cut]), np.repeat(source[cut], 4), np.repeat(patch[cut], 4)
-            )  # fmt: skip
+            told = (source[rows], patch[rows], places[rows], shell[rows], np.full(len(rows), sheet), middle[keep])
+            parts.append(Boundary(corners[rows], *told))
+            corners, places = _halved(corners[cut]), _halved(places[cut])
+            source, patch, shell = (np.repeat(values[cut], 4) for values in (source, patch, shell))
     return Boundary(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Boundary)))
 
 

@@ -18,8 +18,8 @@ from core.library import format as library_format
 from core.library.format import split_shape
 from core.library.lanes import Worker
 from core.library.looks import look_at, to_linear
+from core.library.repair import areas_of
 from core.library.shape import read_message
-from core.library.solid import areas_of
 
 COLORS = {
     "white": (0.93, 0.93, 0.92), "light grey": (0.75, 0.75, 0.76), "grey": (0.5, 0.5, 0.51), "dark grey": (0.28, 0.28, 0.29),

@@ -80,6 +80,14 @@ def test_an_open_box_is_closed_by_its_winding_number():
     assert top[np.abs(top[:, 0]) < 0.3][:, 5].mean() > 0.4  # which face upwards
 
 
+def test_a_small_hollow_behind_an_opening_is_not_overlooked():
+    post = box((-0.03, -0.03, -0.48), (0.03, 0.03, 0.48), without=4)  # open below, of 275,000 nodes few are in it
+    solid = Solid.of(*post)
+    grid, p = solid.grid(64), np.array([[0.0, 0.0, z] for z in np.linspace(-0.4, 0.4, 9)])
+    assert (grid[32, 32, 10:54] < -0.02).all() and (grid[:29] > 0).all()
+    assert (solid.sdf(p) < -0.02).all()
+
+
 def test_four_walls_without_thickness_that_enclose_a_room_are_no_sheets():
     v, f = box(*WHOLE, without=5)
     corners = v[f].reshape(-1, 2, 3, 3)  # two triangles for each wall
@@ -98,6 +106,16 @@ def test_a_plane_becomes_a_thin_solid_that_fits_into_the_frame():
     assert solid.facts.thickened == 1 and solid.scale == pytest.approx(1 - T / 0.48)
     on, normal, *_ = solid.surface(1000, np.random.default_rng(0), even=True)
     assert np.allclose(on[:, 2], T * normal[:, 2]) and 0.4 < (normal[:, 2] > 0).mean() < 0.6
+
+
+def test_a_plate_too_thin_to_be_seen_is_thickened_unless_it_lies_on_something():
+    wall, label = box((-0.48, -0.3, -0.3), (-0.4, 0.3, 0.3)), box((-0.4, -0.1, -0.1), (-0.398, 0.1, 0.1))
+    sail, screw = box((-0.2, -0.2, 0), (0.4, 0.2, 0.003)), box((0.1, 0.1, 0.2), (0.101, 0.12, 0.22))
+    solid = Solid.of(*together(wall, label, sail, screw))
+    assert solid.sdf(np.array([[0.1, 0.0, 0.0015]]))[0] < -0.004  # the sail
+    assert solid.sdf(np.array([[-0.39, 0, 0], [0.11, 0.11, 0.21]])) == pytest.approx([0.008, 0.009], abs=1e-5)  # label and screw stay
+    on, *_ = solid.surface(4000, np.random.default_rng(0), even=True)
+    assert np.abs(solid.sdf(on)).max() < 0.013 and np.median(np.abs(solid.sdf(on))) < 1e-6
 
 
 def test_a_cloth_on_a_table_hides_what_lies_under_it():
