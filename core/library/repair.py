@@ -10,8 +10,9 @@ from numpy import ndarray
 REACH = 0.48  # half of the largest side
 STEP = 2e-4  # how far beside a triangle it is asked what is inside and what is outside
 SHEET = 0.65  # winding number behind a face below which its patch encloses nothing (0.5: a plane, 0.75: half a sphere, 1: closed)
-THIN = ((1.5, 0.375), (1.0, 0.75))  # shells around plates: thinner than so much of THICKNESS: so much of it, about as thick as sheets then
-PLATE = 6.0  # thicknesses: what is shorter is a detail, no plate
+THIN = ((1.5, 0.375), (1.0, 0.75))  # shells around walls: thinner than so much of THICKNESS: so much of it, about as thick as sheets then
+PLATE = 6.0  # thicknesses: a patch that is shorter is a detail, no plate
+CELL = 0.01  # a small cell: triangles of half its size are tiny
 FEW = 400  # triangles of which the exact winding number takes no longer than the approximate one
 
 
@@ -142,24 +143,48 @@ def _spread(corners: ndarray, count: int) -> ndarray:
 
 
 def _shelled(mesh: Mesh, thickness: float) -> tuple[Mesh, ndarray]:
-    """Shells around patches that enclose nothing, alone or with the others, and thinner ones around plates that stand free and are too thin
-    to be seen: a leaf is a plane here and a slab there. Returns the mesh, and which triangles are of sheets [F] bool."""
+    """Shells around patches that enclose nothing, alone or with the others, and thinner ones around walls and plates that are too thin to
+    be seen: a leaf is a plane here and a slab there. Returns the mesh, and which triangles are of sheets [F] bool."""
     rows_of = _rows_of_patches(mesh.patch)
     some = [_spread(mesh.corners[rows], 64) for rows in rows_of]
     corners, owner = np.concatenate(some), np.repeat(np.arange(len(some)), [len(c) for c in some])
-    middles, normal = corners.mean(1), normals_of(corners)
-    behind = np.maximum(winding(mesh, middles - STEP * normal), winding(mesh, middles + STEP * normal))
-    through = [winding(mesh, middles - depth * thickness * normal) < 0.5 for depth, _ in THIN]  # so deep, it is outside again
-    sheet, shell = np.zeros(len(some), bool), np.zeros(len(some))
-    for i, rows in enumerate(rows_of):
-        own = owner == i
-        sheet[i] = np.median(behind[own]) < SHEET
-        plate = np.ptp(mesh.corners[rows].reshape(-1, 3), axis=0).max() > PLATE * thickness
-        for (_, size), outside in zip(THIN, through, strict=True):
-            if plate and outside[own].mean() > 0.6:
-                shell[i] = size * thickness
-        shell[i] = thickness if sheet[i] else shell[i]
-    return replace(mesh, shell=shell[mesh.patch]), sheet[mesh.patch]
+    off = STEP * normals_of(corners)
+    behind = np.maximum(winding(mesh, corners.mean(1) - off), winding(mesh, corners.mean(1) + off))
+    sheet = np.array([np.median(behind[owner == i]) < SHEET for i in range(len(some))])[mesh.patch]
+    large = np.array([np.ptp(mesh.corners[rows].reshape(-1, 3), axis=0).max() > PLATE * thickness for rows in rows_of])[mesh.patch]
+    shell = np.where(sheet, thickness, 0.0)
+    rows = np.flatnonzero(large & ~sheet)
+    asked, which = alike(mesh.corners[rows], mesh.patch[rows])
+    at, normal = probes(mesh.corners[rows[asked]]), normals_of(mesh.corners[rows[asked]])[:, None]
+
+    def outside(points: ndarray) -> ndarray:
+        return winding(mesh, points.reshape(-1, 3)).reshape(-1, 4) < 0.5
+
+    before = outside(at + STEP * normal)
+    for depth, size in THIN:
+        through = before & outside(at - depth * thickness * normal)
+        shell[rows[(through.sum(1) > 0.6 * before.sum(1))[which]]] = size * thickness  # of what is not covered anyway
+    return replace(mesh, shell=shell), sheet
+
+
+def probes(corners: ndarray) -> ndarray:
+    """Four points in each triangle, near its corners and in its middle. [N, 3, 3] -> [N, 4, 3]"""
+    middle = corners.mean(1, keepdims=True)
+    return np.concatenate((0.9 * corners + 0.1 * middle, middle), 1)
+
+
+def alike(corners: ndarray, patch: ndarray) -> tuple[ndarray, ndarray]:
+    """Of a million tiny triangles that lie side by side one is enough: rows to ask, and which of them answers for each triangle.
+
+    Tiny triangles of one patch are alike when they face one way in one small cell. corners [N, 3, 3], patch [N]
+    """
+    normal, middle = normals_of(corners), corners.mean(1)
+    cell = np.floor((middle + 1) / CELL).astype(np.int64).clip(0, 255)
+    way = np.rint(1.5 * normal).astype(np.int64) + 2  # 27 ways
+    number = (((patch * 256 + cell[:, 0]) * 256 + cell[:, 1]) * 256 + cell[:, 2]) * 125 + way @ (25, 5, 1)
+    tiny = np.abs(corners - middle[:, None]).max((1, 2), initial=0) < CELL / 2
+    _, asked, which = np.unique(np.where(tiny, number, -1 - np.arange(len(corners))), return_index=True, return_inverse=True)
+    return asked, which.reshape(-1)
 
 
 def _fitted(mesh: Mesh) -> tuple[Mesh, float]:

@@ -15,7 +15,7 @@ from numpy import ndarray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
-from core.library.repair import REACH, STEP, Facts, Mesh, areas_of, normals_of, usable, winding
+from core.library.repair import REACH, STEP, Facts, Mesh, alike, areas_of, normals_of, probes, usable, winding
 
 EDGE = 0.52  # the grid's half side
 THICKNESS = 0.008  # of the largest side: half of what sheets get
@@ -277,23 +277,10 @@ def _boundary(solid: Solid) -> Boundary:
 
 def _seen(solid: Solid, corners: ndarray, patch: ndarray, sheet: bool) -> ndarray:
     """Whether triangles are seen near their three corners and in their middle. [N, 3, 3] -> [N, 4] bool"""
-    alike = _alike(corners, patch)  # of a million tiny triangles that lie side by side one is asked
-    asked, which = np.unique(alike, return_index=True, return_inverse=True)[1:]
-    some = corners[asked]
-    middle = some.mean(1, keepdims=True)
-    before = np.concatenate((0.9 * some + 0.1 * middle, middle), 1) + STEP * normals_of(some)[:, None]
+    asked, which = alike(corners, patch)
+    before = probes(corners[asked]) + STEP * normals_of(corners[asked])[:, None]
     number = winding(solid.mesh, before.reshape(-1, 3)).reshape(-1, 4)
-    return (number < 0.5 if sheet else np.abs(number) < 0.5)[which.reshape(-1)]  # behind a triangle it is larger by one
-
-
-def _alike(corners: ndarray, patch: ndarray) -> ndarray:
-    """Numbers that are the same for tiny triangles of one patch that face one way in one small cell; its own for each other triangle."""
-    normal, middle = normals_of(corners), corners.mean(1)
-    cell = np.floor((middle + EDGE) / (SHORTEST / 2)).astype(np.int64).clip(0, 255)
-    way = np.rint(1.5 * normal).astype(np.int64) + 2  # 27 ways
-    number = (((patch * 256 + cell[:, 0]) * 256 + cell[:, 1]) * 256 + cell[:, 2]) * 125 + way @ (25, 5, 1)
-    tiny = np.abs(corners - middle[:, None]).max((1, 2)) < SHORTEST / 4
-    return np.where(tiny, number, -1 - np.arange(len(corners)))
+    return (number < 0.5 if sheet else np.abs(number) < 0.5)[which]  # behind a triangle it is larger by one
 
 
 def _halved(corners: ndarray) -> ndarray:
