@@ -220,6 +220,13 @@ def stage(folder: Path) -> None:
         shutil.copy(ROOT / name, folder / name)
 
 
+def library(argv: list[str]) -> int:
+    """check, prepare or caption a prompt library of your own (docs/prompt-libraries.md)"""
+    engine = engine_python("train.txt")
+    named = [] if {"-h", "--help", "check"} & set(argv) or not argv else ["--engine", engine]
+    return run([blender_python(), "-m", "latte3d_blender", "library", *argv, *named])
+
+
 def train(argv: list[str]) -> int:
     """train a model (options: build.py train --help)"""
     return run([engine_python("train.txt"), "-m", "core", "train", *argv])
@@ -261,6 +268,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "generate": generate,
     "test": test,
     "package": package,
+    "library": library,
     "train": train,
     "engine": engine,
     "wheels": wheels,

@@ -18,7 +18,7 @@ from typing import TextIO
 
 import bpy
 
-from . import arguments, files, machine, naming, terminal
+from . import arguments, files, library_commands, machine, naming, terminal
 from .client import batch
 from .client.job import EngineFault, Fault, Result
 from .scene import meshes, placement, studio
@@ -178,6 +178,7 @@ def parser() -> argparse.ArgumentParser:
     about = "Make one object per prompt: .blend, .glb and .png."
     make = commands.add_parser("generate", help="make one object per prompt", description=about)
     arguments.add_generate(make)
+    commands.add_parser("library", help="check, prepare and caption a prompt library of your own (library --help says more)")
     help_engine = "the engine's Python (default: as in the preferences, else what Set Up made)"
     make.add_argument("--engine", default="", metavar="PYTHON", help=help_engine)
     return top
@@ -200,6 +201,8 @@ class Speaker:
 def main(argv: list[str], out: TextIO | None = None) -> int:
     """Run one command and write to `out`. Returns 0: all was made, 1: something failed, 2: nothing was begun, 130: stopped."""
     out = out or sys.stdout
+    if argv[:1] == ["library"]:
+        return library_commands.main(argv[1:], out)
     try:
         with redirect_stdout(out):
             options = parser().parse_args(argv)

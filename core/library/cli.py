@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import BadRequest
 from core.files import replace_file
-from core.library import SPLITS
+from core.library import SPLITS, folder_cli
 from core.library.starter import splits
 
 CAPTION_ROWS, CAPTION_HEIGHT = 3, 13
@@ -18,8 +18,7 @@ BATCH = 8
 def main(argv: list[str]) -> int:
     """Run one command of the library. Returns the exit status."""
     args = _arguments().parse_args(argv)
-    args.run(args)
-    return 0
+    return args.run(args) or 0
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -44,6 +43,7 @@ def _arguments() -> argparse.ArgumentParser:
         command.add_argument("--kinds", type=lambda text: [k for k in text.split(",") if k], help="only these kinds, separated by commas")
     kinds = commands.add_parser("kinds", help="list what the library can make")
     kinds.set_defaults(run=_kinds)
+    folder_cli.add_commands(commands)
     return parser
 
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`library check | prepare | suggest DIR`: starts the engine's command, and tells it how to start Blender for the assets."""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TextIO
+
+import bpy
+
+from . import machine
+from .client.engine import ASTRAY, EngineFault, source_folder
+
+COMMANDS = {
+    "check": "list all that is wrong with a library",
+    "prepare": "make its assets ready for training",
+    "suggest": "propose prompts for the assets that have none",
+}
+
+
+def blender_command() -> list[str]:
+    """What starts a Blender that serves `library.main`, with factory settings and without running scripts of files."""
+    package = Path(__file__).resolve().parent
+    start = f"import sys; sys.path.append({str(package.parent)!r}); from {package.name} import library; library.main()"
+    if not bpy.app.binary_path:  # Blender as a Python module
+        return [sys.executable, "-c", start]
+    options = ["--background", "--factory-startup", "--disable-autoexec", "--python-exit-code", "3"]
+    return [bpy.app.binary_path, *options, "--python-expr", start]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's arguments."""
+    top = argparse.ArgumentParser(prog="latte3d library", description="A prompt library of your own: docs/prompt-libraries.md")
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, about in COMMANDS.items():
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("folder", metavar="DIR", help="the folder with library.toml and prompts.csv")
+        command.add_argument("--json", action="store_true", help="one JSON object a line, the last one the result")
+        if name != "check":
+            text = "the engine's Python (default: as in the preferences, else what Set Up made)"
+            command.add_argument("--engine", default="", metavar="PYTHON", help=text)
+        if name == "prepare":
+            command.add_argument("--workers", type=int, help="assets at a time (default: one for each core)")
+        if name == "suggest":
+            command.add_argument("--out", metavar="CSV", help="what to write (default: DIR/suggested.csv)")
+    return top
+
+
+def command_line(options: argparse.Namespace) -> tuple[list[str], Path]:
+    """What to start, and the folder that holds `core`. Raises EngineFault."""
+    folder = str(Path(options.folder).resolve())
+    as_json = ["--json"] if options.json else []
+    if options.command == "check":  # needs no engine
+        source = source_folder()
+        return [sys.executable, str(source / "core" / "library" / "format.py"), folder, *as_json], source
+    launch = machine.launch(python=options.engine)
+    command = [str(launch.python), "-m", "core", "library", options.command, folder, "--blender", json.dumps(blender_command())]
+    command += ["--workers", str(options.workers)] if getattr(options, "workers", None) else []
+    command += ["--out", str(Path(options.out).resolve())] if getattr(options, "out", None) else []
+    return [*command, *as_json], launch.source
+
+
+def main(argv: list[str], out: TextIO | None = None) -> int:
+    """Run one command and write to `out`; return the exit status: 0 done, 1 some assets could not be used, 2 nothing was done."""
+    out = out or sys.stdout
+    try:
+        with redirect_stdout(out):
+            options = parser().parse_args(argv)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 2
+    try:
+        command, source = command_line(options)
+    except EngineFault as fault:
+        print(f"latte3d: {fault}", file=sys.stderr)
+        return 1
+    environment = {key: value for key, value in os.environ.items() if key not in ASTRAY}
+    environment |= {"PYTHONPATH": str(source), "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"}
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, _stop)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace")
+    try:
+        for line in process.stdout:
+            out.write(line)
+            out.flush()
+        return process.wait()
+    except KeyboardInterrupt:
+        print("latte3d: Cancelled; what was prepared is kept.", file=sys.stderr)
+        return 1
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _stop(*_: object) -> None:
+    """A request to end is the same as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
