@@ -221,10 +221,10 @@ def stage(folder: Path) -> None:
 
 
 def library(argv: list[str]) -> int:
-    """check, prepare or caption a prompt library of your own (docs/prompt-libraries.md)"""
-    engine = engine_python("train.txt")
-    named = [] if {"-h", "--help", "check"} & set(argv) or not argv else ["--engine", engine]
-    return run([blender_python(), "-m", "latte3d_blender", "library", *argv, *named])
+    """check or prepare a prompt library of your own, or propose its prompts (docs/prompt-libraries.md)"""
+    needs_engine = bool(argv) and argv[0] in ("prepare", "suggest")
+    engine = ["--engine", engine_python("train.txt")] if needs_engine else []
+    return run([blender_python(), "-m", "latte3d_blender", "library", *argv, *engine])
 
 
 def train(argv: list[str]) -> int:

@@ -125,13 +125,13 @@ def draw_question(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     asked = session.SESSION.question
     box = layout.box()
     row = box.row()
-    wrapped(row, context, unknown(asked.job.model), "QUESTION", inset=30)
+    wrapped(row, context, unknown(asked.model), "QUESTION", inset=30)
     row.operator("latte3d.dismiss", text="", icon="X", emboss=False)
     wrapped(box, context, f"“{asked.prompt}”", inset=10)
     if asked.things:
         box.label(text="Make instead:")
-        things = [(name, asked.example.get(name) or gallery.example(name, asked.job.model)) for name in asked.things]
-        draw_things(box, context, things, make=True, model=asked.job.model)
+        things = [(name, asked.example.get(name) or gallery.example(name, asked.model)) for name in asked.things]
+        draw_things(box, context, things, make=True, model=asked.model)
     box.operator("latte3d.place_anyway")
 
 
@@ -229,7 +229,7 @@ def draw_status(self, context) -> None:
         row.progress(factor=state.running.factor, text=state.running.text, type="BAR")
     elif (state.hold or state.question or fault) and not session.panel_visible():
         row = self.layout.row(align=True)
-        asked = unknown(state.question.job.model) if state.question else ""
+        asked = unknown(state.question.model) if state.question else ""
         row.label(text=state.hold or asked or fault.message, icon="QUESTION" if asked and not state.hold else "ERROR")
         row.operator("latte3d.show_panel", text="LATTE3D", icon="MENU_PANEL")
 

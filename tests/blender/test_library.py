@@ -10,7 +10,8 @@ import bpy
 import numpy as np
 import pytest
 
-from latte3d_blender import library, protocol
+from latte3d_blender import library
+from latte3d_blender.client import protocol
 
 RED, BLUE = (0.6, 0.05, 0.02), (0.03, 0.1, 0.7)  # linear
 FORMATS = ("blend", "glb", "gltf", "obj", "fbx", "ply", "stl", "usdc")
