@@ -19,7 +19,7 @@ from core.language.familiarity import KnownPrompts
 from core.language.rewording import NEAREST, Reading
 from core.mesh import TexturedMesh
 from core.networks.storage import ModelCard, read_card
-from core.pipeline import Latte3DPipeline, Progress
+from core.pipeline import Latte3DPipeline, Progress, load_memory
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"  # a folder for each model that comes with the engine
 KEPT = 2  # models whose networks stay in memory
@@ -102,7 +102,7 @@ class Models:
         others when they are first needed."""
         self.models, self.device = models, pick_device(device)
         self._pipelines: OrderedDict[str, Latte3DPipeline] = OrderedDict()  # the one used last comes last
-        self._known: dict[str, tuple[KnownPrompts | None, TextEncoder]] = {}
+        self._memories: dict[str, tuple[TextEncoder, KnownPrompts | None]] = {}  # of each model that was loaded or judged
         self._text = cache(TextEncoder)  # models of the same text encoder share it
         if not models:
             raise MissingWeights("There is no model.", "", "Choose a folder that holds one.")
@@ -119,7 +119,7 @@ class Models:
         next(iter(self._pipelines.values())).warm_up(cancelled)
         for model in self.usable if len(self.usable) > 1 else ():
             if not cancelled():
-                self._try(self.known, model)
+                self._try(self.memory, model)
 
     def __call__(
         self, prompts: list[str], *, seeds: list[int], model: str | None = None, strict: bool = False, progress: Progress | None = None,
@@ -144,7 +144,7 @@ class Models:
         """The model for each prompt: that which knows it best. A model without a memory of its words cannot say what it knows, and is not
         asked. Raises Unfamiliar with `strict`, where none knows a prompt: with the nearest things of all."""
         usable = self.usable
-        asked = [model for model in usable if self._try(self.known, model) and self._known[model.id][0]] if len(usable) > 1 else []
+        asked = [model for model in usable if self._try(self.memory, model) and self.memory(model)[1]] if len(usable) > 1 else []
         makers = [self._best(prompt, asked, strict) if asked else self._first() for prompt in prompts]
         if all([self._try(self.pipeline, model) for model in {model.id: model for model in makers}.values()]):
             return makers
@@ -158,7 +158,7 @@ class Models:
         return asked[ranks.index(max(ranks))]
 
     def _read(self, model: Model, prompt: str) -> Reading:
-        known, text = self.known(model)
+        text, known = self.memory(model)
         return known.read([prompt], text)[0]
 
     def _first(self) -> Model:
@@ -167,13 +167,11 @@ class Models:
             raise self.models[0].fault
         return self.usable[0]
 
-    def known(self, model: Model) -> tuple[KnownPrompts | None, TextEncoder]:
-        """What a model remembers of its prompts (None: nothing) and its text encoder, without its networks. Raises MissingWeights."""
-        if model.id not in self._known:
-            sizes, _ = read_card(model.folder)
-            text = self._text(sizes.text_encoder, self.device)
-            self._known[model.id] = KnownPrompts.load(model.folder, self.device, text.width), text
-        return self._known[model.id]
+    def memory(self, model: Model) -> tuple[TextEncoder, KnownPrompts | None]:
+        """A model's text encoder, and what it remembers of its prompts (None: nothing), without its networks. Raises MissingWeights."""
+        if model.id not in self._memories:
+            self._memories[model.id] = load_memory(model.folder, read_card(model.folder)[0], self.device, self._text)
+        return self._memories[model.id]
 
     def pipeline(self, model: Model) -> Latte3DPipeline:
         """A model, loaded where it is not in memory; the ones not used for longest make room. Raises MissingWeights."""
@@ -186,7 +184,7 @@ class Models:
 
     def _load(self, model: Model) -> Latte3DPipeline:
         try:
-            pipeline = Latte3DPipeline.from_pretrained(model.folder, str(self.device), self._text)
+            pipeline = Latte3DPipeline.from_pretrained(model.folder, str(self.device), self.memory(model))
         except MissingWeights as error:
             model.fault = error
             raise
@@ -195,7 +193,6 @@ class Models:
             model.fault = MissingWeights("The model cannot be read.", cause, "Choose another, or get it again.")
             raise model.fault from error
         pipeline.model_id, model.fault = model.id, None
-        self._known[model.id] = pipeline.known, pipeline.text
         return pipeline
 
     def _try(self, what: Callable, model: Model) -> bool:
