@@ -18,6 +18,7 @@ from core.language.rewording import Reading
 from core.limits import EXAMPLE, Detail, check_prompt, check_seeds, check_styles, choose_detail
 from core.mesh import TexturedMesh
 from core.networks.generator import Generator
+from core.networks.presets import GeneratorConfig
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.outcome import Failed, Made
 from core.surface.extract import LOOSE
@@ -36,20 +37,15 @@ class Latte3DPipeline:
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, device: str = "auto", make_text: Callable[[str, torch.device], TextEncoder] = TextEncoder
+        cls, folder: str | Path, device: str = "auto", memory: tuple[TextEncoder, KnownPrompts | None] | None = None
     ) -> "Latte3DPipeline":
-        """Load a model folder. `device`: a word that `core.device.pick_device` knows. `make_text`: gives the text encoder of a name, which
-        several models may share.
+        """Load a model folder. `device`: a word that `core.device.pick_device` knows. `memory`: what `load_memory` has read before.
 
         Raises MissingWeights for an absent or damaged model, BadRequest for a device that is not there.
         """
         target = pick_device(device)
         generator, card = load_generator(folder, target)
-        text = make_text(generator.config.text_encoder, target)
-        if text.width != generator.config.text_width:
-            cause = f"{text.name} writes {text.width} numbers a token, the model reads {generator.config.text_width}."
-            raise MissingWeights(f"The model in {folder} does not fit its text encoder.", cause, "Choose another model folder.")
-        return cls(generator, card, text, KnownPrompts.load(folder, target, text.width))
+        return cls(generator, card, *(memory or load_memory(folder, generator.config, target)))
 
     def warm_up(self, cancelled: Callable[[], bool] | None = None) -> None:
         """Make a small object and throw it away: what the libraries below do only once then does not fall to the first prompt."""
@@ -144,3 +140,15 @@ class Latte3DPipeline:
         reading = self.known.read([prompt], self.text, strict)[0] if self.known else Reading(prompt)
         reading.unread = self.text.beyond(reading.text)
         return reading
+
+
+def load_memory(
+    folder: str | Path, sizes: GeneratorConfig, device: torch.device, make_text: Callable[[str, torch.device], TextEncoder] = TextEncoder
+) -> tuple[TextEncoder, KnownPrompts | None]:
+    """A model's text encoder and what it remembers of its prompts (None: nothing), without its networks. `make_text`: gives the text
+    encoder of a name, which several models may share. Raises MissingWeights."""
+    text = make_text(sizes.text_encoder, device)
+    if text.width != sizes.text_width:
+        cause = f"{text.name} writes {text.width} numbers a token, the model reads {sizes.text_width}."
+        raise MissingWeights(f"The model in {folder} does not fit its text encoder.", cause, "Choose another model folder.")
+    return text, KnownPrompts.load(folder, device, text.width)

@@ -19,7 +19,7 @@ from core.language.rewording import NEAREST, Reading
 from core.limits import check_prompt
 from core.networks.storage import ModelCard, read_card
 from core.outcome import Failed, Made
-from core.pipeline import Latte3DPipeline
+from core.pipeline import Latte3DPipeline, load_memory
 from core.surface.textured import Progress
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"  # a folder for each model that comes with the engine
@@ -103,7 +103,7 @@ class Models:
         others when they are first needed."""
         self.models, self.device = models, pick_device(device)
         self._pipelines: OrderedDict[str, Latte3DPipeline] = OrderedDict()  # the one used last comes last
-        self._known: dict[str, tuple[KnownPrompts | None, TextEncoder]] = {}
+        self._memories: dict[str, tuple[TextEncoder, KnownPrompts | None]] = {}  # of each model that was loaded or judged
         self._text = cache(TextEncoder)  # models of the same text encoder share it
         if not models:
             raise MissingWeights("There is no model.", "", "Choose a folder that holds one.")
@@ -120,7 +120,7 @@ class Models:
         next(iter(self._pipelines.values())).warm_up(cancelled)
         for model in self.usable if len(self.usable) > 1 else ():
             if not cancelled():
-                self._try(self.known, model)
+                self._try(self.memory, model)
 
     def stream(
         self, prompts: Sequence[str], *, seeds: Sequence[int], styles: Sequence | None = None, model: str | None = None,
@@ -146,7 +146,7 @@ class Models:
         Raises Unfamiliar with `strict`, where none knows the prompt: with the nearest things of all. MissingWeights where no model is left.
         """
         usable = self.usable
-        asked = [model for model in usable if self._try(self.known, model) and self._known[model.id][0]] if len(usable) > 1 else []
+        asked = [model for model in usable if self._try(self.memory, model) and self.memory(model)[1]] if len(usable) > 1 else []
         maker = self._best(prompt, asked, strict) if asked else self._first()
         if self._try(self.pipeline, maker):
             return self.pipeline(maker)
@@ -160,7 +160,7 @@ class Models:
         return asked[ranks.index(max(ranks))]
 
     def _read(self, model: Model, prompt: str) -> Reading:
-        known, text = self.known(model)
+        text, known = self.memory(model)
         return known.read([prompt], text)[0]
 
     def _first(self) -> Model:
@@ -169,13 +169,11 @@ class Models:
             raise self.models[0].fault
         return self.usable[0]
 
-    def known(self, model: Model) -> tuple[KnownPrompts | None, TextEncoder]:
-        """What a model remembers of its prompts (None: nothing) and its text encoder, without its networks. Raises MissingWeights."""
-        if model.id not in self._known:
-            sizes, _ = read_card(model.folder)
-            text = self._text(sizes.text_encoder, self.device)
-            self._known[model.id] = KnownPrompts.load(model.folder, self.device, text.width), text
-        return self._known[model.id]
+    def memory(self, model: Model) -> tuple[TextEncoder, KnownPrompts | None]:
+        """A model's text encoder, and what it remembers of its prompts (None: nothing), without its networks. Raises MissingWeights."""
+        if model.id not in self._memories:
+            self._memories[model.id] = load_memory(model.folder, read_card(model.folder)[0], self.device, self._text)
+        return self._memories[model.id]
 
     def pipeline(self, model: Model) -> Latte3DPipeline:
         """A model, loaded where it is not in memory; the ones not used for longest make room. Raises MissingWeights."""
@@ -188,7 +186,7 @@ class Models:
 
     def _load(self, model: Model) -> Latte3DPipeline:
         try:
-            pipeline = Latte3DPipeline.from_pretrained(model.folder, str(self.device), self._text)
+            pipeline = Latte3DPipeline.from_pretrained(model.folder, str(self.device), self.memory(model))
         except MissingWeights as error:
             model.fault = error
             raise
@@ -197,7 +195,6 @@ class Models:
             model.fault = MissingWeights("The model cannot be read.", cause, "Choose another, or get it again.")
             raise model.fault from error
         pipeline.model_id, model.fault = model.id, None
-        self._known[model.id] = pipeline.known, pipeline.text
         return pipeline
 
     def _try(self, what: Callable, model: Model) -> bool:

@@ -85,8 +85,8 @@ def test_judging_loads_no_networks(place) -> None:
             path.unlink()
     models = Models(find_models([place]), "cpu")  # the starter is whole
     listed = {model.id: model for model in models.models}
-    known, text = models.known(listed["garden"])
-    assert known.read(["a red mushroom"], text)[0].familiar and text is models.known(listed["starter"])[1]
+    text, known = models.memory(listed["garden"])
+    assert known.read(["a red mushroom"], text)[0].familiar and text is models.memory(listed["starter"])[0]
 
 
 def test_a_guess_is_made_by_the_model_that_it_is_nearest_to(both) -> None:
@@ -97,7 +97,7 @@ def test_a_guess_is_made_by_the_model_that_it_is_nearest_to(both) -> None:
 def test_the_question_comes_when_none_knows(both) -> None:
     with pytest.raises(Unfamiliar, match="“a bassoon” is not one of the things that the installed models know") as caught:
         makers(both, "a red car", "a bassoon", strict=True)
-    readings = [known.read(["a bassoon"], text)[0] for known, text in map(both.known, both.models)]
+    readings = [known.read(["a bassoon"], text)[0] for text, known in map(both.memory, both.models)]
     near = {thing: by for reading in readings for thing, by in reading.nearness.items()}
     assert caught.value.things == sorted(near, key=near.get, reverse=True)[:4]
     assert {thing in ("mushroom", "tree", "rock") for thing in caught.value.things} == {True, False}  # of both models
@@ -153,7 +153,7 @@ def test_a_model_without_a_memory_is_not_asked(both, place) -> None:
 def test_one_model_is_not_judged(place, monkeypatch) -> None:
     models = Models(find_models([], alone=place / "garden"), "cpu")
     reads = []
-    monkeypatch.setattr(models, "known", reads.append)
+    monkeypatch.setattr(models, "_read", lambda *what: reads.append(what))
     assert makers(models, "a red mushroom", "a red car") == ["garden", "garden"] and not reads
     with pytest.raises(Unfamiliar, match="this model knows"):
         makers(models, "a red car", strict=True)
