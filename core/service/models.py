@@ -19,8 +19,7 @@ from core.language.rewording import NEAREST, Reading
 from core.limits import check_prompt
 from core.networks.storage import ModelCard, read_card
 from core.outcome import Failed, Made
-from core.pipeline import Latte3DPipeline, load_memory
-from core.surface.textured import Progress
+from core.pipeline import Latte3DPipeline, Progress, load_memory
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"  # a folder for each model that comes with the engine
 KEPT = 2  # models whose networks stay in memory

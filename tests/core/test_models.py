@@ -11,6 +11,7 @@ import pytest
 from core.errors import MissingWeights, Unfamiliar
 from core.language.encoder import TextEncoder
 from core.library.source import Sampling
+from core.outcome import Failed
 from core.pipeline import Latte3DPipeline
 from core.service import models as service
 from core.service.models import Models, find_models
@@ -49,9 +50,13 @@ def both(place, monkeypatch) -> Models:
 
 
 def makers(models: Models, *prompts: str, **request) -> list[str]:
-    made = models(list(prompts), seeds=[0] * len(prompts), **SMALL, **request)
-    assert [mesh.prompt for mesh in made] == list(prompts)
-    return [mesh.model for mesh in made]
+    """The model that made each prompt's object. Raises the first error."""
+    outcomes = list(models.stream(prompts, seeds=[0] * len(prompts), **SMALL, **request))
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            raise outcome.error
+    assert [(outcome.index, outcome.mesh.prompt) for outcome in outcomes] == [*enumerate(prompts)]
+    return [outcome.mesh.model for outcome in outcomes]
 
 
 def test_what_is_found(place, monkeypatch, tmp_path, capsys) -> None:
@@ -74,9 +79,9 @@ def test_automatic_takes_the_model_that_knows_the_prompt(both, monkeypatch) -> N
     told = []
     assert makers(both, *prompts, progress=lambda *how: told.append(how)) == ["garage", "garden", "garden", "garage"]
     counts = [done for _, done, _ in told]
-    assert counts == sorted(counts) and {total for *_, total in told} == {4}
+    assert counts == sorted(counts) and {total for *_, total in told} == {len(told)}
     monkeypatch.setattr(Latte3DPipeline, "from_pretrained", None)  # a prompt is judged without loading anything
-    assert [model.id for model in both.best(prompts, strict=True)] == ["garage", "garden", "garden", "garage"]
+    assert [both.best(prompt, strict=True).model_id for prompt in prompts] == ["garage", "garden", "garden", "garage"]
 
 
 def test_judging_loads_no_networks(place) -> None:
@@ -129,12 +134,13 @@ def test_a_damaged_model_fails_alone(start_engine, place) -> None:
     assert starter["id"] == "starter" and "fault" not in starter
     for name in ("garage", "garden"):
         engine.generate(1, ("a red car",), model=name)
-        assert engine.receive()[0]["error"]["data"]["kind"] == "missing_weights"
+        assert engine.receive()[0]["params"]["kind"] == "missing_weights"
+        assert engine.receive()[0]["result"] == {"made": 0, "failed": 1}
     engine.generate(2, ("a red car",), model="studio")
     error = engine.receive()[0]["error"]
     assert error["data"]["kind"] == "bad_request" and "garage, garden, starter" in error["data"]["cause"]
     engine.generate(3, ("a red car",), detail="draft")
-    assert engine.receive()[0]["result"]["objects"][0]["model"] == "starter"
+    assert engine.receive()[0]["params"]["model"] == "starter"
     assert engine.end(30)[0] == 0
 
 

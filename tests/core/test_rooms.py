@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-# Room of core/ -> the rooms that it may import. "base": what stands at core/'s root and imports no room; "library": the format on
-# disk and the contract of sources; "starter": the starter library and its commands.
+# Room of core/ -> the rooms that it may import. "base": what stands at core/'s root and imports no room; "library": folders of
+# prompts and assets, and the contract of sources; "starter": the starter library and the commands on both.
 BASE = {"base"}
 MADE_OF = {
     "base": set(),
@@ -28,7 +28,6 @@ MADE_OF = {
     "starter": BASE | {"language", "library", "rendering"},
 }
 MAY_IMPORT = MADE_OF | {"training": {*MADE_OF, "evaluation"} - {"service"}, "evaluation": {*MADE_OF, "training"} - {"service"}}
-FORMAT = {"prompt", "cloud", "folder", "source"}
 INFERENCE = ("pipeline", "service", "language", "networks", "surface", "mesh", "outcome")
 
 
@@ -60,7 +59,7 @@ IMPORTS = {name: set(imports(name)) for name in MODULES}
 def room_of(name: str) -> str:
     parts = name.split(".")[1:]
     if parts[:1] == ["library"]:
-        return "library" if len(parts) == 1 or (len(parts) == 2 and parts[1] in FORMAT) else "starter"
+        return "starter" if parts[1:2] in (["starter"], ["cli"]) else "library"
     return parts[0] if parts and parts[0] in MAY_IMPORT else "base"
 
 
