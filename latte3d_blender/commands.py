@@ -63,16 +63,10 @@ def save_scene(result: Result, path: Path) -> tuple[bpy.types.Object, dict]:
     return made, timings
 
 
-<<<<<<< HEAD
 def summary(result: Result, stem: Path, timings: dict) -> dict:
     """An object in the last line."""
     fields = result.fields
     notes = fields.get("notes")
-=======
-def summary(item: dict, stem: Path, timings: dict) -> dict:
-    """What the last line says of an object."""
-    notes = item.get("notes")
->>>>>>> rendering
     return {
         "prompt": result.prompt,
         "seed": result.seed,
@@ -91,13 +85,13 @@ def summary(item: dict, stem: Path, timings: dict) -> dict:
 
 
 class Run:
-    """One `generate`: the objects that were made, those that failed, and what it says of both."""
+    """One `generate`: the objects that were made, those that failed, and the report of both."""
 
     def __init__(self, options: argparse.Namespace, say: Say):
         self.options, self.say = options, say
         self.begun = time.time()
         self.result: dict = {"objects": [], "failed": [], "device": ""}
-        self.told = ""
+        self.last_reason = ""
 
     def make(self) -> None:
         """Do it all. Raises Refused before any work; KeyboardInterrupt passes through, and leaves a result that is complete."""
@@ -130,13 +124,13 @@ class Run:
             raise
 
     def fail(self, wish: batch.Wish, reason: str, kind: str = "") -> None:
-        """Note what was not made, and say why: a reason that many share is said once."""
+        """Record what was not made and print the reason, once where many share it."""
         self.result["failed"].append({"prompt": wish.prompt, "seed": wish.seed, "reason": reason})
-        if reason != self.told:
+        if reason != self.last_reason:
             print(f"latte3d: {wish.prompt[:80]!r}, seed {wish.seed}: {reason}", file=sys.stderr)
             if kind in ("broken", "not_installed") or "Set the engine up" in reason:
                 print(f"latte3d: {REPAIR}", file=sys.stderr)
-        self.told = reason
+        self.last_reason = reason
 
     def save(self, wish: batch.Wish, result: Result, out: Path) -> None:
         """Write an object's files under a name that is no other's. What cannot be written is among what failed."""

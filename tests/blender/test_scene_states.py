@@ -54,18 +54,6 @@ def test_linked_collection(addon, library):
     assert made.users_collection[0].library is None and is_seen(made)
 
 
-def test_a_picture_leaves_the_artist_s_objects_whatever_their_names(addon, tmp_path):
-    (made,) = place(addon, answer())
-    made.name, made.data.name = "Studio microphone", "Studio"
-    theirs = bpy.data.objects.new("Studio", bpy.data.lights.new("Studio", "POINT"))
-    bpy.context.scene.collection.objects.link(theirs)
-    before = {kind: len(getattr(bpy.data, kind)) for kind in (*KINDS, "lights", "cameras", "worlds", "scenes")}
-    addon("scene.studio").studio_shot([made], tmp_path / "made.png", size=16, samples=1)
-    assert (tmp_path / "made.png").stat().st_size and made.data.name == "Studio" and theirs.data.energy
-    after = {kind: len(getattr(bpy.data, kind)) for kind in before}
-    assert after | {"images": 0} == before | {"images": 0}  # a render's result is an image of Blender's own
-
-
 def test_overridden_collection(addon, library):
     kept = linked_collection(library)
     bpy.context.view_layer.update()
@@ -209,7 +197,6 @@ def test_results_that_wait_keep_their_place(addon):
     for _ in range(3):
         finish(addon, answer("another"))
         jobs.collect()
-<<<<<<< HEAD
     assert all(jobs.SESSION.results[result.number] is result for result in jobs.SESSION.to_place)
     made = []
     while jobs.SESSION.to_place:
@@ -230,6 +217,3 @@ def test_a_picture_leaves_the_artist_s_objects_whatever_their_names(addon, tmp_p
     assert (tmp_path / "made.png").stat().st_size and made.data.name == "Studio" and theirs.data.energy
     after = {kind: len(getattr(bpy.data, kind)) for kind in before}
     assert after | {"images": 0} == before | {"images": 0}  # a render's result is an image of Blender's own
-=======
-    assert len(jobs.SESSION.to_place) == 20 and set(jobs.SESSION.to_place) <= jobs.SESSION.results.keys()
->>>>>>> rendering
