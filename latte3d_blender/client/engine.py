@@ -139,6 +139,7 @@ class Engine:
         self.launch: Launch | None = None
         self.process: Process | None = None
         self.hello: dict = {}
+        self._before: dict = {}  # the hello of an earlier start
         self.text = ""  # what the process said before its handshake
         self.fault: Fault | None = None  # why the engine is not running
         self.jobs: list[Job] = []  # the running one first, then the queue
@@ -157,8 +158,10 @@ class Engine:
 
     @property
     def models(self) -> dict[str, dict]:
-        """What the engine has said of the models that it can use, by their ids; those that it prefers first."""
-        return {model["id"]: model for model in self.hello.get("models", []) if not model.get("fault")}
+        """What the engine has said of the models that it can use, by their ids; those that it prefers first. While it starts again, what
+        it said before."""
+        said = (self.hello or self._before).get("models", [])
+        return {model["id"]: model for model in said if not model.get("fault")}
 
     @property
     def kinds(self) -> list[str]:
@@ -183,6 +186,7 @@ class Engine:
         if self.process:
             self.poll()  # a job that it left behind fails with its reason
         self._let_go()
+        self._before = self.hello or self._before
         self.launch, self.hello, self.text, self.fault = launch, {}, "", None
         self.started = time.perf_counter()
         try:

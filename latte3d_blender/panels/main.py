@@ -207,10 +207,10 @@ class LATTE3D_PT_main(bpy.types.Panel):
     def draw(self, context):
         session.panel_shown()
         draw_prompt(self.layout, context)
-        draw_missing_model(self.layout, context)
         draw_generate(self.layout, context)
         self.layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
         draw_engine(self.layout, context)
+        draw_missing_model(self.layout, context)
         if session.SESSION.question:
             draw_question(self.layout, context)
         if origin.of(context.active_object):
