@@ -31,7 +31,7 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         update=_changed,
     )
     model_folder: StringProperty(
-        name="Model Folder",
+        name="Model Folders",
         description="Where your models are: a folder that holds them, or one model; several are parted by semicolons. The models that come "
         "with the add-on are always there",
         subtype="DIR_PATH",
