@@ -48,9 +48,10 @@ def bake(
     if not texel.size:
         raise ValueError("The UVs cover no texel: there is nothing to bake.")
     maps = _affine_maps(vertices, triangles, points)
-    values = np.empty(texel.size + 1, np.uint64)  # Bytes: red, green, blue, 255, roughness, metallic, 0, 0; the mean at the end
 
-    def evaluate(which: np.ndarray) -> None:
+    def evaluate(which: np.ndarray) -> np.ndarray:
+        """Eight bytes a texel as one number: red, green, blue, 255, roughness, metallic, 0, 0."""
+        values = np.empty(which.size, np.uint64)
         positions = _positions(maps, triangle[which], texel[which], size)
         for start in range(0, which.size, batch):
             if cancelled is not None and cancelled():
@@ -59,30 +60,28 @@ def bake(
             answer = appearance(part).float().mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8).cpu()
             packed = torch.zeros(len(part), 8, dtype=torch.uint8)
             packed[:, :3], packed[:, 3], packed[:, 4:6] = answer[:, :3], 255, answer[:, 3:]
-            values[which[start : start + batch]] = packed.numpy().view(np.uint64)[:, 0]
+            values[start : start + batch] = packed.numpy().view(np.uint64)[:, 0]
+        return values
 
     if sparse is None:
         sparse = torch.device(device).type == "cpu"
-    _fill(values, np.arange(texel.size), texel, size, (2 if coarse else 1) if sparse else 0, evaluate)
+    values = _fill(np.arange(texel.size), texel, size, (2 if coarse else 1) if sparse else 0, evaluate)
     return _images(values, spread_texels(texel, size, spread).reshape(size, size)[::-1])
 
 
-def _fill(
-    values: np.ndarray, which: np.ndarray, texel: np.ndarray, size: int, levels: int, evaluate: Callable[[np.ndarray], None]
-) -> None:
-    """Find the values of texels `which`, whose places in an image of `size` are `texel`: after every other one in rows and columns, which
+def _fill(which: np.ndarray, texel: np.ndarray, size: int, levels: int, evaluate: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The values of texels `which`, whose places in an image of `size` are `texel`: after every other one in rows and columns, which
     are an image of half the size, the rest only where their neighbours differ; so for so many levels, then all of them."""
     if not levels:
-        evaluate(which)
-        return
+        return evaluate(which)
+    values = np.empty(which.size, np.uint64)
     row, column = texel // size, texel % size
-    known = (row | column) % 2 == 0
-    half = (size + 1) // 2
-    _fill(values, which[known], (row[known] // 2) * half + column[known] // 2, half, levels - 1, evaluate)
-    own = values[which]
-    rest = _fill_between(own, known, texel, size)
-    values[which] = own
-    evaluate(which[rest])
+    coarse = (row | column) % 2 == 0
+    known, half = np.flatnonzero(coarse), (size + 1) // 2
+    values[known] = _fill(which[known], (row[known] // 2) * half + column[known] // 2, half, levels - 1, evaluate)
+    rest = _fill_between(values, coarse, texel, size)
+    values[rest] = evaluate(which[rest])
+    return values
 
 
 def mean_color(base_color: np.ndarray, atlas: Atlas) -> tuple[float, float, float]:
@@ -161,10 +160,10 @@ def _positions(maps: tuple[np.ndarray, list], triangle: np.ndarray, texel: np.nd
 
 
 def _images(values: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colour and metallic-roughness images from packed values [N + 1] u64 and where each texel takes its own from, [S, S]."""
-    # Index -1 takes the mean: far texels, seen only in small mip levels, for which one texel in sixteen is enough.
-    every = values[:-1:16].copy().view(np.uint8).reshape(-1, 8)
-    values[-1:] = np.round(every.mean(axis=0)).astype(np.uint8).view(np.uint64)
+    """Colour and metallic-roughness images from packed values [N] u64 and where each texel takes its own from, [S, S]; where that is -1,
+    far from all charts and seen only in small mip levels, the mean."""
+    every = values[::16].copy().view(np.uint8).reshape(-1, 8)  # one texel in sixteen is enough for that
+    values = np.append(values, np.round(every.mean(axis=0)).astype(np.uint8).view(np.uint64))
     image = torch.from_numpy(values[source].view(np.uint8).reshape(*source.shape, 8))
     return image[:, :, :3].contiguous().numpy(), image[:, :, 3:6].contiguous().numpy()
 
