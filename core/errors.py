@@ -60,6 +60,15 @@ class Unfamiliar(EngineError):
         self.prompt, self.things, self.example = prompt, list(example), example
 
 
+class EmptySurface(EngineError):
+    """The model made nothing for a prompt."""
+
+    def __init__(self):
+        super().__init__(
+            "internal", "The model made nothing for this prompt.", "Its surface is empty.", "Try another seed or wording."
+        )
+
+
 class Cancelled(EngineError):
     """The user asked to stop."""
 

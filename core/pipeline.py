@@ -2,7 +2,6 @@
 """From prompts to textured meshes: the whole way of the data, in the order it is walked."""
 
 import contextlib
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.device import pick_device
-from core.errors import BadRequest, Cancelled, MissingWeights, plain_error
+from core.errors import BadRequest, Cancelled, MissingWeights
 from core.frame import style_of
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
@@ -20,7 +19,7 @@ from core.mesh import TexturedMesh
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
 from core.networks.storage import ModelCard, load_generator, save_generator
-from core.outcome import Failed, Made
+from core.outcome import Failed, Made, failure
 from core.surface.extract import LOOSE
 from core.surface.textured import STAGES, Progress, Watch, textured_mesh
 
@@ -110,9 +109,7 @@ class Latte3DPipeline:
                 except (Cancelled, OSError):  # OSError: whom `progress` tells is gone
                     raise
                 except Exception as error:
-                    outcome = Failed(i, plain_error(error))
-                    if outcome.error is not error and outcome.error.code == "internal":  # nobody foresaw it
-                        traceback.print_exception(error)
+                    outcome = failure(i, error)
                 yield outcome
 
         return outcomes()

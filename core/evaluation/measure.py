@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from core.errors import EngineError
+from core.errors import EmptySurface
 from core.evaluation import metrics, probes, renders
 from core.frame import style_of
 from core.library.prompt import Prompt
@@ -38,9 +38,7 @@ def measure(make: Maker, prompt: Prompt, number: int, detail: str = "full", **si
     row, shown = {"prompt": prompt.text, "seed": prompt.seed, "kind": prompt.description.kind}, renders.exact_views(exact)
     try:
         (mesh,) = make([prompt.text], seeds=prompt.seed, detail=detail, **sizes)
-    except EngineError as error:
-        if error.code != "internal":  # too little memory is not the model's fault
-            raise
+    except EmptySurface as error:  # any other error is not the model's fault
         print(f"{prompt.text}: {error}", file=sys.stderr)
         mesh, made = None, renders.empty_views()
         row |= {"iou": 0.0, "f_score_1": 0.0, "f_score_2": 0.0, "normal_consistency": 0.0, "base_color_error": 1.0, "kind_found": ""}

@@ -12,13 +12,13 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from core.device import pick_device
-from core.errors import BadRequest, MissingWeights, Unfamiliar
+from core.errors import Cancelled, EngineError, MissingWeights, Unfamiliar, out_of_memory
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
 from core.language.rewording import NEAREST, Reading
 from core.limits import check_prompt
 from core.networks.storage import ModelCard, read_card
-from core.outcome import Failed, Made
+from core.outcome import Failed, Made, failure
 from core.pipeline import Latte3DPipeline, Progress, load_memory
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"  # a folder for each model that comes with the engine
@@ -32,7 +32,7 @@ class Model:
     folder: Path
     id: str
     card: ModelCard | None = None
-    fault: MissingWeights | None = None
+    fault: EngineError | None = None
 
     def to_dict(self) -> dict:
         """What the handshake tells of it; of one that cannot be used, why."""
@@ -133,8 +133,10 @@ class Models:
             try:
                 pipeline = self.pipeline(by_id[model]) if model else self.best(check_prompt(prompt), strict)
                 outcomes = pipeline.stream([prompt], strict=strict, **own, **request)
-            except (BadRequest, MissingWeights, Unfamiliar) as error:
-                yield Failed(i, error)
+            except (Cancelled, OSError):  # OSError: whom `progress` tells is gone
+                raise
+            except Exception as error:
+                yield failure(i, error)
                 continue
             for outcome in outcomes:
                 yield replace(outcome, index=i)
@@ -184,23 +186,34 @@ class Models:
         return self._pipelines[model.id]
 
     def _load(self, model: Model) -> Latte3DPipeline:
+        """Load a model; where the memory does not hold it beside others, these make room. Raises MissingWeights, or out_of_memory."""
         try:
-            pipeline = Latte3DPipeline.from_pretrained(model.folder, str(self.device), self.memory(model))
-        except MissingWeights as error:
+            pipeline = self._read_weights(model)
+        except EngineError as error:
+            if error.code == "out_of_memory" and self._pipelines:
+                self._pipelines.clear()
+                return self._load(model)
             model.fault = error
             raise
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
-            cause = f"{type(error).__name__} in {model.folder}: {str(error)[:200]}"
-            model.fault = MissingWeights("The model cannot be read.", cause, "Choose another, or get it again.")
-            raise model.fault from error
         pipeline.model_id, model.fault = model.id, None
         return pipeline
+
+    def _read_weights(self, model: Model) -> Latte3DPipeline:
+        try:
+            return Latte3DPipeline.from_pretrained(model.folder, str(self.device), self.memory(model))
+        except EngineError:
+            raise
+        except (MemoryError, RuntimeError) as error:
+            raise out_of_memory(error) or error from error
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            cause = f"{type(error).__name__} in {model.folder}: {str(error)[:200]}"
+            raise MissingWeights("The model cannot be read.", cause, "Choose another, or get it again.") from error
 
     def _try(self, what: Callable, model: Model) -> bool:
         """Whether it can be done with a model; one with which it cannot is used no more, and the log says why."""
         try:
             what(model)
-        except MissingWeights as error:
+        except EngineError as error:
             model.fault = error
             print(f"The model {model.id} is left out: {error}", file=sys.stderr)
             return False

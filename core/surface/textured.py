@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from core.errors import Cancelled, EngineError
+from core.errors import Cancelled, EmptySurface
 from core.limits import Detail
 from core.mesh import TexturedMesh, encode_look
 from core.surface.atlas import unwrap
@@ -86,8 +86,7 @@ def textured_mesh(
     except ExtractionCancelled as error:
         raise Cancelled from error
     except EmptySurfaceError as error:
-        empty = "The model made nothing for this prompt."
-        raise EngineError("internal", empty, "Its surface is empty.", "Try another seed or wording.") from error
+        raise EmptySurface from error
     return TexturedMesh(
         vertices, triangles, atlas.uvs, height_m=height_m, timings_ms=watch.timings_ms, sharp=surface.sharp, seams=atlas.seams,
         notes=[*notes, *([surface.note] if surface.note else [])], **images, **facts,

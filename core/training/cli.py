@@ -11,11 +11,15 @@ from core.training.settings import TrainSettings
 
 def main(argv: list[str]) -> int:
     settings = parse(argv)
-    from core.training.train import train  # takes seconds: wrong flags are reported before
+    from core.training.train import finished, train  # takes seconds: wrong flags are reported before
 
     folder = train(settings)
-    print(f"The model is in {folder}." if (folder / "config.json").exists() else "Stopped before there was a model to keep.")
-    return 0
+    there = (folder / "config.json").exists()
+    if finished(settings):
+        print(f"The model is in {folder}." if there else f"All stages are done; {folder} holds their checkpoint, and no model yet.")
+        return 0
+    print(f"Stopped; {f'the model so far is in {folder}' if there else 'there is no model yet'}. The same command goes on from here.")
+    return 130
 
 
 def parse(argv: Sequence[str]) -> TrainSettings:

@@ -19,7 +19,7 @@ from PIL import Image
 from scipy import ndimage
 from scipy.cluster.vq import kmeans2
 
-from core.errors import EngineError
+from core.errors import EmptySurface
 from core.files import replace_file
 from core.frame import STYLE_SIZE
 from core.library.starter.examples import example_of, group_of
@@ -96,9 +96,7 @@ def write_picture(pipeline: Latte3DPipeline, thing: Thing, path: Path) -> None:
     """Draw a thing's example; where the model makes nothing of it, there is no picture."""
     try:
         (mesh,) = pipeline([thing.example], resolution=GRID)
-    except EngineError as error:
-        if error.code != "internal":
-            raise
+    except EmptySurface as error:
         print(f"{thing.example}: {error}", file=sys.stderr)
         path.unlink(missing_ok=True)
         return

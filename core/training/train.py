@@ -34,26 +34,27 @@ def train(settings: TrainSettings) -> Path:
     command, settings = repeat_command(settings), complete(settings)
     checkpoint = Checkpoint(settings.out / CHECKPOINT, settings.identity)
     stages, accelerator = stages_left(settings.stages, checkpoint), accelerator_on(settings.device)
-    make = stage_makers(settings, accelerator)
+    make = stage_makers(settings, accelerator, fresh=checkpoint.position() is None)
     for name in stages:
         keep = None if name == "reading" else model_keeper(settings, command)  # there is no model before it has seen an object
         run = Run(make[name](), accelerator, checkpoint, settings.checkpoint_minutes, keep, settings.out / "tensorboard")
         if not run.go():
             return settings.out  # asked to stop
-    if settings.pictures and accelerator.is_main_process:
+    if settings.pictures and "reconstruction" in settings.stages and accelerator.is_main_process:  # else there is no model yet
         describe(settings.out, settings.device)
     return settings.out
 
 
-def stage_makers(settings: TrainSettings, accelerator: Accelerator) -> dict[str, Callable[[], Stage]]:
-    """The stages by name, each made when it begins, over the same networks: one goes on with what the one before has learnt."""
+def stage_makers(settings: TrainSettings, accelerator: Accelerator, *, fresh: bool) -> dict[str, Callable[[], Stage]]:
+    """The stages by name, each made when it begins, over the same networks: one goes on with what the one before has learnt. fresh: the
+    run begins now, and what the folder remembers is of another."""
     generator, heads = networks(settings)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     sampling = with_enough_points(settings.reconstruction.sampling, generator.config.points)
     seed = settings.seed * 1009 + accelerator.process_index
     source = StarterSource(settings.kinds, encoder, sampling, seed, accelerator.device, settings.more)
     pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.reading.pool, sampling.prompts_per_kind)
-    if accelerator.is_main_process and not (settings.out / familiarity.FILE).exists():
+    if accelerator.is_main_process and (fresh or not (settings.out / familiarity.FILE).exists()):
         remember(pool.prompts, source.words(), settings, encoder)
 
     def reading() -> Stage:
@@ -65,6 +66,12 @@ def stage_makers(settings: TrainSettings, accelerator: Accelerator) -> dict[str,
                               annealed=settings.start_from is not None)  # fmt: skip
 
     return {"reading": reading, "reconstruction": reconstruction}
+
+
+def finished(settings: TrainSettings) -> bool:
+    """Whether the run in `settings.out` has come to the end of its last stage."""
+    settings = complete(settings)
+    return Checkpoint(settings.out / CHECKPOINT, settings.identity).position() == (settings.stages[-1], True)
 
 
 def stages_left(stages: Sequence[str], checkpoint: Checkpoint) -> Sequence[str]:

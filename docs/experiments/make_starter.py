@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from core.networks.storage import read_card
 from core.training.checkpoint import Checkpoint
 from core.training.cli import main as train
 from core.training.start import CHECKPOINT
@@ -76,8 +77,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def finished(folder: Path) -> bool:
-    """Whether a training has come to its end."""
-    return Checkpoint(folder / CHECKPOINT, {}).position() == ("reconstruction", True)
+    """Whether a training has come to its end, and its model's folder says what it makes."""
+    return Checkpoint(folder / CHECKPOINT, {}).position() == ("reconstruction", True) and bool(read_card(folder)[1].one_piece)
 
 
 def run(flags: list[str], processes: int) -> None:

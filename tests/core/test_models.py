@@ -175,3 +175,21 @@ def test_an_id_is_a_text(place) -> None:
     config = json.loads((place / "garden" / "config.json").read_text())
     (place / "garden" / "config.json").write_text(json.dumps(config | {"id": 7}))
     assert find_models([], alone=place / "garden")[0].id == "7"
+
+
+def test_what_nobody_foresaw_fails_one_prompt(both, monkeypatch) -> None:
+    """An error in judging one prompt, a model that the memory does not hold: the others are made."""
+    load, judge = Latte3DPipeline.from_pretrained, both._read
+
+    def too_large(folder, *rest):
+        if Path(folder).name == "garage":
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return load(folder, *rest)
+
+    monkeypatch.setattr(both, "_read", lambda model, prompt: judge(model, prompt) if "rock" not in prompt else [][0])
+    monkeypatch.setattr(Latte3DPipeline, "from_pretrained", too_large)
+    both._pipelines.clear()
+    outcomes = list(both.stream(["a red mushroom", "a gray rock", "a tree"], seeds=[0] * 3, **SMALL))
+    assert [isinstance(outcome, Failed) for outcome in outcomes] == [False, True, False] and outcomes[1].error.code == "internal"
+    (failed,) = both.stream(["a red car"], seeds=[0], model="garage", **SMALL)
+    assert failed.error.code == "out_of_memory"

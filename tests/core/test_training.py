@@ -541,3 +541,12 @@ def test_every_stage_keeps_the_contract(monkeypatch) -> None:
         assert losses["total"].isfinite() and set(stage.shown) & losses.keys() and torch.equal(losses["total"], stage.losses(b)["total"])
         losses["total"].backward()
         assert all((p.grad is not None) == p.requires_grad for p in everything), stage.name
+
+
+def test_the_exit_status_says_whether_a_training_came_to_its_end(tmp_path, monkeypatch, capsys) -> None:
+    flags = ["starter", "--out", str(tmp_path / "mine"), "--preset", "tiny", "--kinds", "rock", "--device", "cpu", "--reading-pool", "32"]
+    assert main([*flags, "--stages", "reading", "--reading-steps", "2"]) == 0
+    assert "no model yet" in capsys.readouterr().out and not (tmp_path / "mine" / "config.json").exists()
+    monkeypatch.setattr(runs, "stop_signal", lambda: contextlib.nullcontext([signal.SIGTERM]))
+    assert main([*flags, "--reading-steps", "2", "--steps", "5"]) == 130
+    assert "The same command goes on from here." in capsys.readouterr().out
