@@ -23,17 +23,19 @@ _ITEM = rf"(?:(?!{_BREAK}).)+"
 _CUES = r"""
     \b(?:but\s+|and\s+|that\s+|which\s+|it\s+|should\s+|must\s+|with\s+|has\s+|have\s+|having\s+|is\s+|are\s+|be\s+|just\s+
         |made\s+|painted\s+)*
-    (?: without | w/o | sans | minus | lack(?:s|ing)? | miss(?:es|ing) | exclud(?:es|ing) | except(?:\s+for)? | devoid\s+of
-      | free\s+(?:of|from) | instead\s+of | rather\s+than | anything\s+but
+    (?: without | w/o | sans | minus | lack(?:s|ing)? | miss(?:es|ing) | exclud(?:es|ing) | devoid\s+of
+      | free\s+(?:of|from) | instead\s+of | rather\s+than | any(?:thing|\s+colou?r)\s+but
+      | (?:any\s+colou?r\s+)?(?<!nothing\s)(?:except(?:\s+for)?|other\s+than) | nothing(?!\s+(?:but|except|other|less)\b)
       | (?:does|do|did|has|have|is|are|was|should|must)(?:\s+not|n['’]t) | (?:don|doesn|isn|aren|hasn|shouldn)['’]?t
-      | not(?!\s+only\b) | never | no(?!\s*\d) | neither | nor | avoid )
+      | not(?!\s+only\b) | never | no(?!\s*\d) | neither | nor | none | zero | (?<![.,])0
+      | (?:hardly|barely|scarcely)(?=\s+any\b) | avoid(?:s|ing)? | omit(?:s|ting)? | leav(?:e|es|ing)\s+out )
     (?:\s+(?:have|has|use|be|contain|include|made|making|painted|colou?red|of|out|in|with|having|any|an?|the|its|too|very|so|even|at|all
         |single)\b)*\s+
 """
 _LISTED = rf"{_ITEM}(?:,{_ITEM})*?,?\s*\b(?:or|nor)\b{_ITEM}|{_ITEM}"
 _EXCLUDED = re.compile(rf"{_CUES}(?P<what>{_LISTED})", re.I | re.X)
 _STEM = r"([^\W\d_]{3,}?)"
-_PREFIXED = re.compile(rf"\bnon[\s-]?{_STEM}\b|\b{_STEM}[\s-]free\b(?!\s+(?:of|from)\b)|\b{_STEM}less\b", re.I)
+_PREFIXED = re.compile(rf"\b(?:non[\s-]?|un-?){_STEM}\b|\b{_STEM}[\s-]free\b(?!\s+(?:of|from)\b)|\b{_STEM}-?less\b", re.I)
 
 WORD = re.compile(r"[^\W\d_]+")
 _TOKEN = re.compile(r"[^\W\d_]+|\d+|[,;:.!?()\[\]{}|/—–\n]")
@@ -136,18 +138,18 @@ def excluded(prompt: str, knows: Callable[[str], bool], is_thing: Callable[[str]
             yield found.start(), end, prompt[start:end]
     for found in _PREFIXED.finditer(prompt):
         stem = next(text for text in found.groups() if text)
-        if "-" in found[0] or knows(stem.lower()) or knows(stem.lower() + "s"):  # not "seamless"
+        if not knows(found[0].lower()) and ("-" in found[0] or knows(stem.lower()) or knows(stem.lower() + "s")):  # not "seamless"
             yield found.start(), found.end(), stem
 
 
-def phrases_of(prompt: str) -> list[Phrase]:
-    """A prompt in phrases. The first is what it begins with, and may be empty."""
+def phrases_of(prompt: str, is_thing: Callable[[str], bool] = lambda word: False) -> list[Phrase]:
+    """A prompt in phrases. The first is what it begins with, and may be empty. is_thing: of a word, whether it names a known thing."""
     phrases = [Phrase("", 0, 0, [])]
     tokens = [(m[0].lower(), m.start(), m.end()) for m in _TOKEN.finditer(prompt)]
     for i, (text, start, end) in enumerate(tokens):
         last = phrases[-1]
         following = tokens[i + 1][0] if i + 1 < len(tokens) else ""
-        opener = _opener(text, following, last)
+        opener = _opener(text, following, last, is_thing)
         if opener is None:
             last.words.append(Word(text, start, end))
         elif last.words or last is phrases[0]:
@@ -158,7 +160,7 @@ def phrases_of(prompt: str) -> list[Phrase]:
     return phrases
 
 
-def _opener(text: str, following: str, last: Phrase) -> str | None:
+def _opener(text: str, following: str, last: Phrase, is_thing: Callable[[str], bool]) -> str | None:
     """How a phrase opens at this word, None where it does not."""
     if text in SAYING or text in _ELSEWHERE:
         return text
@@ -166,8 +168,12 @@ def _opener(text: str, following: str, last: Phrase) -> str | None:
         return "on"
     if not text.isalnum():
         return ","
-    if text == "and" and last.content and (last.opener not in ("", ",") or following in ARTICLES):
-        return last.opener if last.opener not in ("", ",") else "a"
+    if text == "and" and last.content:
+        if last.opener not in ("", ","):
+            return last.opener
+        if following in ARTICLES:
+            return "a"
+        return "," if is_thing(last.words[-1].text) else None  # "a car and truck", but "a red and blue car"
     if text in ARTICLES and last.content and last.opener in ("", ","):
         return "a"
     return None

@@ -164,7 +164,7 @@ class Vocabulary:
         near = [new for new in near if stem is None or new.startswith(stem) or stem.startswith(new) or _stem(new, text) == stem]
         meant = near[0] if near else self._head(word, text)
         meant = COLOR_OF.get(meant, meant)
-        return meant if meant in self._known else None
+        return meant if meant in self._known and not _denies(word, meant) else None
 
     def _head(self, compound: str, text: TextEncoder) -> str:
         """The longest known word that a word ends with, where what comes before it is a word as well; else the word itself."""
@@ -183,12 +183,12 @@ class _Reader:
         self.reading = Reading(prompt)
 
     def read(self) -> Reading:
-        out = list(excluded(self.prompt, self._known, lambda word: self.words.kind_of(word) is not None))
+        out = list(excluded(self.prompt, self._known, self._is_thing))
         rest = blank(self.prompt, [(a, b) for a, b, _ in out])
         said, pictures = aside(rest, self._known)
         self.reading.set_aside = [*dict.fromkeys(rest[a:b].strip().lower() for a, b in said)]
         self.edits += [(a, b, "") for a, b, *_ in [*out, *said]]
-        phrases = phrases_of(blank(rest, [*said, *pictures]))
+        phrases = phrases_of(blank(rest, [*said, *pictures]), lambda word: self._is_thing(word) and word not in self.taught.attributes)
         subject, head = self._find_head(phrases)
         self._look_up(head, [p for p in phrases if p is subject or p.says_more])
         self._judge(head, subject)
@@ -201,6 +201,9 @@ class _Reader:
     @cached_property
     def _known(self):
         return self.words._known.__contains__
+
+    def _is_thing(self, word: str) -> bool:
+        return self.words.kind_of(word) is not None
 
     def _look_up(self, head: Word | None, spoken: list[Phrase]) -> None:
         """Let the text model see all words that it may be asked about at once: one by one they take longer."""
@@ -356,12 +359,14 @@ class _Reader:
         read_as |= {w: new for w in left() if (new := words.respelt(w, text, MISSPELT))}
         read_as |= {w: new for w, new in words.synonyms(left(), text).items() if self.taught.can_be(kind, new)}
         read_as |= {w: new for w in left() if (new := words.respelt(w, text, ALIKE))}
-        return {w: new for w, new in read_as.items() if words.understands(new, kind)}
+        return {w: new for w, new in read_as.items() if words.understands(new, kind) and not _denies(w, new)}
 
     def _leave_out(self, what: list[str], head: Word | None) -> None:
         """Say what the thing is instead of what the prompt excludes, or that it cannot be had without."""
         said = self.reading
         for text in what:
+            if not set(words_of(text)) - EMPTY:  # "unpainted"
+                said.left_out.append(text.lower())
             for item in re.split(r",|\b(?:and|or|nor)\b", text.lower()):
                 words = [word for word in words_of(item) if word not in EMPTY]
                 if words and self.taught.always_has(said.thing, words[-1]):
@@ -397,6 +402,7 @@ def _tidy(text: str) -> str:
     text = re.sub(r"(?<!\w)-+(?!\w)", "", text)
     text = re.sub(r"(?:\s*[,;|]\s*)+", ", ", " ".join(text.split()))
     text = re.sub(r"\b(an?|the), ", r"\1 ", text, flags=re.I)
+    text = re.sub(r"\b(an?|the)\s+and\b", r"\1", text, flags=re.I)
     text = re.sub(r"\b(?:an?|the)\s+(?=(?:an?|the)\b)", "", text, flags=re.I)
     text = re.sub(r"^(?:and|but|or|with|of)\b|(?:\b(?:and|but|or|an?|the|with|of|in|that|is|has)|[\s,;.:()-]+)+$", "", text, flags=re.I)
     return text.strip(" ,;")
@@ -405,6 +411,13 @@ def _tidy(text: str) -> str:
 def _up_to(head: Word, phrase: Phrase) -> list[str]:
     """The words of a phrase as far as its noun."""
     return [word.text for word in phrase.words if word.start <= head.start]
+
+
+def _denies(word: str, known: str) -> bool:
+    """Whether a word says that something is not as a known one says: "unpainted" of "painted", "spotless" of "spots"."""
+    rest = re.sub(r"^(?:un|non)|less$", "", word)
+    alike = [difflib.SequenceMatcher(None, said, known).ratio() for said in (rest, word)]
+    return alike[0] >= ALIKE and alike[0] > alike[1]
 
 
 def _is_participle(word: str) -> bool:

@@ -80,6 +80,8 @@ UNWANTED = (  # what is excluded, and whether a prompt's reading says it neverth
     "a chair but not {}", "a {k}, not {}", "a {k} that is not {}", "a {k} without {}", "a {k} with no {}", "a {k}, no {}", "a not {} {k}",
     "a non-{} {k}", "a {k} never painted {}", "a {k} minus the {}", "a {k} lacking {}", "a {k} free of {}", "a {}-free {k}",
     "a {k} that doesn't have any {}", "a {k} that isn't {}", "a big {k}, anything but {}", "a {k} neither {} nor green",
+    "an un{} {k}", "an un-{} {k}", "a {}-less {k}", "a {k}, nothing {}", "a {k} with zero {}", "a {k} with none of the {}",
+    "a {k} with hardly any {}", "a {k} that avoids {}", "a {k}, avoiding {}", "a {k} in any color but {}",
 )  # fmt: skip
 
 

@@ -194,7 +194,9 @@ def test_artists_words_are_set_aside(starter, text, kinds, said) -> None:
         "a {k} but not {x}", "a {k}, not {x}", "a {k} without {x}", "a {k} with no {x}", "a {k}, no {x}", "a not {x} {k}", "a non-{x} {k}",
         "a {k} never painted {x}", "a {k} minus the {x}", "a {k} lacking any {x}", "a {k} free of {x}", "a {x}-free {k}",
         "a {k} that isn't {x}", "a {k} that does not have {x}", "a {k}, anything but {x}", "a {k}, neither {x} nor green",
-        "a {k} without {x} or dots, please", "a {k} not made of {x}, low poly",
+        "a {k} without {x} or dots, please", "a {k} not made of {x}, low poly", "a {k}, nothing {x}", "a {k} with zero {x}",
+        "a {k} with 0 {x}", "a {k} with none of the {x}", "a {k} with hardly any {x}", "a {k} that avoids {x}", "a {k}, avoiding {x}",
+        "a {x}-less {k}", "an un-{x} {k}", "a {k} in any color but {x}", "a {k} in any colour other than {x}", "a {k}, leaving out the {x}",
     ],
 )  # fmt: skip
 def test_what_is_excluded_is_never_read(starter, text, kinds, said) -> None:
@@ -226,11 +228,43 @@ def test_what_is_excluded_is_never_read(starter, text, kinds, said) -> None:
         ("a chair, no background", "a chair", "Left out: “background”."),
         ("a seamless red vase", "a red vase", "Not understood: “seamless”."),
         ("a missing chair", "a chair", "Not understood: “missing”."),
+        ("an unpainted chair", "a chair", "Left out: “painted”."),
+        ("an un-painted chair", "a chair", "Left out: “painted”."),
+        ("an unpaintd chair", "a chair", "Not understood: “unpaintd”."),  # misspelt, but not "painted"
+        ("a painted chair", "a painted chair", ""),
+        ("an unstriped vase", "a vase", "Left out: “striped”."),
+        ("an unusual red chair", "a red chair", "Not understood: “unusual”."),
+        ("a unique chair", "a chair", "Not understood: “unique”."),
+        ("a spotless mug", "a mug", "Left out: “spot”."),
+        ("a wireless robot", "a robot", "Not understood: “wireless”."),
+        ("a house with nothing but red", "a house with red", "Not understood: “nothing”."),
     ],
 )
 def test_a_thing_is_made_without_what_is_excluded(starter, text, prompt, read, note) -> None:
     reading = starter.vocabulary.read(prompt, text)
     assert reading.text == read and " ".join(reading.notes) == note
+
+
+@pytest.mark.parametrize(
+    ("prompt", "read", "unread"),
+    [
+        ("a car and truck", "a car", ["truck"]),
+        ("a red car and blue truck", "a red car", ["blue truck"]),
+        ("a table and four chairs", "a table", ["four chairs"]),
+        ("a mug and three apples", "a mug", ["three apples"]),
+        ("tables and chairs", "table", ["chairs"]),
+        ("a house and garden", "a house", ["garden"]),
+        ("a salt and pepper mug", "a mug", ["salt", "pepper"]),
+        ("a chair and stripes", "a chair and stripes", []),
+        ("a lamp and red shade", "a lamp and red shade", []),
+        ("a rocket and spaceship", "a rocket and spaceship", []),
+        ("a red and white striped car", "a red and white striped car", []),
+        ("a wood and metal chair", "a wood and metal chair", []),
+    ],
+)
+def test_of_two_things_the_first_is_made(starter, text, prompt, read, unread) -> None:
+    reading = starter.vocabulary.read(prompt, text)
+    assert (reading.text, reading.not_understood, reading.familiar) == (read, unread, True)
 
 
 def test_a_long_prompt_is_read_to_its_end(starter, text) -> None:
