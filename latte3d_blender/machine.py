@@ -40,12 +40,16 @@ def user_folder(name: str = "", *, create: bool = False) -> Path | None:
 
 
 def model_folders() -> tuple[Path, ...]:
-    """The folders of the preferences in which models are looked for. Raises EngineFault where one is not there."""
+    """The folders of the preferences in which models are looked for; the engine passes over one that is not there, such as a disk that is
+    not mounted. Raises EngineFault where none of them is."""
     chosen = get()
     text = chosen.model_folder.strip() if chosen else ""
     whole = Path(bpy.path.abspath(text)).expanduser()
     parts = [text] if not text or whole.is_dir() else text.split(";")
-    return tuple(existing(bpy.path.abspath(part.strip())) for part in parts if part.strip())
+    folders = [Path(bpy.path.abspath(part.strip())).expanduser().resolve() for part in parts if part.strip()]
+    if folders and not any(folder.is_dir() for folder in folders):
+        existing(str(folders[0]))
+    return tuple(folders)
 
 
 def folder_or_id(model: str) -> tuple[str, str]:

@@ -65,14 +65,13 @@ def find_models(places: Sequence[Path], alone: Path | None = None) -> list[Model
 
 
 def _folders_in(place: Path) -> list[Path]:
-    """The folder itself, where it is a model, else those in it that are."""
+    """The folder itself, where it is a model, or is not there, which is told of it; else those in it that are models."""
     if _is_model(place):
         return [place]
     try:
         return sorted(folder for folder in place.iterdir() if _is_model(folder))
-    except OSError as error:
-        print(f"No models in {place}: {error.strerror}.", file=sys.stderr)
-        return []
+    except OSError:
+        return [place]
 
 
 def _is_model(folder: Path) -> bool:

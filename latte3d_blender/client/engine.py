@@ -2,7 +2,7 @@
 """The engine's process and its jobs, seen from Blender's side of the wire; knows nothing of bpy.
 
 A daemon thread reads messages into a queue. Everything else happens in `Engine.poll`, which its owner calls: a timer in
-Blender's window (session.py), a plain loop on the command line (commands.py).
+Blender's window (session.py), a plain loop on the command line (batch.py).
 """
 
 import contextlib

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from .engine import Fault, log_tail
+from .engine import ASTRAY, Fault, log_tail
 
 END_PATIENCE_S = 8.0  # the installer ends pip first
 
@@ -65,7 +65,7 @@ class Setup:
         command = [sys.executable, "-m", "core.install", "--target", str(folder), "--json-progress"]
         command += ["--wheels", str(wheels)] if wheels else []
         command += ["--plan"] if plan else []
-        environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")}
+        environment = {key: value for key, value in os.environ.items() if key not in ASTRAY}
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "wb") as file:
             self.popen = subprocess.Popen(

@@ -10,7 +10,7 @@ from .. import machine, session
 from ..client import engine as client
 from ..panels import main as panels
 from ..properties import DETAILS
-from ..scene import origin
+from ..scene import origin, placement
 from .generate import Making
 
 SEARCHED = "Generate: Text to 3D…"  # F3 finds a menu's entry by its words
@@ -50,8 +50,17 @@ class LATTE3D_OT_use_thing(bpy.types.Operator):
     def execute(self, context):
         context.scene.latte3d.prompt = self.prompt
         if self.make and bpy.ops.latte3d.generate.poll():
-            return bpy.ops.latte3d.generate()
+            return in_turn(self, bpy.ops.latte3d.generate)
         return {"FINISHED"}
+
+
+def in_turn(operator: bpy.types.Operator, other) -> set[str]:
+    """Call another operator as a part of one; where that fails, pass its sentence on instead of Python's error."""
+    try:
+        return other()
+    except RuntimeError as error:
+        operator.report({"ERROR"}, str(error).strip().removeprefix("Error: "))
+        return {"CANCELLED"}
 
 
 class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
@@ -63,7 +72,8 @@ class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        reason = session.busy() or ("" if session.SESSION.question else "The engine has not asked anything")
+        reason = placement.linked(context.scene) or session.busy()
+        reason = reason or ("" if session.SESSION.question else "The engine has not asked anything")
         if reason:
             cls.poll_message_set(reason)
         return not reason
@@ -127,7 +137,9 @@ class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        reason = session.busy() or cls.reason(context) or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
+        reason = placement.linked(context.scene) or session.busy() or cls.reason(context)
+        reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
+        reason = reason or ("" if origin.replaceable(context.active_object.name) else "This object belongs to another file")
         if reason:
             cls.poll_message_set(reason)
         return not reason
@@ -154,7 +166,8 @@ class LATTE3D_OT_from_prompt(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
+        reason = placement.linked(context.scene) or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
+        reason = reason or ("Set Up is running" if session.SESSION.setup else "")
         if reason := reason or ("An object is being made" if session.SESSION.running else ""):
             cls.poll_message_set(reason)
         return not reason
@@ -164,7 +177,7 @@ class LATTE3D_OT_from_prompt(bpy.types.Operator):
             session.look_up()
         if session.SESSION.engine.state == client.NOT_INSTALLED:
             self.report({"INFO"}, "Set up the engine first: the LATTE3D tab of the sidebar shows how")
-            return bpy.ops.latte3d.show_panel()
+            return in_turn(self, bpy.ops.latte3d.show_panel)
         return context.window_manager.invoke_props_dialog(self, width=340, title="From Prompt", confirm_text="Generate")
 
     def draw(self, context):
@@ -174,7 +187,7 @@ class LATTE3D_OT_from_prompt(bpy.types.Operator):
         if not context.scene.latte3d.prompt.strip():
             self.report({"ERROR"}, "Type a prompt first")
             return {"CANCELLED"}
-        return bpy.ops.latte3d.generate()
+        return in_turn(self, bpy.ops.latte3d.generate)
 
 
 class LATTE3D_OT_show_panel(bpy.types.Operator):

@@ -133,6 +133,8 @@ def test_the_preferences_name_folders(addon, package, tmp_path, drawn, wanted):
         assert launch().models == folders and launch().model is None
     assert launch(model=str(one)).model == one and launch(model=str(one)).models == ()
     preferences.model_folder = f"{one};{tmp_path / 'gone'}"
+    assert launch().models == (one, tmp_path / "gone")  # a disk that is not mounted: the engine tells, and the others are there
+    preferences.model_folder = str(tmp_path / "gone")
     with pytest.raises(addon("client.engine").EngineFault, match="no folder.*gone"):
         launch()
     command = addon("client.engine").Launch(one, one, None, "cpu", one, (one, two)).command

@@ -291,3 +291,14 @@ def test_the_manifest_names_where_help_is(extension_zip):
     with zipfile.ZipFile(extension_zip) as archive:
         manifest = tomllib.loads(archive.read("blender_manifest.toml").decode())
     assert manifest["website"].startswith("https://")
+
+
+def test_a_part_that_fails_passes_its_sentence_on(addon, wanted, capfd):
+    """Python's error of an operator within another would be a traceback to the artist."""
+    wanted.prompt = "a cube " * 100
+    with pytest.raises(RuntimeError) as caught:  # what bpy.ops makes of an error report
+        bpy.ops.latte3d.from_prompt()
+    assert "too long" in str(caught.value) and "Traceback" not in str(caught.value) + capfd.readouterr().err
+    addon("session").SESSION.setup = object()
+    assert not bpy.ops.latte3d.from_prompt.poll()
+    addon("session").SESSION.setup = None
