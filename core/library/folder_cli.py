@@ -44,8 +44,7 @@ def _prepare(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(done.to_json()), flush=True)
     else:
-        for asset, reason in done.rejected:
-            print(f"not used: {asset}: {reason}")
+        _tell_rejected(done.to_json()["rejected"])
         page = args.folder / PREPARED / "report.html"
         print(f"{done.prepared} prepared, {len(done.rejected)} not used, {done.seconds:.0f} s; see {page}")
     return int(bool(done.rejected))
@@ -58,8 +57,15 @@ def _suggest(args: argparse.Namespace) -> int:
 
     result = suggest(args.folder, args.blender, args.out or args.folder / "suggested.csv", _reporter(args.json))
     text = f"{result['suggested']} prompts proposed in {result['out']}; edit them, then add them to prompts.csv"
+    if not args.json:
+        _tell_rejected(result["rejected"])
     print(json.dumps(result) if args.json else text, flush=True)
     return int(bool(result["rejected"]))
+
+
+def _tell_rejected(rejected: list[dict]) -> None:
+    for one in rejected:
+        print(f"not used: {one['asset']}: {one['reason']}")
 
 
 def _need_blender(args: argparse.Namespace) -> None:

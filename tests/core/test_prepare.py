@@ -16,8 +16,8 @@ import pytest
 pytest.importorskip("igl")
 
 from core.errors import BadRequest, EngineError
+from core.library import cli, suggest
 from core.library import prepare as preparing
-from core.library import suggest
 from core.library.folder import PreparedFolder
 from core.library.looks import look_at, sample
 from core.library.prepare import prepare, prepared_file
@@ -210,6 +210,40 @@ def test_proposed_prompts_name_thing_colour_and_proportion(library):
     result = suggest.suggest(folder, FAKE, folder / "suggested.csv", lambda event: None)
     assert (folder / "suggested.csv").read_text() == "prompt,shape,split\na red lamp post,Lamp_Post_02a.obj,train\n"
     assert result["suggested"] == 1 and result["rejected"] == [{"asset": "broken.obj", "reason": "It has no size."}]
+
+
+def test_proposals_are_added_to_what_somebody_has_edited(library, capfd):
+    """A semicolon for a comma, a column more, Excel's mark and line ends: every byte stays. A file of another kind is refused."""
+    folder = library(a="box")
+    out = folder / "edited.csv"
+    for name, kind in {"lamp": "box", "vase": "box", "broken": "reject"}.items():
+        (folder / f"{name}.obj").write_text(kind)
+    mine = "\ufeffPrompt;note;shape;split\r\nmy own; words\r\n\"my; lamp\";x;lamp.obj:Lamp;unseen".encode()
+    out.write_bytes(mine)
+    command = ["suggest", str(folder), "--out", str(out), "--blender", json.dumps(FAKE)]
+    assert cli.main(command) == 1
+    assert out.read_bytes() == mine + b"\r\na red vase;;vase.obj;train\r\n"
+    assert "not used: broken.obj: It has no size." in capfd.readouterr().out
+    before = out.read_bytes()
+    assert cli.main(command) == 1 and out.read_bytes() == before
+    for other in (b"prompt,shape,split\na caf\xe9,lamp.obj,train\n", b"a shopping list\n"):
+        out.write_bytes(other)
+        with pytest.raises(BadRequest, match="edited.csv"):
+            cli.main(command)
+        assert out.read_bytes() == other
+
+
+def test_proposing_without_a_blender_is_told_at_once(library):
+    folder = library(a="box")
+    out = folder / "suggested.csv"
+    for name in ("lamp", "vase"):
+        (folder / f"{name}.obj").write_text("box")
+    events = []
+    for blender in (["/nowhere/blender"], [sys.executable, "-c", "raise SystemExit('no display')"]):
+        with pytest.raises(EngineError, match="does not start"):
+            suggest.suggest(folder, blender, out, events.append)
+    log = (folder / ".prepared" / "prepare.log").read_text()
+    assert "/nowhere/blender" in log and "no display" in log and not events and not out.exists()
 
 
 @pytest.mark.parametrize(
