@@ -180,6 +180,23 @@ def test_killed_at_any_moment_it_gives_the_same_bits(library):
     assert not list((folder / ".prepared").glob("tmp-*"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_a_request_to_end_is_heeded_at_once(library):
+    """While a program hangs on an asset: it is killed, no asset is blamed, and what was prepared stays."""
+    folder = library(a="box", b="hang", c="hang")
+    command = [sys.executable, "-m", "core", "library", "prepare", str(folder), "--workers", "2", "--json", "--blender", json.dumps(FAKE)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, **pipes, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    asked, end = folder / "asked.txt", time.monotonic() + 60
+    while time.monotonic() < end and not (asked.exists() and len(asked.read_text().split()) == 3):
+        time.sleep(0.05)
+    begun = time.monotonic()
+    process.terminate()
+    out, said = process.communicate(timeout=30)
+    assert time.monotonic() - begun < 5 and process.returncode == 130 and "stopped." in said and "rejected" not in out
+    assert read_facts(prepared_file(folder, "a.glb")) and not list((folder / ".prepared").glob("shapes/*.json"))
+
+
 # Looks and proposals --------------------------------------------------------------------------------------------------------------------
 
 
