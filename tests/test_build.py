@@ -90,6 +90,37 @@ def test_a_failed_installation_says_why_and_how_to_retry(checkout, tmp_path):
     assert not (checkout / ".venv" / install.STAMP).exists()
 
 
+@pytest.mark.parametrize(
+    "arguments, status, words",
+    [
+        (["--help"], 0, "suggest"),
+        (["prepare", "--help"], 0, "--workers"),
+        (["prepare", "nowhere"], 2, "there is no folder nowhere"),
+        (["suggest", ".", "--output", "x"], 2, "--output"),
+        (["prepare", ".", "--workers", "0"], 2, "number of workers"),
+        (["check", "."], 2, "library.toml"),
+    ],
+)
+def test_a_library_is_looked_at_before_anything_is_downloaded(checkout, tmp_path, arguments, status, words):
+    """In a checkout without environments, and without a way to the packages."""
+    (checkout / "core" / "library").mkdir()
+    shutil.copy(ROOT / "core" / "library" / "format.py", checkout / "core" / "library")
+    done = call("library", *arguments, root=checkout, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path), PIP_CONFIG_FILE=os.devnull)
+    assert done.returncode == status and words in done.stdout + done.stderr
+    assert not (checkout / ".venv").exists() and not (checkout / ".venv-blender").exists()
+
+
+def test_a_library_is_prepared_with_the_checkouts_engine(monkeypatch, tmp_path):
+    for name in ("engine_python", "blender_python"):
+        monkeypatch.setattr(build, name, lambda *more, name=name: Path(f"{name}{more}"))
+    commands: list[list] = []
+    monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
+    arguments = ["--workers", "3", "--", str(tmp_path)]
+    assert build.library(["prepare", *arguments]) == 0 and build.library(["prepare", "--engine", "mine", *arguments]) == 0
+    start = [Path("blender_python()"), "-m", "latte3d_blender", "library", "prepare", "--engine"]
+    assert commands == [[*start, Path("engine_python('train.txt',)"), *arguments], [*start, "mine", *arguments]]
+
+
 def processes(folder: Path) -> list[str]:
     """The command lines of the processes that have to do with a folder."""
     lines = []
