@@ -197,6 +197,12 @@ def test_a_request_to_end_is_heeded_at_once(library):
     assert read_facts(prepared_file(folder, "a.glb")) and not list((folder / ".prepared").glob("shapes/*.json"))
 
 
+def test_the_processes_that_prepare_do_without_torch():
+    """It would cost each of them seconds and hundreds of megabytes."""
+    code = "import sys; from core.library import looks, portrait, shape, solid; from core import frame; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60).returncode == 0
+
+
 # Looks and proposals --------------------------------------------------------------------------------------------------------------------
 
 
