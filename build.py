@@ -222,9 +222,11 @@ def stage(folder: Path) -> None:
 
 def library(argv: list[str]) -> int:
     """check or prepare a prompt library of your own, or propose its prompts (docs/prompt-libraries.md)"""
-    needs_engine = bool(argv) and argv[0] in ("prepare", "suggest")
-    engine = ["--engine", engine_python("train.txt")] if needs_engine else []
-    return run([blender_python(), "-m", "latte3d_blender", "library", *argv, *engine])
+    options = arguments.library_parser("build.py library").parse_args(argv)  # before any download, as in generate
+    if options.command == "check":  # needs neither environment
+        return run([sys.executable, ROOT / "core" / "library" / "format.py", options.folder, *["--json"] * options.json])
+    engine = [] if options.engine else ["--engine", engine_python("train.txt")]
+    return run([blender_python(), "-m", "latte3d_blender", "library", options.command, *engine, *argv[1:]])
 
 
 def train(argv: list[str]) -> int:

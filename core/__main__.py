@@ -11,7 +11,7 @@ from core.errors import EngineError, out_of_memory
 
 COMMANDS = {
     "train": ("core.training.cli", "train a model on the starter library"),
-    "library": ("core.library.cli", "draw and list the exact objects that a prompt stands for"),
+    "library": ("core.library.cli", "check, prepare and suggest prompts for a library of your own; draw and list exact objects"),
     "evaluate": ("core.evaluation.cli", "measure a model on prompts that it has not seen"),
     "evaluate-space": ("core.evaluation.space_stage", "train the space that evaluate measures R-precision in"),
     "pictures": ("core.training.pictures", "write what a model can make into its folder, with a picture of each thing"),

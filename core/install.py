@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the engine's own Python environment; runs under any Python ≥ 3.11, Blender's too, on the standard library alone.
 
-    python -m core.install --target FOLDER [--wheels FOLDER] [--json-progress] [--plan]
+    python -m core.install --target FOLDER [--with train.txt] [--wheels FOLDER] [--json-progress] [--plan]
 
 It says first how large that gets, takes PyTorch's CUDA build where an NVIDIA driver is present and the CPU build elsewhere, goes on
 where a broken run stopped, and marks the folder as ready (installed.json) only at the very end. The Python it runs under stays untouched.
@@ -25,6 +25,9 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+if not __package__:  # started by its path, from any folder
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.environment import CONSTRAINTS, ENGINE, REQUIREMENTS, STAMP, damaged, environment_python, fingerprint, installed, packages_folder
 
@@ -450,6 +453,7 @@ def main(argv: list[str] | None = None) -> int:
     """Install from the command line. Returns the exit status: 0 done, 1 failed, 130 stopped."""
     parser = argparse.ArgumentParser(prog="install.py", description="Make the engine's own Python environment.")
     parser.add_argument("--target", type=Path, required=True, help="folder of the environment")
+    parser.add_argument("--with", dest="more", action="append", default=[], choices=["train.txt"], help="packages for training, too")
     parser.add_argument("--wheels", type=Path, help="install from this folder of wheels, without a network")
     parser.add_argument("--json-progress", action="store_true", help="one JSON object a line on stdout")
     parser.add_argument("--plan", action="store_true", help="only say what it would take")
@@ -466,7 +470,8 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if options.wheels and not options.wheels.is_dir():
             raise InstallError("There is no folder of wheels.", str(options.wheels), "Choose an existing folder.")
-        install(target, report=report, wheels=options.wheels and options.wheels.absolute(), keep_cache=False, thorough=True)
+        wheels = options.wheels and options.wheels.absolute()
+        install(target, (*ENGINE, *options.more), report=report, wheels=wheels, keep_cache=False, thorough=True)
         if options.json_progress:
             report({"event": "done", "python": str(environment_python(target))})
         return 0

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of `generate`, written once: for `build.py generate`, which runs on any Python, and for the add-on's command."""
+"""The options of `generate` and `library`, written once: for build.py, which runs on any Python, and for the add-on's command."""
 
 import argparse
+import os
 import re
 from collections.abc import Callable
 
 DETAILS = ("draft", "standard", "high", "full")
 LIMITS = {"seed": (0, 2**31 - 1), "resolution": (64, 256), "texture size": (64, 4096), "triangles": (16, 2**31 - 1)}
 LIMITS |= {"picture size": (4, 8192)}  # Blender makes no picture that is smaller
+LIMITS |= {"number of workers": (1, 1024)}
+LIBRARY_COMMANDS = {
+    "check": "list all that is wrong with a library",
+    "prepare": "make its assets ready for training",
+    "suggest": "propose prompts for the assets that have none",
+}
 
 
 def whole_number(what: str, step: int = 1) -> Callable[[str], int]:
@@ -34,6 +41,14 @@ def device(text: str) -> str:
     return text
 
 
+def folder(text: str) -> str:
+    """A type for argparse: a folder that is there."""
+    path = os.path.expanduser(text)
+    if not os.path.isdir(path):
+        raise argparse.ArgumentTypeError(f"there is no folder {text}; name the one that holds library.toml and prompts.csv")
+    return path
+
+
 def add_generate(parser: argparse.ArgumentParser) -> None:
     """Add what to make, how fine, and where it goes."""
     add = parser.add_argument
@@ -56,3 +71,21 @@ def details(options: argparse.Namespace) -> dict:
     """What was asked of the surface and its images, as the engine takes it; what was not asked for is left to the engine."""
     asked = {name: getattr(options, name) for name in ("detail", "resolution", "texture_size", "triangles")}
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def library_parser(program: str) -> argparse.ArgumentParser:
+    """The arguments of `library`: `command`, one of LIBRARY_COMMANDS, its folder and its options."""
+    top = argparse.ArgumentParser(prog=program, description="A prompt library of your own: docs/prompt-libraries.md")
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, about in LIBRARY_COMMANDS.items():
+        add = commands.add_parser(name, help=about, description=about).add_argument
+        add("folder", type=folder, metavar="DIR", help="the folder with library.toml and prompts.csv")
+        add("--json", action="store_true", help="one JSON object a line, the last one the result")
+        if name != "check":
+            text = "the engine's Python (default: as in the preferences, else what Set Up made; in a checkout its .venv)"
+            add("--engine", default="", metavar="PYTHON", help=text)
+        if name == "prepare":
+            add("--workers", type=whole_number("number of workers"), help="assets at a time (default: one for each core)")
+        if name == "suggest":
+            add("--out", metavar="CSV", help="what to write (default: DIR/suggested.csv)")
+    return top

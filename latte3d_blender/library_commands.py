@@ -14,14 +14,8 @@ from typing import TextIO
 
 import bpy
 
-from . import machine
+from . import arguments, machine
 from .client.engine import ASTRAY, EngineFault, source_folder
-
-COMMANDS = {
-    "check": "list all that is wrong with a library",
-    "prepare": "make its assets ready for training",
-    "suggest": "propose prompts for the assets that have none",
-}
 
 
 def blender_command() -> list[str]:
@@ -32,24 +26,6 @@ def blender_command() -> list[str]:
         return [sys.executable, "-c", start]
     options = ["--background", "--factory-startup", "--disable-autoexec", "--python-exit-code", "3"]
     return [bpy.app.binary_path, *options, "--python-expr", start]
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line's arguments."""
-    top = argparse.ArgumentParser(prog="latte3d library", description="A prompt library of your own: docs/prompt-libraries.md")
-    commands = top.add_subparsers(dest="command", required=True)
-    for name, about in COMMANDS.items():
-        command = commands.add_parser(name, help=about, description=about)
-        command.add_argument("folder", metavar="DIR", help="the folder with library.toml and prompts.csv")
-        command.add_argument("--json", action="store_true", help="one JSON object a line, the last one the result")
-        if name != "check":
-            text = "the engine's Python (default: as in the preferences, else what Set Up made)"
-            command.add_argument("--engine", default="", metavar="PYTHON", help=text)
-        if name == "prepare":
-            command.add_argument("--workers", type=int, help="assets at a time (default: one for each core)")
-        if name == "suggest":
-            command.add_argument("--out", metavar="CSV", help="what to write (default: DIR/suggested.csv)")
-    return top
 
 
 def command_line(options: argparse.Namespace) -> tuple[list[str], Path]:
@@ -71,7 +47,7 @@ def main(argv: list[str], out: TextIO | None = None) -> int:
     out = out or sys.stdout
     try:
         with redirect_stdout(out):
-            options = parser().parse_args(argv)
+            options = arguments.library_parser("latte3d library").parse_args(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
     try:

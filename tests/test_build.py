@@ -4,6 +4,7 @@
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -88,6 +89,37 @@ def test_a_failed_installation_says_why_and_how_to_retry(checkout, tmp_path):
     assert "numpy" in done.stderr or "torch==" in done.stderr
     assert done.stderr.rstrip().endswith('to retry: python3 build.py generate "a red chair"')
     assert not (checkout / ".venv" / install.STAMP).exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, status, words",
+    [
+        (["--help"], 0, "suggest"),
+        (["prepare", "--help"], 0, "--workers"),
+        (["prepare", "nowhere"], 2, "there is no folder nowhere"),
+        (["suggest", ".", "--output", "x"], 2, "--output"),
+        (["prepare", ".", "--workers", "0"], 2, "number of workers"),
+        (["check", "."], 2, "library.toml"),
+    ],
+)
+def test_a_library_is_looked_at_before_anything_is_downloaded(checkout, tmp_path, arguments, status, words):
+    """In a checkout without environments, and without a way to the packages."""
+    (checkout / "core" / "library").mkdir()
+    shutil.copy(ROOT / "core" / "library" / "format.py", checkout / "core" / "library")
+    done = call("library", *arguments, root=checkout, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path), PIP_CONFIG_FILE=os.devnull)
+    assert done.returncode == status and words in done.stdout + done.stderr
+    assert not (checkout / ".venv").exists() and not (checkout / ".venv-blender").exists()
+
+
+def test_a_library_is_prepared_with_the_checkouts_engine(monkeypatch, tmp_path):
+    for name in ("engine_python", "blender_python"):
+        monkeypatch.setattr(build, name, lambda *more, name=name: Path(f"{name}{more}"))
+    commands: list[list] = []
+    monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
+    arguments = ["--workers", "3", "--", str(tmp_path)]
+    assert build.library(["prepare", *arguments]) == 0 and build.library(["prepare", "--engine", "mine", *arguments]) == 0
+    start = [Path("blender_python()"), "-m", "latte3d_blender", "library", "prepare", "--engine"]
+    assert commands == [[*start, Path("engine_python('train.txt',)"), *arguments], [*start, "mine", *arguments]]
 
 
 def processes(folder: Path) -> list[str]:
@@ -270,4 +302,4 @@ def test_the_zip_holds_both_programs_and_nothing_else(tmp_path):
 def test_the_engine_knows_its_commands(capsys):
     main = importlib.import_module("core.__main__").main
     assert main([]) == 2 and main(["paint"]) == 2 and main(["--help"]) == 0
-    assert "benchmark" in capsys.readouterr().out
+    assert {"benchmark", "prepare"} <= set(re.findall(r"\w+", capsys.readouterr().out))

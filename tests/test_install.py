@@ -69,6 +69,16 @@ def test_breaks_resumes_finishes_and_does_nothing_twice(house):
 
 
 @posix
+def test_the_packages_for_training_are_added_to_what_set_up_made(house):
+    target, wheels, _, run = house
+    wheel(wheels, "tinytext")
+    run()
+    (install.REQUIREMENTS / "train.txt").write_text("tinytrain==1.0\n")
+    wheel(wheels, "tinytrain")
+    assert install.main(["--target", str(target), "--wheels", str(wheels), "--with", "train.txt"]) == 0
+    assert set(install.installed(target)) == {*install.ENGINE, "train.txt"} and list(target.rglob("tinytrain.py"))
+
+
 def test_a_python_without_ensurepip_takes_pip_from_the_wheels(house, tmp_path):
     target, wheels, _, run = house
     wheel(wheels, "tinytext")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m core library …`: draw exact objects, write prompts, list the kinds."""
+"""`python -m core library …`: check, prepare and suggest prompts for a folder of assets; draw exact objects, export prompts, list kinds."""
 
 import argparse
 import sys
@@ -22,7 +22,9 @@ def main(argv: list[str]) -> int:
 
 
 def _arguments() -> argparse.ArgumentParser:
-    about = f"The starter library: exact objects and their prompts.\n\nThe splits. {splits.__doc__}"
+    about = "The starter library: exact objects and their prompts (sample, export, kinds).\n"
+    about += "Libraries of your own: a folder of assets and prompts (check, prepare, suggest).\n\n"
+    about += f"The splits of the starter library. {splits.__doc__}"
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m core library", description=about, formatter_class=raw)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -8,9 +8,12 @@ blender --command latte3d library prepare DIR, or python -m latte3d_blender libr
 import argparse
 import json
 import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
+from core.environment import CONSTRAINTS, REQUIREMENTS, installed
 from core.errors import BadRequest
 from core.library import format as library_format
 
@@ -34,7 +37,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def _prepare(args: argparse.Namespace) -> int:
     """Exit status 0: all prepared; 1: some could not be used; 2 (a BadRequest): nothing was done."""
-    _need_blender(args)
+    _need_blender(args, "prepare")
     if args.workers < 1:
         raise BadRequest(f"{args.workers} workers cannot work.", "", "Choose 1 or more.")
     _need_packages()
@@ -44,29 +47,35 @@ def _prepare(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(done.to_json()), flush=True)
     else:
-        for asset, reason in done.rejected:
-            print(f"not used: {asset}: {reason}")
+        _tell_rejected(done.to_json()["rejected"])
         page = args.folder / PREPARED / "report.html"
         print(f"{done.prepared} prepared, {len(done.rejected)} not used, {done.seconds:.0f} s; see {page}")
     return int(bool(done.rejected))
 
 
 def _suggest(args: argparse.Namespace) -> int:
-    _need_blender(args)
+    _need_blender(args, "suggest")
     _need_packages()
     from core.library.suggest import suggest
 
     result = suggest(args.folder, args.blender, args.out or args.folder / "suggested.csv", _reporter(args.json))
     text = f"{result['suggested']} prompts proposed in {result['out']}; edit them, then add them to prompts.csv"
+    if not args.json:
+        _tell_rejected(result["rejected"])
     print(json.dumps(result) if args.json else text, flush=True)
     return int(bool(result["rejected"]))
 
 
-def _need_blender(args: argparse.Namespace) -> None:
+def _tell_rejected(rejected: list[dict]) -> None:
+    for one in rejected:
+        print(f"not used: {one['asset']}: {one['reason']}")
+
+
+def _need_blender(args: argparse.Namespace, command: str) -> None:
     if not args.folder.is_dir():
         raise BadRequest(f"There is no folder {args.folder}.", "", "Name the folder that holds library.toml and prompts.csv.")
     if not args.blender:
-        remedy = f"Use blender --command latte3d library prepare {args.folder}"
+        remedy = f"Use blender --command latte3d library {command} {args.folder}"
         raise BadRequest("Blender is needed to open assets.", "This is the engine alone.", remedy)
 
 
@@ -75,7 +84,17 @@ def _need_packages() -> None:
         import igl  # noqa: F401
     except ModuleNotFoundError as error:
         cause = "The package libigl is not installed (core/requirements/train.txt)."
-        raise BadRequest("The engine lacks what preparing needs.", cause, "Install train.txt into the engine's environment.") from error
+        raise BadRequest("The engine lacks what preparing needs.", cause, f"Install it: {_install_command()}") from error
+
+
+def _install_command() -> str:
+    """For a shell, in any folder: adds the packages of train.txt to the environment that this engine runs in."""
+    if installed(Path(sys.prefix)):
+        installer = Path(__file__).resolve().parents[1] / "install.py"
+        command = [sys.executable, str(installer), "--target", sys.prefix, "--with", "train.txt"]
+    else:  # a Python of the user's own
+        command = [sys.executable, "-m", "pip", "install", "-c", str(CONSTRAINTS), "-r", str(REQUIREMENTS / "train.txt")]
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
 def _reporter(as_json: bool):

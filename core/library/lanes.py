@@ -23,7 +23,13 @@ class Worker:
     def __init__(self, name: str, command: list[str], log: BinaryIO, environment: dict[str, str] | None = None, restart: int = RESTART):
         self.name, self.command, self.log, self.environment, self.restart = name, command, log, environment, restart
         self.process: subprocess.Popen | None = None
-        self.asked = 0
+        self.asked, self.stopped = 0, False
+
+    def stop(self) -> None:
+        """From another thread: kill the process, and each that would come after it, so that who asks it gets an answer at once."""
+        self.stopped = True
+        if process := self.process:
+            process.kill()
 
     def ask(self, request: dict, timeout_s: float) -> dict:
         """The answer; {"ok": False, "reason", "transient": True} when the process died or took too long: the next one gets a new one."""
@@ -53,6 +59,8 @@ class Worker:
         except OSError as error:
             self.log.write(f"{error}\n".encode())
             return False
+        if self.stopped:  # while it was being started
+            self.process.kill()
         self._lines: queue.SimpleQueue = queue.SimpleQueue()
         threading.Thread(target=_pump, args=(self.process.stdout, self._lines), daemon=True).start()
         try:

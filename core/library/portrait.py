@@ -8,6 +8,7 @@ from numpy import ndarray
 from PIL import Image
 from scipy.spatial import cKDTree
 
+from core.frame import HALF_EXTENT
 from core.library.shape import Shape
 
 AZIMUTH, ELEVATION, FIELD, DISTANCE = 35.0, 20.0, 30.0, 2.6  # from the front; a whole cube is seen
@@ -24,7 +25,7 @@ def portrait(shape: Shape, side: int, azimuth: float = AZIMUTH) -> ndarray:
     for _ in range(160):
         points = origin + direction[going] * t[going, None]
         d = shape.distance(points)
-        outside = np.linalg.norm(points - np.clip(points, -0.52, 0.52), axis=1)
+        outside = np.linalg.norm(points - np.clip(points, -HALF_EXTENT, HALF_EXTENT), axis=1)
         arrived = (d < 1e-3) & (outside < 1e-6)
         hit[going[arrived]] = True
         t[going] += np.where(arrived, 0, np.maximum(0.7 * d.clip(0, 0.2) + outside, 1e-3))
@@ -74,7 +75,7 @@ def _looks(shape: Shape, points: ndarray, normal: ndarray) -> ndarray:
 
 
 def _shaded(direction: ndarray, normal: ndarray, look: ndarray) -> ndarray:
-    """As core/library/preview.py shades."""
+    """As `core.rendering.shading.shade`, on NumPy: the processes that prepare shapes do without torch."""
     key = np.array((0.8, -0.3, 1.0)) / np.linalg.norm((0.8, -0.3, 1.0))
     half = key - direction
     half /= np.linalg.norm(half, axis=1, keepdims=True)

@@ -85,6 +85,7 @@ class Run:
         self.library, self.blender, self.settings, self.report = library, blender, settings, report
         self.rejected: dict[str, str] = {}
         self._hashes: dict[Path, str] = {}
+        self._workers: list[Worker] = []
         self._lock = threading.Lock()
         self._fatal: str | None = None
 
@@ -105,14 +106,21 @@ class Run:
             open(home / "prepare.log", "ab") as log,
         ):
             places = [Path(scratch) / f"{i}.safetensors" for i in range(min(workers, len(todo)))]
-            lanes = [threading.Thread(target=self._lane, args=(place, log)) for place in places]
+            for _ in places:
+                self._workers.append(Worker("Blender", self.blender, log))
+                self._workers.append(Worker("The engine", ENGINE, log, os.environ | ONE_THREAD | {"PYTHONPATH": ROOT}))
+            pairs = zip(self._workers[::2], self._workers[1::2], places, strict=True)
+            lanes = [threading.Thread(target=self._lane, args=(*pair, log)) for pair in pairs]
             for lane in lanes:
                 lane.start()
             try:
-                while any(lane.is_alive() for lane in lanes):
+                while not self._fatal and any(lane.is_alive() for lane in lanes):
                     time.sleep(0.05)
             finally:
-                self._fatal = self._fatal or ("Stopped." if any(lane.is_alive() for lane in lanes) else None)
+                if any(lane.is_alive() for lane in lanes):
+                    self._fatal = self._fatal or "Stopped."
+                    for worker in self._workers:
+                        worker.stop()
                 for lane in lanes:
                     lane.join()
         if self._fatal:
@@ -121,9 +129,7 @@ class Run:
     def _progress(self, shape: str, left: float | None) -> dict:
         return {"event": "progress", "stage": "prepare", "done": self._finished, "total": self._total, "eta_s": left, "asset": shape}
 
-    def _lane(self, scratch: Path, log) -> None:
-        engine = Worker("The engine", ENGINE, log, os.environ | ONE_THREAD | {"PYTHONPATH": ROOT})
-        blender = Worker("Blender", self.blender, log)
+    def _lane(self, blender: Worker, engine: Worker, scratch: Path, log) -> None:
         try:
             while not self._fatal:
                 with self._lock:
@@ -131,6 +137,8 @@ class Run:
                 if shape is None:
                     break
                 reason = self._make(shape, blender, engine, scratch)
+                if self._fatal:  # the reason may be that the programs were killed
+                    break
                 with self._lock:
                     self._tell(shape, reason)
         except Exception as error:  # a thread's error would be lost

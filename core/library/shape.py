@@ -23,6 +23,8 @@ from numpy import ndarray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
+from core.frame import HALF_EXTENT
+
 FORMAT = 1
 
 
@@ -61,9 +63,7 @@ class Shape:
         """Signed distance anywhere, from the grid. [N, 3] -> [N] f32"""
         from scipy.ndimage import map_coordinates
 
-        from core.library.solid import EDGE
-
-        places = (points.T + EDGE) * (self.grid.shape[0] - 1) / (2 * EDGE)
+        places = (points.T + HALF_EXTENT) * (self.grid.shape[0] - 1) / (2 * HALF_EXTENT)
         return map_coordinates(self.grid.astype(np.float32), places, order=1, mode="nearest")
 
     @staticmethod
@@ -140,7 +140,7 @@ def _points_around(on: ndarray, box: tuple[ndarray, ndarray], count: int, rng: n
     near = on[rng.integers(len(on), size=quarter)] + 0.05 * rng.standard_normal((quarter, 3))
     center, half = (box[0] + box[1]) / 2, (box[1] - box[0]) / 2
     inside = center + rng.uniform(-1.1, 1.1, (quarter, 3)) * half
-    anywhere = rng.uniform(-0.52, 0.52, (count - 2 * two - 2 * quarter, 3))
+    anywhere = rng.uniform(-HALF_EXTENT, HALF_EXTENT, (count - 2 * two - 2 * quarter, 3))
     return np.concatenate((close, partner, near, inside, anywhere)).astype(np.float32)
 
 

@@ -15,9 +15,10 @@ from numpy import ndarray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
+from core.frame import HALF_EXTENT
 from core.library.repair import REACH, STEP, Facts, Mesh, alike, areas_of, normals_of, probes, usable, winding
 
-EDGE = 0.52  # the grid's half side
+EDGE = HALF_EXTENT  # the grid's half side
 THICKNESS = 0.008  # of the largest side: half of what sheets get
 LONGEST, SHORTEST = 0.12, 0.02  # edges above are always cut, edges below never
 FILL_CELLS = 0.75  # a surface that only the winding number makes begins so many cells of the grid away from the mesh

@@ -3,19 +3,20 @@
 
 import csv
 import io
-import os
 import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
 
+from core.errors import BadRequest, EngineError
 from core.files import replace_file
 from core.library import format as library_format
-from core.library.format import split_shape
+from core.library.format import PREPARED, split_shape
 from core.library.lanes import Worker
 from core.library.looks import look_at, to_linear
 from core.library.repair import areas_of
@@ -45,28 +46,73 @@ TIMEOUT_S = 300.0
 
 
 def suggest(folder: Path, blender: Sequence[str], out: Path, report: Callable[[dict], None]) -> dict:
-    """Write a CSV with a prompt for each asset of the folder that has none, to be edited and added to prompts.csv. Returns the result."""
+    """Add to the CSV `out` a prompt for each asset of the folder that has none there or in prompts.csv; what stands in it stays as it is.
+
+    Returns the result. Raises BadRequest when `out` is no such CSV, EngineError when Blender does not start or the disk is full.
+    """
     library, _ = library_format.read(folder)
-    named = {split_shape(shape)[0] for shape in library.shapes}
+    kept = _Csv.read(out)
+    named = {split_shape(shape)[0] for shape in (*library.shapes, *kept.shapes)}
     todo = [asset for asset in library.assets() if asset not in named]
     rows, rejected = [], []
-    with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "wb") as log:
+    (folder / PREPARED).mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, open(folder / PREPARED / "prepare.log", "ab") as log:
         worker, export = Worker("Blender", list(blender), log), Path(scratch) / "export.safetensors"
         try:
             for number, asset in enumerate(todo, 1):
                 request = {"asset": str((folder / asset).resolve()), "part": "", "front": library.front, "picture": 0, "out": str(export)}
                 answer = worker.ask(request, TIMEOUT_S)
+                if answer.get("fatal"):
+                    raise EngineError("internal", answer["reason"], "", f"{out} is as it was.")
                 if answer["ok"]:
-                    rows.append((caption(asset, *read_message(export)), asset, "train"))
+                    rows.append({"prompt": caption(asset, *read_message(export)), "shape": asset, "split": "train"})
                 else:
                     rejected.append({"asset": asset, "reason": answer["reason"]})
                 report({"event": "progress", "stage": "suggest", "done": number, "total": len(todo), "eta_s": None, "asset": asset})
         finally:
             worker.end()
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("prompt", "shape", "split"), *rows])
-    replace_file(out, lambda name: Path(name).write_text(text.getvalue(), encoding="utf-8"))
+    text = kept.with_rows(rows)
+    replace_file(out, lambda name: Path(name).write_bytes(text.encode()))
     return {"suggested": len(rows), "rejected": rejected, "out": str(out)}
+
+
+@dataclass(frozen=True)
+class _Csv:
+    """A CSV that a person may have edited: its text, its columns, what separates them, and the shapes that it names."""
+
+    text: str
+    columns: list[str]
+    separator: str
+    shapes: list[str]
+
+    @classmethod
+    def read(cls, path: Path) -> "_Csv":
+        """The file; where there is none, one without rows. Raises BadRequest."""
+        try:
+            text = path.read_bytes().decode()
+        except FileNotFoundError:
+            text = "prompt,shape,split\n"
+        except UnicodeDecodeError as error:
+            raise BadRequest(f"{path} is not UTF-8.", "It is left as it is.", "Save it as UTF-8, or name another file.") from error
+        head = text.split("\n", 1)[0]
+        separator = max(",;\t", key=head.count)
+        try:
+            first, *rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=separator)) or [[]]
+        except csv.Error as error:
+            raise BadRequest(f"{path} is not CSV: {error}.", "It is left as it is.", "Correct it, or name another file.") from error
+        columns = [name.strip().lower() for name in first]
+        if missing := [name for name in library_format.REQUIRED if name not in columns]:
+            remedy = "Correct its first line, or name another file."
+            raise BadRequest(f"{path} has no column {', '.join(missing)}.", "It is left as it is.", remedy)
+        at = columns.index("shape")
+        return cls(text, columns, separator, [row[at].strip() for row in rows if len(row) > at])
+
+    def with_rows(self, rows: list[dict]) -> str:
+        """The text as it is, and the rows after it."""
+        end = "\r\n" if "\r\n" in self.text else "\n"
+        more = io.StringIO(newline="")
+        csv.DictWriter(more, self.columns, delimiter=self.separator, lineterminator=end).writerows(rows)
+        return self.text + (end if rows and not self.text.endswith("\n") else "") + more.getvalue()
 
 
 def caption(asset: str, facts: dict, arrays: dict[str, ndarray]) -> str:

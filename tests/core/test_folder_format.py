@@ -2,9 +2,17 @@
 """A library as people write it: everything that is wrong with it is told at once, each with its place."""
 
 import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from core.environment import REQUIREMENTS, installed
+from core.errors import BadRequest
+from core.library import cli
 from core.library import format as library_format
 
 TOML = 'name = "Props"\nlicence = "CC0-1.0"\nfront = "-y"\nunits = 1.0\n'
@@ -101,3 +109,29 @@ def test_exit_status_of_check(library, tmp_path, capsys):
     assert library_format.check(library.folder, as_json=False) == 1
     assert "prompts.csv:3: There is no file gone.glb." in capsys.readouterr().out
     assert library_format.check(tmp_path / "nowhere", as_json=False) == 2
+
+
+@pytest.mark.parametrize("command", ["prepare", "suggest"])
+def test_without_blender_the_command_that_has_one_is_named(library, command):
+    library()
+    with pytest.raises(BadRequest, match=f"blender --command latte3d library {command} "):
+        cli.main([command, str(library.folder)])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="reads the command as a POSIX shell does")
+def test_what_set_up_leaves_out_comes_with_a_command_that_runs(library, tmp_path, monkeypatch):
+    """From any folder, with nothing on the way to the modules; a Python of the user's own is told pip's."""
+    library()
+    monkeypatch.setitem(sys.modules, "igl", None)
+    told = []
+    for prefix in ([sys.prefix] if installed(Path(sys.prefix)) else []) + [str(tmp_path)]:
+        monkeypatch.setattr(sys, "prefix", prefix)
+        with pytest.raises(BadRequest, match="libigl") as refused:
+            cli.main(["prepare", str(library.folder), "--blender", "[\"blender\"]"])
+        told.append(shlex.split(refused.value.remedy.removeprefix("Install it: ")))
+    assert told[-1][:4] == [sys.executable, "-m", "pip", "install"] and str(REQUIREMENTS / "train.txt") in told[-1]
+    for command in told[:-1]:
+        assert command[0] == sys.executable and command[-2:] == ["--with", "train.txt"]
+        bare = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        done = subprocess.run([*command, "--plan"], cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and "on disk" in done.stderr

@@ -16,8 +16,8 @@ import pytest
 pytest.importorskip("igl")
 
 from core.errors import BadRequest, EngineError
+from core.library import cli, suggest
 from core.library import prepare as preparing
-from core.library import suggest
 from core.library.folder import PreparedFolder
 from core.library.looks import look_at, sample
 from core.library.prepare import prepare, prepared_file
@@ -180,6 +180,29 @@ def test_killed_at_any_moment_it_gives_the_same_bits(library):
     assert not list((folder / ".prepared").glob("tmp-*"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_a_request_to_end_is_heeded_at_once(library):
+    """While a program hangs on an asset: it is killed, no asset is blamed, and what was prepared stays."""
+    folder = library(a="box", b="hang", c="hang")
+    command = [sys.executable, "-m", "core", "library", "prepare", str(folder), "--workers", "2", "--json", "--blender", json.dumps(FAKE)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, **pipes, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    asked, end = folder / "asked.txt", time.monotonic() + 60
+    while time.monotonic() < end and not (asked.exists() and len(asked.read_text().split()) == 3):
+        time.sleep(0.05)
+    begun = time.monotonic()
+    process.terminate()
+    out, said = process.communicate(timeout=30)
+    assert time.monotonic() - begun < 5 and process.returncode == 130 and "stopped." in said and "rejected" not in out
+    assert read_facts(prepared_file(folder, "a.glb")) and not list((folder / ".prepared").glob("shapes/*.json"))
+
+
+def test_the_processes_that_prepare_do_without_torch():
+    """It would cost each of them seconds and hundreds of megabytes."""
+    code = "import sys; from core.library import looks, portrait, shape, solid; from core import frame; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60).returncode == 0
+
+
 # Looks and proposals --------------------------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +233,40 @@ def test_proposed_prompts_name_thing_colour_and_proportion(library):
     result = suggest.suggest(folder, FAKE, folder / "suggested.csv", lambda event: None)
     assert (folder / "suggested.csv").read_text() == "prompt,shape,split\na red lamp post,Lamp_Post_02a.obj,train\n"
     assert result["suggested"] == 1 and result["rejected"] == [{"asset": "broken.obj", "reason": "It has no size."}]
+
+
+def test_proposals_are_added_to_what_somebody_has_edited(library, capfd):
+    """A semicolon for a comma, a column more, Excel's mark and line ends: every byte stays. A file of another kind is refused."""
+    folder = library(a="box")
+    out = folder / "edited.csv"
+    for name, kind in {"lamp": "box", "vase": "box", "broken": "reject"}.items():
+        (folder / f"{name}.obj").write_text(kind)
+    mine = "\ufeffPrompt;note;shape;split\r\nmy own; words\r\n\"my; lamp\";x;lamp.obj:Lamp;unseen".encode()
+    out.write_bytes(mine)
+    command = ["suggest", str(folder), "--out", str(out), "--blender", json.dumps(FAKE)]
+    assert cli.main(command) == 1
+    assert out.read_bytes() == mine + b"\r\na red vase;;vase.obj;train\r\n"
+    assert "not used: broken.obj: It has no size." in capfd.readouterr().out
+    before = out.read_bytes()
+    assert cli.main(command) == 1 and out.read_bytes() == before
+    for other in (b"prompt,shape,split\na caf\xe9,lamp.obj,train\n", b"a shopping list\n"):
+        out.write_bytes(other)
+        with pytest.raises(BadRequest, match="edited.csv"):
+            cli.main(command)
+        assert out.read_bytes() == other
+
+
+def test_proposing_without_a_blender_is_told_at_once(library):
+    folder = library(a="box")
+    out = folder / "suggested.csv"
+    for name in ("lamp", "vase"):
+        (folder / f"{name}.obj").write_text("box")
+    events = []
+    for blender in (["/nowhere/blender"], [sys.executable, "-c", "raise SystemExit('no display')"]):
+        with pytest.raises(EngineError, match="does not start"):
+            suggest.suggest(folder, blender, out, events.append)
+    log = (folder / ".prepared" / "prepare.log").read_text()
+    assert "/nowhere/blender" in log and "no display" in log and not events and not out.exists()
 
 
 @pytest.mark.parametrize(
