@@ -2,10 +2,8 @@
 """`library check | prepare | suggest DIR`: starts the engine's command, and tells it how to start Blender for the assets."""
 
 import argparse
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -14,8 +12,10 @@ from typing import TextIO
 
 import bpy
 
-from . import arguments, machine
+from . import arguments, machine, terminal
 from .client.engine import ASTRAY, EngineFault, source_folder
+
+END_PATIENCE_S = 10.0  # the engine ends its own programs first
 
 
 def blender_command() -> list[str]:
@@ -43,7 +43,8 @@ def command_line(options: argparse.Namespace) -> tuple[list[str], Path]:
 
 
 def main(argv: list[str], out: TextIO | None = None) -> int:
-    """Run one command and write to `out`; return the exit status: 0 done, 1 some assets could not be used, 2 nothing was done."""
+    """Run one command and write to `out`; return the exit status: 0 done, 1 some assets could not be used, 2 nothing was done, 130
+    stopped."""
     out = out or sys.stdout
     try:
         with redirect_stdout(out):
@@ -54,29 +55,31 @@ def main(argv: list[str], out: TextIO | None = None) -> int:
         command, source = command_line(options)
     except EngineFault as fault:
         print(f"latte3d: {fault}", file=sys.stderr)
-        return 1
+        return 2
     environment = {key: value for key, value in os.environ.items() if key not in ASTRAY}
-    environment |= {"PYTHONPATH": str(source), "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"}
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, _stop)
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace")
+    environment |= {"PYTHONPATH": str(source), "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
+    try:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace")
+    except OSError as error:
+        print(f"latte3d: {command[0]} does not start: {error.strerror or error}. Name another with --engine.", file=sys.stderr)
+        return 2
     try:
         for line in process.stdout:
             out.write(line)
             out.flush()
         return process.wait()
     except KeyboardInterrupt:
-        print("latte3d: Cancelled; what was prepared is kept.", file=sys.stderr)
-        return 1
+        print("latte3d: Stopped; what was prepared is kept.", file=sys.stderr)
+        return 130
     finally:
         process.terminate()
-        process.wait()
-
-
-def _stop(*_: object) -> None:
-    """A request to end is the same as Ctrl-C."""
-    raise KeyboardInterrupt
+        try:
+            process.wait(END_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 if __name__ == "__main__":
+    terminal.end_on_signals()
     sys.exit(main(sys.argv[1:]))

@@ -3,7 +3,9 @@
 
 import json
 import math
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import bpy
@@ -392,3 +394,16 @@ def test_from_a_folder_to_prepared_shapes(scene, tmp_path, capfd):
         assert (half[..., 0] > half[..., 2] + 0.2).mean() > 0.1
     assert library_commands.main(["suggest", str(tmp_path), "--engine", str(engine), "--json"]) == 1
     assert (tmp_path / "suggested.csv").read_text() == "prompt,shape,split\n"  # spare_lamp.glb is broken too
+
+
+def test_the_working_folder_shadows_nothing(tmp_path):
+    """A person's own package of the same name beside them is not what runs."""
+    engine, root = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "python", Path(__file__).resolve().parents[2]
+    if not engine.is_file():
+        pytest.skip("no engine")
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core" / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    command = [sys.executable, "-m", "latte3d_blender", "library", "prepare", "nowhere", "--engine", str(engine)]
+    environment = os.environ | {"PYTHONPATH": str(root), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "nowhere" in done.stderr and "the wrong one" not in done.stderr, done.stderr
