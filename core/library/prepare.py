@@ -108,7 +108,8 @@ class Run:
             places = [Path(scratch) / f"{i}.safetensors" for i in range(min(workers, len(todo)))]
             for _ in places:
                 self._workers.append(Worker("Blender", self.blender, log))
-                self._workers.append(Worker("The engine", ENGINE, log, os.environ | ONE_THREAD | {"PYTHONPATH": ROOT, "PYTHONSAFEPATH": "1"}))
+                own = {"PYTHONPATH": ROOT, "PYTHONSAFEPATH": "1"}
+                self._workers.append(Worker("The engine", ENGINE, log, os.environ | ONE_THREAD | own))
             pairs = zip(self._workers[::2], self._workers[1::2], places, strict=True)
             lanes = [threading.Thread(target=self._lane, args=(*pair, log)) for pair in pairs]
             for lane in lanes:
