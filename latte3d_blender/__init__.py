@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """LATTE3D for Blender: a prompt in the sidebar, a textured mesh in the scene."""
 
+import time
+
+STARTED = time.time()  # when Blender loaded the add-on; as a program of its own: when that began
 _command = None
 
 

@@ -18,7 +18,7 @@ from typing import TextIO
 
 import bpy
 
-from . import arguments, files, library_commands, machine, naming, terminal
+from . import STARTED, arguments, files, library_commands, machine, naming, terminal
 from .client import batch
 from .client.job import EngineFault, Fault, Result
 from .scene import meshes, placement, studio
@@ -87,9 +87,8 @@ def summary(result: Result, stem: Path, timings: dict) -> dict:
 class Run:
     """One `generate`: the objects that were made, those that failed, and the report of both."""
 
-    def __init__(self, options: argparse.Namespace, say: Say):
-        self.options, self.say = options, say
-        self.begun = time.time()
+    def __init__(self, options: argparse.Namespace, say: Say, begun: float):
+        self.options, self.say, self.begun = options, say, begun
         self.result: dict = {"objects": [], "failed": [], "device": ""}
         self.last_reason = ""
 
@@ -198,8 +197,11 @@ class Speaker:
             self.lost = str(error)
 
 
-def main(argv: list[str], out: TextIO | None = None) -> int:
-    """Run one command and write to `out`. Returns 0: all was made, 1: something failed, 2: nothing was begun, 130: stopped."""
+def main(argv: list[str], out: TextIO | None = None, begun: float = 0.0) -> int:
+    """Run one command and write to `out`. Returns 0: all was made, 1: something failed, 2: nothing was begun, 130: stopped.
+
+    begun: when its program did (0: now): what others have written since then is theirs.
+    """
     out = out or sys.stdout
     if argv[:1] == ["library"]:
         return library_commands.main(argv[1:], out)
@@ -209,7 +211,7 @@ def main(argv: list[str], out: TextIO | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
     say = Speaker(out)
-    run, status = Run(options, say), 0
+    run, status = Run(options, say, begun or time.time()), 0
     try:
         run.make()
         status = int(bool(run.result["failed"]))
@@ -241,7 +243,7 @@ def command(argv: list[str]) -> int:
     os.close(nowhere)
     sys.stderr = terminal.steady(2, sys.stderr)
     terminal.end_on_signals()
-    return main(argv, out)
+    return main(argv, out, STARTED)
 
 
 if __name__ == "__main__":

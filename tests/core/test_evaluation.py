@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import BadRequest, EngineError, MissingWeights
+from core.errors import BadRequest, EmptySurface, MissingWeights
 from core.evaluation import cli, measure, metrics, probes, renders, space, space_stage, summary
 from core.language.encoder import TextEncoder
 from core.library.starter.objects import Description, ExactObjects
@@ -147,7 +147,7 @@ def arguments(tmp_path, monkeypatch) -> list[str]:
 
     def some(self, prompts, **settings):
         if "duck" in prompts[0]:
-            raise EngineError("internal", "The model made nothing for this prompt.")
+            raise EmptySurface
         return make(self, prompts, **settings)
 
     monkeypatch.setattr(measure.ExactMaker, "__call__", some)
