@@ -15,11 +15,11 @@ from pathlib import Path
 import bpy
 
 from . import machine
+from .arguments import DETAILS
 from .client.engine import Engine, EngineFault
 from .scene import meshes, placement
 
 PROMPT = "a red mushroom with white spots"
-DETAILS = ("draft", "standard", "high", "full")
 
 
 def click(engine: Engine, prompt: str, seed: int, settings: dict) -> dict:

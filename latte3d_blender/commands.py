@@ -11,7 +11,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TextIO
@@ -20,10 +19,10 @@ import bpy
 
 from . import STARTED, arguments, files, library_commands, machine, naming, terminal
 from .client import batch
+from .client.batch import Say
 from .client.job import EngineFault, Fault, Result
 from .scene import meshes, placement, studio
 
-Say = Callable[[str], None]
 REPAIR = "In a checkout, this mends it: python3 build.py repair"
 
 
