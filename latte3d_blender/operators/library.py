@@ -5,9 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
 
-from .. import library_writer, library_session, machine
+from .. import library_session, library_writer, machine
 from ..client.job import EngineFault
 from ..library_writer import PROMPT_LIMIT, Row
 from ..panels import library as panels
@@ -34,22 +34,34 @@ def proposed_folder() -> str:
     return str(home / "library")
 
 
+def look(wanted, context) -> None:
+    """Find out what is at the folder, for draw(), which opens no file."""
+    folder, wanted.is_new, wanted.found = wanted_folder(wanted.folder), False, ""
+    try:
+        said = library_writer.settings(folder) if wanted.folder.strip() else {"name": "Name a folder"}
+    except EngineFault as error:
+        wanted.found = error.fault.message
+        return
+    wanted.is_new = said is None
+    wanted.found = "" if said is None else str(said.get("name") or folder.name)
+
+
 class LATTE3D_OT_add_to_library(bpy.types.Operator):
     """Copy the selected objects into a prompt library, with words for them. The scene stays as it is"""
 
     bl_idname = "latte3d.add_to_library"
     bl_label = "Add Selected to Library"
 
-    def _folder_changed(self, context):
-        self.look(context)
-
-    folder: StringProperty(name="Library", description="The library's folder; a new one is made a library", update=_folder_changed)
+    folder: StringProperty(name="Library", description="The library's folder; a new one is made a library", update=look)
     title: StringProperty(name="Name", description="What the library is called")
     licence: StringProperty(name="Licence", description="Who may use what is learnt from these objects, as in CC0-1.0")
     author: StringProperty(name="Author", description="Who made the objects")
-    together: BoolProperty(name="All as One", description="One object of the library for the whole selection, as for a table with its chairs")
-    prompt: StringProperty(name="Prompt", description="What all of them together are", maxlen=PROMPT_LIMIT)
+    together: BoolProperty(
+        name="All as One", description="One object of the library for the whole selection, as for a table with its chairs"
+    )
+    prompt: StringProperty(name="Prompt", description="What all of them together are", maxlen=PROMPT_LIMIT, options={"SKIP_SAVE"})
     split: EnumProperty(name="Split", description="What they are for", items=SPLITS)
+    active: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # of the list
     assets: CollectionProperty(type=LATTE3D_PG_asset, options={"HIDDEN"})
     is_new: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
     found: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the library's name, or why it cannot be added to
@@ -63,20 +75,6 @@ class LATTE3D_OT_add_to_library(bpy.types.Operator):
             cls.poll_message_set(reason)
         return not reason
 
-    def look(self, context) -> None:
-        """Find out what is at the folder, for draw(), which opens no file."""
-        folder, self.is_new, self.found = wanted_folder(self.folder), False, ""
-        if not self.folder.strip():
-            self.found = "Name a folder"
-            return
-        try:
-            said = library_writer.settings(folder)
-        except EngineFault as error:
-            self.found = error.fault.message
-            return
-        self.is_new = said is None
-        self.found = "" if said is None else str(said.get("name") or folder.name)
-
     def fill(self, context) -> None:
         """Propose prompts."""
         self.assets.clear()
@@ -85,18 +83,19 @@ class LATTE3D_OT_add_to_library(bpy.types.Operator):
             row = self.assets.add()
             row.name, row.prompt = item.name, _typed.get(item.name) or asset_file.suggestion(item)
         active = context.active_object if context.active_object in roots else (roots or [None])[0]
-        self.prompt = _typed.get("") or (asset_file.suggestion(active) if active else "")
+        self.prompt = self.prompt or _typed.get("") or (asset_file.suggestion(active) if active else "")
 
     def invoke(self, context, event):
         chosen = machine.get()
         self.folder = (chosen and chosen.library_folder) or proposed_folder()
-        self.look(context)
         self.fill(context)
         if not self.assets:
             self.report({"ERROR"}, "Nothing that is selected has a surface")
             return {"CANCELLED"}
         self.title = self.title or Path(bpy.data.filepath).stem or "My Library"
-        return context.window_manager.invoke_props_dialog(self, width=440, title="Add Selected to Library", confirm_text="Add")
+        return context.window_manager.invoke_props_dialog(
+            self, width=panels.ADDING_WIDTH, title="Add Selected to Library", confirm_text="Add"
+        )
 
     def draw(self, context):
         panels.draw_adding(self.layout, context, self)
@@ -123,8 +122,7 @@ class LATTE3D_OT_add_to_library(bpy.types.Operator):
         """What shall be added, (name, prompt, its objects) each, and the names of those that have no prompt."""
         roots = asset_file.chosen(context.selected_objects)
         if self.together:
-            name = library_writer.prompt_of(self.prompt) or (roots[0].name if roots else "")
-            listed = [(name, self.prompt, roots)]
+            listed = [(self.prompt, self.prompt, roots)]
         else:
             prompts = {row.name: row.prompt for row in self.assets}
             listed = [(item.name, prompts.get(item.name, ""), [item]) for item in roots]
