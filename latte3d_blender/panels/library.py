@@ -13,7 +13,6 @@ from .setup import wrapped
 ROWS = 10  # objects in the popup before they get a list that scrolls
 FINDINGS = 24  # that are listed
 ADDING_WIDTH, TRAINING_WIDTH, FINDINGS_WIDTH = 440, 380, 560  # of popups
-PICTURE = 9.0  # the preview's height, in rows
 ICONS = {"fatal": "CANCEL", "error": "ERROR", "warning": "INFO"}
 
 
@@ -54,7 +53,7 @@ def draw_adding(layout: bpy.types.UILayout, context: bpy.types.Context, wanted) 
     layout.prop(wanted, "split")
     column = layout.column(align=True)
     column.separator()
-    wrapped(column, of_width(context, ADDING_WIDTH), "Fronts face you in the Front view (Numpad 1). The scene stays as it is.", "INFO")
+    wrapped(column, of_width(context, ADDING_WIDTH), "Their fronts should face you in the Front view (Numpad 1).", "INFO")
 
 
 class LATTE3D_UL_assets(bpy.types.UIList):
@@ -148,7 +147,7 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, work: Work
     else:
         draw_running(box, context, work)
     if picture := library_session.picture():
-        draw_picture(box, picture.icon_id)
+        draw_picture(box, context, picture)
 
 
 def draw_running(box: bpy.types.UILayout, context: bpy.types.Context, work: Work) -> None:
@@ -176,6 +175,8 @@ def draw_ended(box: bpy.types.UILayout, context: bpy.types.Context, work: Work) 
         box.label(text=f"{work.result.get('prepared', 0):,} objects are prepared", icon="CHECKMARK")
         if rejected:
             box.operator("latte3d.show_findings", text=f"{rejected} cannot be used…", icon="ERROR").of_work = True
+        report = Path(work.library) / ".prepared" / "report.html"
+        box.operator("wm.path_open", text="Open Report", icon="IMAGE_DATA").filepath = str(report)
     elif work.finished:
         draw_model(box, context, work)
     else:
@@ -199,16 +200,25 @@ def draw_model(box: bpy.types.UILayout, context: bpy.types.Context, work: Work) 
     box.operator("wm.path_open", text="Open Its Folder", icon="FILE_FOLDER").filepath = str(work.result.get("model", ""))
 
 
-def draw_picture(box: bpy.types.UILayout, icon: int) -> None:
-    """The newest preview; a click opens it."""
+def draw_picture(box: bpy.types.UILayout, context: bpy.types.Context, picture: bpy.types.ImagePreview) -> None:
+    """The newest preview, as wide as the panel; a click opens it."""
+    width, height = picture.image_size
+    rows = max((context.region.width / context.preferences.system.ui_scale - 66) / 20, 4.0)  # a row has 20 pixels; an icon is a square
+    empty = rows * max(1.0 - height / max(width, 1), 0.0) / 2  # above and below a picture that is wider than high
     column = box.column(align=True)
-    column.template_icon(icon, scale=PICTURE)
-    back = column.column()
-    back.scale_y = -PICTURE  # a button without a frame lies over the picture, as in the gallery
-    back.label(text="")
+    _space(column, -empty)
+    column.template_icon(picture.icon_id, scale=rows)
+    _space(column, empty - rows)  # a button without a frame lies over the picture, as in the gallery
     over = column.column()
-    over.scale_y = PICTURE
+    over.scale_y = rows - 2 * empty
     over.operator("wm.path_open", text="", emboss=False).filepath = library_session.STATE.picture
+
+
+def _space(column: bpy.types.UILayout, rows: float) -> None:
+    """Go down by so many rows, or up."""
+    space = column.column()
+    space.scale_y = rows
+    space.label(text="")
 
 
 class LATTE3D_PT_library(bpy.types.Panel):

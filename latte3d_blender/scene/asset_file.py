@@ -135,6 +135,7 @@ def _scene_of(items: Sequence[bpy.types.Object], name: str, like: bpy.types.Scen
         made.frame_current = like.frame_current
         for item in items:
             made.collection.objects.link(item)
+        made.view_layers[0].objects.active = items[0]  # brings the layer up to date; Blender 5.2 crashes on writing one that is not
         yield made
     finally:
         bpy.data.scenes.remove(made)
