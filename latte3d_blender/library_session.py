@@ -14,8 +14,7 @@ from pathlib import Path
 import bpy
 import bpy.utils.previews
 
-from . import library_commands, machine, session
-from .arguments import library_parser
+from . import machine, session
 from .client import engine as client
 from .client import library_work
 from .client.engine import ASTRAY, EngineFault, Fault
@@ -110,17 +109,19 @@ def work_folder(name: str) -> Path:
 
 def check(*, show: bool = False) -> None:
     """Start checking the library; `show`: open what is found. Raises EngineFault."""
-    options = library_parser("latte3d library").parse_args(["check", str(_existing()), "--json"])
-    line, source = library_commands.command_line(options)
-    own = environment() | {"PYTHONPATH": str(source), "PYTHONSAFEPATH": "1"}
-    STATE.check, STATE.show, STATE.fault = Work.start(Wish(CHECK, str(folder())), line, work_folder(CHECK), own), show, None
+    program = client.source_folder() / "core" / "library" / "format.py"  # what the command starts, too: without another Blender it is quick
+    line = [sys.executable, "-I", str(program), str(_existing()), "--json"]
+    STATE.check = Work.start(Wish(CHECK, str(folder())), line, work_folder(CHECK), environment())
+    STATE.show, STATE.fault = show, None
     wake()
 
 
 def begin(wish: Wish) -> None:
     """Start Prepare or Train. Raises EngineFault where it cannot begin."""
-    launch = machine.launch()
-    words = [*wish.words(), "--engine", str(launch.python)]  # the choice of this session, which may not be saved
+    machine.launch()
+    chosen = machine.get()
+    own = bpy.path.abspath(chosen.engine_python) if chosen else ""  # the choice of this session, which may not be saved
+    words = [*wish.words(), *(["--engine", own] if own else [])]
     STATE.work, STATE.fault = Work.start(wish, command(*words), work_folder("long"), environment()), None
     STATE.model = ""
     wake()

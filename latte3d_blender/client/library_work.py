@@ -33,20 +33,23 @@ STOPPED = 130  # the exit status of what was asked to end
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be done. `start`: the model to go on from, "starter", "none" or a folder; `out`: the model's folder, "" the usual one."""
+    """What is to be done. `start`: the model to go on from, "starter", "none" or a folder; `out`: the model's folder, "" the usual one;
+    `anyway`: also where memory or disk seem too small."""
 
     kind: str
     library: str
     minutes: int = 0
     start: str = "starter"
     out: str = ""
+    anyway: bool = False
 
     def words(self) -> list[str]:
         """The command after `latte3d`."""
+        anyway = ["--yes"] * self.anyway
         if self.kind != TRAIN:
-            return ["library", self.kind, self.library, "--json"]
+            return ["library", self.kind, self.library, "--json", *anyway]
         words = ["train", self.library, "--json", "--minutes", str(self.minutes), "--from", self.start]
-        return words + (["--out", self.out] if self.out else [])
+        return words + (["--out", self.out] if self.out else []) + anyway
 
 
 @dataclass(eq=False)
@@ -63,6 +66,8 @@ class Work:
     heard: float = 0.0  # when progress was last told
     asset: str = ""
     picture: str = ""  # the newest preview
+    plan: str = ""  # what it takes
+    refusal: str = ""  # why it was not begun, where the artist may insist
     findings: list[dict] = field(default_factory=list)  # level, file, line, message
     result: dict = field(default_factory=dict)
     over: bool = False
@@ -127,7 +132,7 @@ class Work:
     def _take(self, event: dict) -> None:
         self.changed += 1
         kind = event.get("event")
-        if kind in ("progress", "step"):
+        if kind in ("progress", "install"):
             self.stage = str(event.get("text") or event.get("stage") or self.stage)
             self.asset = str(event.get("asset") or "")
             self.done, self.total = _number(event.get("done")), _number(event.get("total"))
@@ -135,12 +140,14 @@ class Work:
             self.heard = time.monotonic()
         elif kind == "preview":
             self.picture = str(event.get("picture", ""))
+        elif kind == "plan":
+            self.plan, self.refusal = str(event.get("text", "")), str(event.get("refusal") or "")
         elif kind == "finding":
             self.findings.append({key: event.get(key, default) for key, default in _FINDING.items()})
         elif kind == "error":
             self.result = {"error": event}
-        elif kind is None:
-            self.result = event
+        elif kind in (None, "prepared"):
+            self.result = event if kind is None else self.result
             rejected = event.get("rejected")
             for one in rejected if isinstance(rejected, list) else ():
                 if isinstance(one, dict):
@@ -157,6 +164,8 @@ class Work:
         said = self.result.get("error")
         if isinstance(said, dict):
             return Fault(f"{name}: {said.get('message', '')}", str(said.get("cause", "")), str(said.get("remedy", "")), "library")
+        if self.refusal and status == 2:
+            return Fault(self.refusal, self.plan, "Make room, or go on all the same.", "library")
         last = log_tail(self.job.log, 1).removeprefix("latte3d: ").removeprefix("error: ")
         if status == 2 and last:  # wrong input is told in whole sentences
             return Fault(last, "", "", "library")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Long work on the library: Prepare, Train, stop, resume, and the model that comes of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -111,6 +112,21 @@ class LATTE3D_OT_resume_work(LongWork, bpy.types.Operator):
         return self.begin(lambda: library_session.STATE.work.wish)
 
 
+class LATTE3D_OT_work_anyway(LongWork, bpy.types.Operator):
+    """Go on, although memory or disk seem too small for it"""
+
+    bl_idname = "latte3d.work_anyway"
+    bl_label = "Go On Anyway"
+
+    @classmethod
+    def reason(cls):
+        work = library_session.STATE.work
+        return library_session.busy() or ("" if work and work.over and work.refusal else "Nothing was refused")
+
+    def execute(self, context):
+        return self.begin(lambda: replace(library_session.STATE.work.wish, anyway=True))
+
+
 class LATTE3D_OT_dismiss_work(bpy.types.Operator):
     """Close this message; nothing is deleted"""
 
@@ -142,6 +158,7 @@ CLASSES = (
     LATTE3D_OT_train,
     LATTE3D_OT_stop_work,
     LATTE3D_OT_resume_work,
+    LATTE3D_OT_work_anyway,
     LATTE3D_OT_dismiss_work,
     LATTE3D_OT_use_model,
 )

@@ -158,6 +158,8 @@ def draw_running(box: bpy.types.UILayout, context: bpy.types.Context, work: Work
     row.operator("latte3d.stop_work", text="", icon="X")
     box.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
     wrapped(box, context, f"{work.text}: {work.asset}" if work.asset else work.text, inset=10)
+    if work.plan and not work.picture:
+        wrapped(box, context, work.plan, "INFO", inset=10)
     if work.kind == TRAIN and (chosen := machine.get()):
         box.prop(chosen, "keep_training")
 
@@ -182,7 +184,9 @@ def draw_ended(box: bpy.types.UILayout, context: bpy.types.Context, work: Work) 
     else:
         wrapped(box, context, "It was stopped; what was done is kept.", "PAUSE", inset=10)
     row = box.row(align=True)
-    if work.resumable:
+    if work.refusal and work.fault:
+        row.operator("latte3d.work_anyway", icon="PLAY")
+    elif work.resumable:
         row.operator("latte3d.resume_work", icon="PLAY")
     if work.fault:
         row.operator("wm.path_open", text="Show Log", icon="TEXT").filepath = str(work.job.log)

@@ -2,8 +2,8 @@
 """A library from the Blender session: objects go into it and the scene stays; Check, Prepare and Train run beside Blender."""
 
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -29,6 +29,9 @@ signal.signal(signal.SIGTERM, stop)
 print("Blender 4.5.0")
 say(event="progress", stage="reconstruction", done=30.0, total=120.0, eta_s=90.0, losses={})
 say(event="preview", picture=str(folder / "000001.png"))
+if (folder / "small").exists() and "--yes" not in words:
+    say(event="plan", text="It takes 60 minutes.", refusal="This takes about 9 GB of disk, and 1 GB are free.")
+    sys.exit(2)
 while not (folder / "go").exists():
     time.sleep(0.05)
 if (folder / "fail").exists():
@@ -316,6 +319,17 @@ def test_training_ends_with_blender_unless_it_shall_go_on(addon, library, stand_
     assert work.job.status == 130
 
 
+def test_who_insists_trains_where_room_is_short(addon, library, stand_in, drawn):
+    (stand_in / "small").touch()
+    bpy.ops.latte3d.train()
+    state = until(addon, lambda state: state.work.over)
+    seen = drawn(addon("panels.library").draw_work, state.work)
+    assert "9 GB of disk" in seen.texts() and "latte3d.work_anyway" in seen.of("operator")
+    assert bpy.ops.latte3d.work_anyway() == {"FINISHED"}
+    until(addon, lambda state: state.work.total)
+    assert "--yes" in json.loads((stand_in / "words.json").read_text())
+
+
 def test_what_fails_says_why(addon, library, stand_in, drawn):
     (stand_in / "fail").touch()
     (stand_in / "go").touch()
@@ -323,10 +337,6 @@ def test_what_fails_says_why(addon, library, stand_in, drawn):
     state = until(addon, lambda state: state.work.over)
     seen = drawn(addon("panels.library").draw_work, state.work)
     assert "There is no memory left" in seen.texts() and seen.of("operator")[1:3] == ["latte3d.resume_work", "wm.path_open"]
-    os.rmdir(library) if not any(library.iterdir()) else None
-    bpy.ops.latte3d.dismiss_work()
-    for file in library.iterdir():
-        file.unlink()
-    library.rmdir()
+    shutil.rmtree(library)
     with pytest.raises(RuntimeError, match="There is no folder"):
         bpy.ops.latte3d.train()
