@@ -40,9 +40,10 @@ SUITES = ("style", "engine", "blender", "window")
 # The two environments -----------------------------------------------------------------------------------------------------------
 
 
-def engine_python(*more: str) -> Path:
-    """The engine's Python, with the packages of engine.txt and of `more` requirement files; made first if need be."""
-    return environment(ENGINE, (*install.ENGINE, *more), ENGINE_PYTHONS)
+def engine_python(*more: str, wheels: str = "") -> Path:
+    """The engine's Python, with the packages of engine.txt and of `more` requirement files; made first if need be (from a folder of
+    `wheels` alone, where one is named)."""
+    return environment(ENGINE, (*install.ENGINE, *more), ENGINE_PYTHONS, wheels=own_path(wheels).resolve() if wheels else None)
 
 
 def blender_python() -> Path:
@@ -53,18 +54,21 @@ def blender_python() -> Path:
     return environment(BLENDER, ("blender.txt",), BLENDER_PYTHONS)
 
 
-def environment(target: Path, names: tuple[str, ...], versions: tuple[tuple[int, int], ...], *, thorough: bool = False) -> Path:
+def environment(
+    target: Path, names: tuple[str, ...], versions: tuple[tuple[int, int], ...], *, thorough: bool = False, wheels: Path | None = None
+) -> Path:
     """Bring one environment to its pinned versions, and mend it where files are gone or cut. Returns its Python."""
     have = install.installed(target)
     lacking = any(have.get(name) != install.fingerprint(name) for name in names)
     hurt = install.damaged(target, thorough=thorough) if have else []
     if hurt:
         print(f"{target} is damaged, and is mended: {', '.join(path.name.removesuffix('.dist-info') for path in hurt)}", file=sys.stderr)
-    if lacking and target == ENGINE:
-        print(install.plan(target)["text"], file=sys.stderr)
+    if lacking and target == ENGINE and install.plan(target, names)["disk_mb"]:
+        print(install.plan(target, names)["text"], file=sys.stderr)
     if lacking or hurt:
         try:
-            install.install(target, names, report=install.print_event, python=find_python(versions), thorough=thorough)
+            python = find_python(versions)
+            install.install(target, names, report=install.print_event, python=python, wheels=wheels, thorough=thorough)
         except KeyboardInterrupt as stop:
             raise Resumable(*stop.args) from stop
     return install.environment_python(target)
@@ -225,17 +229,29 @@ def library(argv: list[str]) -> int:
     options = arguments.library_parser("build.py library").parse_args(argv)  # before any download, as in generate
     if options.command == "check":  # needs neither environment
         return run([sys.executable, ROOT / "core" / "library" / "format.py", options.folder, *["--json"] * options.json])
-    engine = [] if options.engine else ["--engine", engine_python("train.txt")]
-    return run([blender_python(), "-m", "latte3d_blender", "library", options.command, *engine, *argv[1:]])
+    return through_blender(["library", options.command], options, argv[1:])
 
 
 def train(argv: list[str]) -> int:
-    """train a model (options: build.py train --help)"""
-    return run([engine_python("train.txt"), "-m", "core", "train", *argv])
+    """train a model on a library of your own, which is prepared first where it lacks, or on the starter library"""
+    options, _ = arguments.train_parser("build.py train").parse_known_args(argv)
+    return through_blender(["train"], options, argv)
+
+
+def evaluate(argv: list[str]) -> int:
+    """measure a model on a library of your own, or on the starter library"""
+    options, _ = arguments.evaluate_parser("build.py evaluate").parse_known_args(argv)
+    return through_blender(["evaluate"], options, argv)
+
+
+def through_blender(command: list[str], options: argparse.Namespace, argv: list[str]) -> int:
+    """Run a command of the add-on's with the engine of this checkout, which has what training needs; or with the one that is named."""
+    engine = [] if options.engine else ["--engine", engine_python("train.txt", wheels=options.offline or "")]
+    return run([blender_python(), "-m", "latte3d_blender", *command, *engine, *argv])
 
 
 def engine(argv: list[str]) -> int:
-    """run an engine command: library, evaluate, benchmark, … (the same as python -m core in .venv)"""
+    """run an engine command: benchmark, pictures, … (the same as python -m core in .venv)"""
     return run([engine_python("train.txt"), "-m", "core", *argv])
 
 
@@ -251,7 +267,7 @@ def wheels(argv: list[str]) -> int:
     download += ["--python-version", options.python, "--only-binary=:all:"] if options.python else []
     pip = install.pip_environment([str(python), "-I", "-m", "pip"])
     way = {key: value for key, value in pip.items() if key.startswith("PIP_")}
-    for name in install.ENGINE:
+    for name in (*install.ENGINE, "train.txt"):
         if status := run([*download, *install.source_options(name, None), *install.requirement_options(name)], **way):
             return status
     return run([*download, "--no-deps", "-c", install.CONSTRAINTS, "pip"], **way)
@@ -272,6 +288,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "package": package,
     "library": library,
     "train": train,
+    "evaluate": evaluate,
     "engine": engine,
     "wheels": wheels,
     "repair": repair,

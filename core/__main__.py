@@ -10,7 +10,8 @@ from core import terminal
 from core.errors import EngineError, out_of_memory
 
 COMMANDS = {
-    "train": ("core.training.cli", "train a model on the starter library"),
+    "train": ("core.training.cli", "train a model on the starter library, or on a library of your own"),
+    "plan": ("core.training.plan", "say what a training takes: the same arguments as train"),
     "library": ("core.library.cli", "check, prepare and suggest prompts for a library of your own; draw and list exact objects"),
     "evaluate": ("core.evaluation.cli", "measure a model on prompts that it has not seen"),
     "evaluate-space": ("core.evaluation.space_stage", "train the space that evaluate measures R-precision in"),

@@ -35,6 +35,7 @@ LOG = "install.log"
 UNPACKING = "Unpacking the packages"
 LOOK_AGAIN_S = 1.0  # while they are unpacked
 SIZES_MB = {"cpu": (380, 1900), "cuda": (3000, 9500)}  # download, and disk while installing
+TRAINING_MB = (40, 200)  # the same, of train.txt beside that
 PYTORCH = "https://download.pytorch.org/whl/"  # PyTorch's own index: the builds that the default index does not have
 CHECK = "import numpy, PIL, safetensors, scipy, skimage, torch, transformers; print(torch.__version__, int(torch.cuda.is_available()))"
 # Of a person's own pip configuration: the way to the packages; never where they go, nor which versions.
@@ -78,7 +79,7 @@ def install(
     hurt = damaged(target, thorough=thorough) if have else []
     if all(have.get(name) == fingerprint(name) for name in names) and not hurt:
         return False
-    check_target(target)
+    check_target(target, names)
     with locked(target) as lock:
         (target / STAMP).unlink(missing_ok=True)
         for package in hurt:  # pip takes what it finds no record of for absent
@@ -119,15 +120,24 @@ def cuda_driver_version() -> int:
         return 0
 
 
-def plan(target: Path) -> dict:
-    """What an installation takes: {"build", "download_mb", "disk_mb", "free_mb", "text"}."""
-    build = "cuda" if cuda_driver_version() else "cpu"
-    download, disk = SIZES_MB[build]
+def plan(target: Path, names: tuple[str, ...] = ENGINE) -> dict:
+    """What it takes to bring what lacks of the requirement files `names`: {"build", "download_mb", "disk_mb", "free_mb", "text"}."""
+    build, have = "cuda" if cuda_driver_version() else "cpu", installed(target)
+    whole = any(have.get(name) != fingerprint(name) for name in ENGINE)
+    training = "train.txt" in names and (whole or have.get("train.txt") != fingerprint("train.txt"))
+    parts = [size for size, wanted in ((SIZES_MB[build], whole), (TRAINING_MB, training)) if wanted]
+    download, disk = (sum(part) for part in zip((0, 0), *parts, strict=True))
     free = shutil.disk_usage(existing_parent(target)).free >> 20
     kind = "with CUDA, for your NVIDIA card" if build == "cuda" else "for the processor"
-    size = f"about {download / 1000:.1f} GB to download, {disk / 1000:.1f} GB on disk ({free / 1000:.0f} GB are free)"
-    text = f"The engine {kind}: {size}, in {target}."
+    what = f"The engine {kind}{' and for training' if training else ''}" if whole else "What training needs beside the engine"
+    size = f"about {amount(download)} to download, {amount(disk)} on disk ({free / 1000:.0f} GB are free)"
+    text = f"{what}: {size}, in {target}."
     return {"build": build, "download_mb": download, "disk_mb": disk, "free_mb": free, "text": text}
+
+
+def amount(megabytes: int) -> str:
+    """For people."""
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 100 else f"{megabytes} MB"
 
 
 def existing_parent(path: Path) -> Path:
@@ -145,12 +155,13 @@ def package_list(name: str) -> str:
 # Making it ----------------------------------------------------------------------------------------------------------------------
 
 
-def check_target(target: Path) -> None:
+def check_target(target: Path, names: tuple[str, ...] = ENGINE) -> None:
     """Refuse a folder that holds something else, and a disk that is too small, before anything is written."""
     if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / "pyvenv.cfg").is_file())):
         raise InstallError("The engine cannot be installed there.", f"{target} holds something else.", "Choose a new or empty folder.")
-    facts = plan(target)
-    there = sum(file.lstat().st_size for file in target.rglob("*") if file.is_file()) >> 20 if target.exists() else 0
+    facts, there = plan(target, names), 0
+    if target.exists() and facts["disk_mb"] > TRAINING_MB[1]:  # the engine itself, of which an earlier or a broken run has left something
+        there = sum(file.lstat().st_size for file in target.rglob("*") if file.is_file()) >> 20
     if facts["free_mb"] < facts["disk_mb"] - there:
         cause = f"It needs {facts['disk_mb'] - there} MB in {target}, and {facts['free_mb']} MB are free."
         raise InstallError("The disk is too full.", cause, "Free some space, or choose another folder.")
@@ -464,7 +475,7 @@ def main(argv: list[str] | None = None) -> int:
             signal.signal(number, stop)
     target = options.target.absolute()
     try:
-        facts = plan(target)
+        facts = plan(target, (*ENGINE, *options.more))
         print(json.dumps({"event": "plan", **facts})) if options.json_progress else print(facts["text"], file=sys.stderr)
         if options.plan:
             return 0

@@ -1,15 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of `generate` and `library`, written once: for build.py, which runs on any Python, and for the add-on's command."""
+"""The options of the commands, written once: for build.py, which runs on any Python, and for the add-on's own."""
 
 import argparse
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 DETAILS = ("draft", "standard", "high", "full")
 LIMITS = {"seed": (0, 2**31 - 1), "resolution": (64, 256), "texture size": (64, 4096), "triangles": (16, 2**31 - 1)}
 LIMITS |= {"picture size": (4, 8192)}  # Blender makes no picture that is smaller
 LIMITS |= {"number of workers": (1, 1024)}
+STARTER = "starter"  # the built-in library
+WORKERS = "assets at a time (default: one for each core)"
+TRAIN_OPTIONS = {
+    "--minutes": "how long to train, all resumptions together",
+    "--steps": "how many steps to train, instead of minutes",
+    "--replay": "share of starter objects among the library's, so that the model keeps what it knew",
+    "--preset": "the networks' sizes: tiny, starter or paper-scale",
+    "--seed": "another seed draws other prompts and objects",
+    "--device": "auto, cpu or cuda",
+}  # that the engine's train reads, as it reads others (python -m core train --help)
+EVALUATE_OPTIONS = {
+    "--split": "which prompts: train, paraphrases or unseen",
+    "--count": "how many of them",
+    "--sheet": "a picture to write: each asset beside what the model makes of it",
+    "--report": "a folder to write a page into, with all figures and pictures",
+    "--prompts": "a file with one prompt a line, instead of a split",
+    "--detail": "how fine the meshes are",
+    "--resolution": "cells along an edge of the grid",
+    "--texture-size": "pixels along an edge of the images",
+    "--seed": "draws the prompts and their styles",
+    "--device": "auto, cpu or cuda",
+    "--rows": "write each prompt's figures to this file",
+    "--glb": "write each mesh to this folder",
+}  # that the engine's evaluate reads, as it reads others
 LIBRARY_COMMANDS = {
     "check": "list all that is wrong with a library",
     "prepare": "make its assets ready for training",
@@ -82,10 +106,68 @@ def library_parser(program: str) -> argparse.ArgumentParser:
         add("folder", type=folder, metavar="DIR", help="the folder with library.toml and prompts.csv")
         add("--json", action="store_true", help="one JSON object a line, the last one the result")
         if name != "check":
-            text = "the engine's Python (default: as in the preferences, else what Set Up made; in a checkout its .venv)"
-            add("--engine", default="", metavar="PYTHON", help=text)
+            _add_engine(add)
         if name == "prepare":
-            add("--workers", type=whole_number("number of workers"), help="assets at a time (default: one for each core)")
+            add("--workers", type=whole_number("number of workers"), help=WORKERS)
         if name == "suggest":
             add("--out", metavar="CSV", help="what to write (default: DIR/suggested.csv)")
     return top
+
+
+def _add_engine(add: Callable) -> None:
+    """What all long commands of the engine have."""
+    text = "the engine's Python (default: as in the preferences, else what Set Up made; in a checkout its .venv)"
+    add("--engine", default="", metavar="PYTHON", help=text)
+    add("--offline", type=_folder_of_wheels, metavar="FOLDER", help="install what training needs from this folder of wheels")
+    add("--log", default="", metavar="FILE", help="write all that is said to this file too, with times")
+
+
+def _folder_of_wheels(text: str) -> str:
+    path = os.path.expanduser(text)
+    if not os.path.isdir(path):
+        raise argparse.ArgumentTypeError(f"there is no folder {text}; build.py wheels makes one")
+    return path
+
+
+def _library(text: str) -> str:
+    return text if text == STARTER else folder(text)
+
+
+def train_parser(program: str) -> argparse.ArgumentParser:
+    """The arguments of `train`; what is not known here is for the engine: use parse_known_args."""
+    about = "Train a model on a library of your own (what it lacks is prepared first), or on the starter library. The same command goes on "
+    about += "where it was stopped. Other options of the engine's train are passed on."
+    parser = argparse.ArgumentParser(prog=program, description=about, allow_abbrev=False)
+    add = parser.add_argument
+    add("library", type=_library, metavar="DIR", help=f'the folder with library.toml and prompts.csv, or "{STARTER}"')
+    add("--out", default="", metavar="MODEL", help="the model's folder (default: one where the panel finds it, named as the library)")
+    help_from = f'the model to begin with, a folder or an id; "none": from nothing (default for a library of your own: {STARTER})'
+    add("--from", dest="start_from", default="", metavar="MODEL", help=help_from)
+    for name, text in TRAIN_OPTIONS.items():
+        add(name, metavar=name[2:].upper(), help=text)
+    add("--workers", type=whole_number("number of workers"), help=f"for preparing: {WORKERS}")
+    add("--yes", action="store_true", help="go on where memory or disk seem too small")
+    add("--json", action="store_true", help="one JSON object a line, the last one the result")
+    _add_engine(add)
+    return parser
+
+
+def passed_on(options: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Those of the engine's options that were given."""
+    given = {name: getattr(options, name[2:].replace("-", "_")) for name in names}
+    return [f"{name}={value}" for name, value in given.items() if value is not None]
+
+
+def evaluate_parser(program: str) -> argparse.ArgumentParser:
+    """The arguments of `evaluate`; what is not known here is for the engine: use parse_known_args."""
+    about = "Measure a model: on a library of your own, or without one on the starter library. Other options of the engine's evaluate are "
+    about += "passed on."
+    parser = argparse.ArgumentParser(prog=program, description=about, allow_abbrev=False)
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a model's folder, or the id of an installed one")
+    add("library", nargs="?", type=folder, metavar="DIR", help="the folder of a prepared library")
+    for name, text in EVALUATE_OPTIONS.items():
+        add(name, metavar=name[2:].upper(), help=text)
+    add("--json", action="store_true", help="print the last line as JSON")
+    _add_engine(add)
+    return parser

@@ -3,19 +3,17 @@
 
 import argparse
 import json
-import os
-import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
 import bpy
 
-from . import arguments, machine, terminal
-from .client.engine import ASTRAY, EngineFault, source_folder
-
-END_PATIENCE_S = 10.0  # the engine ends its own programs first
+from . import arguments, packages, running, terminal
+from .client.engine import EngineFault, Launch, source_folder
+from .running import Output
 
 
 def blender_command() -> list[str]:
@@ -28,18 +26,14 @@ def blender_command() -> list[str]:
     return [bpy.app.binary_path, *options, "--python-expr", start]
 
 
-def command_line(options: argparse.Namespace) -> tuple[list[str], Path]:
-    """What to start, and the folder that holds `core`. Raises EngineFault."""
+def command_line(options: argparse.Namespace, launch: Launch) -> list[str]:
+    """What makes the engine prepare a library, or propose its prompts."""
     folder = str(Path(options.folder).resolve())
-    as_json = ["--json"] if options.json else []
-    if options.command == "check":  # needs no engine
-        source = source_folder()
-        return [sys.executable, str(source / "core" / "library" / "format.py"), folder, *as_json], source
-    launch = machine.launch(python=options.engine)
     command = [str(launch.python), "-m", "core", "library", options.command, folder, "--blender", json.dumps(blender_command())]
     command += ["--workers", str(options.workers)] if getattr(options, "workers", None) else []
-    command += ["--out", str(Path(options.out).resolve())] if getattr(options, "out", None) else []
-    return [*command, *as_json], launch.source
+    command += ["--out", str(Path(options.out).expanduser().resolve())] if getattr(options, "out", None) else []
+    command += ["--yes"] if getattr(options, "yes", False) else []
+    return [*command, *["--json"] * options.json]
 
 
 def main(argv: list[str], out: TextIO | None = None) -> int:
@@ -51,33 +45,38 @@ def main(argv: list[str], out: TextIO | None = None) -> int:
             options = arguments.library_parser("latte3d library").parse_args(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
+    return begun(options, out, _run)
+
+
+def begun(options: argparse.Namespace, out: TextIO, work: Callable[[argparse.Namespace, Output], int]) -> int:
+    """Do a long command's work, and turn what stops it into a sentence and an exit status."""
     try:
-        command, source = command_line(options)
-    except EngineFault as fault:
+        with Output(out, getattr(options, "log", ""), as_json=options.json) as output:
+            try:
+                status = work(options, output)
+            except EngineFault as fault:
+                output.say(f"latte3d: {fault}")
+                return 1 if fault.fault.kind == "setup" else 2
+            except KeyboardInterrupt:
+                status = 130
+            if status == 130:
+                output.say("latte3d: Stopped. What is done is kept, and the same command goes on from here.")
+            if output.lost:
+                print(f"latte3d: The output could not be written: {output.lost}.", file=sys.stderr)
+            return status or int(bool(output.lost))
+    except EngineFault as fault:  # there is no log
         print(f"latte3d: {fault}", file=sys.stderr)
         return 2
-    environment = {key: value for key, value in os.environ.items() if key not in ASTRAY}
-    environment |= {"PYTHONPATH": str(source), "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
-    try:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace")
-    except OSError as error:
-        print(f"latte3d: {command[0]} does not start: {error.strerror or error}. Name another with --engine.", file=sys.stderr)
-        return 2
-    try:
-        for line in process.stdout:
-            out.write(line)
-            out.flush()
-        return process.wait()
-    except KeyboardInterrupt:
-        print("latte3d: Stopped; what was prepared is kept.", file=sys.stderr)
-        return 130
-    finally:
-        process.terminate()
-        try:
-            process.wait(END_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+
+
+def _run(options: argparse.Namespace, output: Output) -> int:
+    if options.command == "check":  # needs no engine
+        source = source_folder()
+        as_json = ["--json"] * options.json
+        command = [sys.executable, str(source / "core" / "library" / "format.py"), str(Path(options.folder).resolve()), *as_json]
+        return running.run(command, source, output)
+    launch = packages.ready(options.engine, "", options.offline, output)
+    return running.run(command_line(options, launch), launch.source, output)
 
 
 if __name__ == "__main__":

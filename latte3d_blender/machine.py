@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What belongs to this machine and not to a file: the chosen preferences, the add-on's own folders, and where the engine lies."""
 
+import contextlib
+import json
 from pathlib import Path
 
 import bpy
@@ -40,6 +42,19 @@ def user_folder(name: str = "", *, create: bool = False) -> Path | None:
 
 
 def model_folders() -> tuple[Path, ...]:
+    """The folders in which models are looked for: those of the preferences, and that of the models that were trained here, where there are
+    some. Raises EngineFault where none of the preferences' is there."""
+    trained = trained_models()
+    return tuple(dict.fromkeys((*chosen_folders(), *([trained] if trained.is_dir() else []))))
+
+
+def trained_models() -> Path:
+    """Where models of this machine's own go that nobody has named a place for; it need not be there yet."""
+    own = user_folder("models")
+    return own or Path(bpy.utils.user_resource("DATAFILES", path="latte3d")) / "models"
+
+
+def chosen_folders() -> tuple[Path, ...]:
     """The folders of the preferences in which models are looked for; the engine passes over one that is not there, such as a disk that is
     not mounted. Raises EngineFault where none of them is."""
     chosen = get()
@@ -56,6 +71,38 @@ def folder_or_id(model: str) -> tuple[str, str]:
     """What a command's --model names: a folder, or an installed model by its id; the other one is empty."""
     is_folder = Path(model).expanduser().is_dir() or Path(model).name != model
     return (model, "") if is_folder else ("", model)
+
+
+def model_folder(model: str, source: Path) -> Path:
+    """The folder of a model, which a command names by that folder or by the id that the panel's chooser shows. source: what holds `core`.
+
+    Raises EngineFault where there is none.
+    """
+    folder, wanted = folder_or_id(model)
+    if folder:
+        return existing(folder)
+    shipped = _models_in(source / "core" / "weights")
+    ids: dict[str, Path] = {}  # as the engine gives them out: a name that is taken gets a number
+    for path, name in [*shipped, *(found for place in model_folders() for found in _models_in(place))]:
+        numbered = next(n for n in (name, *(f"{name}-{k}" for k in range(2, len(ids) + 3))) if n not in ids)
+        if path.resolve() not in [known.resolve() for known in ids.values()]:
+            ids[numbered] = path
+    if wanted not in ids:
+        cause = f"There are {', '.join(ids)}." if ids else "There is none."
+        raise EngineFault(Fault(f"There is no model {wanted!r}.", cause, "Name one of these, or a model's folder.", "missing_weights"))
+    return ids[wanted]
+
+
+def _models_in(place: Path) -> list[tuple[Path, str]]:
+    """The models in a folder, which may be one itself, with the ids that they say."""
+    folders = [place] if (place / "config.json").is_file() else sorted(place.glob("*/")) if place.is_dir() else []
+    found = []
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            if "generator" in config:
+                found.append((folder, str(config.get("id", folder.name))))
+    return found
 
 
 def existing(folder: str) -> Path:

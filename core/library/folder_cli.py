@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from core.environment import CONSTRAINTS, REQUIREMENTS, installed
 from core.errors import BadRequest
 from core.library import format as library_format
 
+SHAPE_MB = 2.2  # of a prepared shape
+
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """The three subcommands, each with `run(args)` that returns the exit status."""
@@ -24,6 +27,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     check.set_defaults(run=lambda args: library_format.check(args.folder, args.json))
     prepare = commands.add_parser("prepare", help="make your own assets ready for training")
     prepare.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="assets at a time (one for each core)")
+    prepare.add_argument("--yes", action="store_true", help="begin though the disk seems too full")
     prepare.set_defaults(run=_prepare)
     suggest = commands.add_parser("suggest", help="propose prompts for assets that have none")
     suggest.add_argument("--out", type=Path, help="the CSV to write (DIR/suggested.csv)")
@@ -40,9 +44,11 @@ def _prepare(args: argparse.Namespace) -> int:
     _need_blender(args, "prepare")
     if args.workers < 1:
         raise BadRequest(f"{args.workers} workers cannot work.", "", "Choose 1 or more.")
-    _need_packages()
+    need_packages()
     from core.library.prepare import PREPARED, prepare
 
+    if not args.yes:
+        _need_disk(args.folder)
     done = prepare(args.folder, args.blender, args.workers, _reporter(args.json))
     if args.json:
         print(json.dumps(done.to_json()), flush=True)
@@ -55,7 +61,7 @@ def _prepare(args: argparse.Namespace) -> int:
 
 def _suggest(args: argparse.Namespace) -> int:
     _need_blender(args, "suggest")
-    _need_packages()
+    need_packages()
     from core.library.suggest import suggest
 
     result = suggest(args.folder, args.blender, args.out or args.folder / "suggested.csv", _reporter(args.json))
@@ -79,12 +85,29 @@ def _need_blender(args: argparse.Namespace, command: str) -> None:
         raise BadRequest("Blender is needed to open assets.", "This is the engine alone.", remedy)
 
 
-def _need_packages() -> None:
+def unprepared(library: library_format.Library) -> int:
+    """How many of a library's shapes have no prepared file."""
+    from core.library.prepare import prepared_file
+
+    endings = (".safetensors", ".json")  # prepared, or known to be of no use
+    return sum(not any(prepared_file(library.folder, shape, ending).is_file() for ending in endings) for shape in library.shapes)
+
+
+def _need_disk(folder: Path) -> None:
+    """Refuse before anything is made where what is to be prepared cannot fit."""
+    count, free = unprepared(library_format.read(folder)[0]), shutil.disk_usage(folder).free / 1e6
+    if count and free < SHAPE_MB * count:
+        cause = f"Preparing {count} shapes takes about {SHAPE_MB * count:,.0f} MB in {folder}, and {free:,.0f} MB are free."
+        raise BadRequest("The disk is too full.", cause, "Make room, or go on all the same with --yes.")
+
+
+def need_packages() -> None:
+    """Raise BadRequest where the packages of train.txt are not there, with the command that adds them."""
     try:
         import igl  # noqa: F401
     except ModuleNotFoundError as error:
         cause = "The package libigl is not installed (core/requirements/train.txt)."
-        raise BadRequest("The engine lacks what preparing needs.", cause, f"Install it: {_install_command()}") from error
+        raise BadRequest("The engine lacks what preparing and training need.", cause, f"Install it: {_install_command()}") from error
 
 
 def _install_command() -> str:

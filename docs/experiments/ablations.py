@@ -168,7 +168,7 @@ class Optimisation:
         p = torch.cat((first, first + pairs, torch.randint(8192, (922,), generator=self.rng)))
         s = torch.randint(4096, (512,), generator=self.rng)
         sdf = own.sdf(own.geometry, own.condition, self.points[:, p])
-        paints = own.texture.logits(own.look, own.condition, self.on[:, s])
+        paints = own.texture.map(own.look, own.condition, self.on[:, s])
         losses = {
             "sdf": sdf_loss(sdf, self.truth[:, p], w.band),
             "slope": slope_loss(sdf - self.truth[:, p], self.truth[:, p], self.points[:, p], 307),

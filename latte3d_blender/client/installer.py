@@ -18,13 +18,29 @@ from .engine import ASTRAY, Fault, log_tail
 END_PATIENCE_S = 8.0  # the installer ends pip first
 
 
+TRAINING = "train.txt"  # what training needs beyond generating
+
+
 def finished(source: Path, folder: Path) -> bool:
     """Whether Set Up was finished in `folder`, with the versions that this add-on needs: an update may need others."""
+    environment = _environment(source)
+    have = environment.installed(folder)
+    return all(have.get(name) == environment.fingerprint(name) for name in environment.ENGINE)
+
+
+def lacks_training(source: Path, python: Path) -> Path | None:
+    """The folder of the environment of `python`, where an installer of ours has made it and it lacks what training needs; else None."""
+    environment, folder = _environment(source), python.parent.parent
+    have = environment.installed(folder)
+    return folder if have and have.get(TRAINING) != environment.fingerprint(TRAINING) else None
+
+
+def _environment(source: Path):
+    """core/environment.py: this program's Python runs it, without importing core."""
     spec = importlib.util.spec_from_file_location("latte3d_environment", source / "core" / "environment.py")
     environment = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(environment)
-    have = environment.installed(folder)
-    return all(have.get(name) == environment.fingerprint(name) for name in environment.ENGINE)
+    return environment
 
 
 class Pace:
