@@ -8,16 +8,17 @@ import atexit
 import logging
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
 import bpy.utils.previews
 
-from . import machine, session
+from . import machine, session, train_commands
 from .client import engine as client
 from .client import library_work
 from .client.engine import ASTRAY, EngineFault, Fault
+from .client.installer import lacks_training
 from .client.library_work import CHECK, PREPARE, TRAIN, Wish, Work
 from .client.supervisor import write
 
@@ -118,9 +119,13 @@ def check(*, show: bool = False) -> None:
 
 def begin(wish: Wish) -> None:
     """Start Prepare or Train. Raises EngineFault where it cannot begin."""
-    machine.launch()
-    chosen = machine.get()
-    own = bpy.path.abspath(chosen.engine_python) if chosen else ""  # the choice of this session, which may not be saved
+    launch, chosen = machine.launch(), machine.get()
+    own = bpy.path.abspath(chosen.engine_python) if chosen else ""
+    if not own and lacks_training(launch.source, launch.python) and not bpy.app.online_access:
+        remedy = "Allow Online Access in Preferences > System; the command line also takes a folder of packages (--offline)."
+        raise EngineFault(Fault("What training needs is not installed, and Blender is set to work offline.", "", remedy, "library"))
+    if wish.kind == TRAIN and not wish.out:  # the preferences of this session, which may not be saved, decide where it goes
+        wish = replace(wish, out=str(train_commands.home_of(Path(wish.library))))
     words = [*wish.words(), *(["--engine", own] if own else [])]
     STATE.work, STATE.fault = Work.start(wish, command(*words), work_folder("long"), environment()), None
     STATE.model = ""

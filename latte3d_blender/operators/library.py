@@ -36,11 +36,13 @@ def proposed_folder() -> str:
 
 def look(wanted, context) -> None:
     """Find out what is at the folder, for draw(), which opens no file."""
-    folder, wanted.is_new, wanted.found = wanted_folder(wanted.folder), False, ""
+    folder, wanted.is_new, wanted.found, wanted.wrong = wanted_folder(wanted.folder), False, "", ""
     try:
-        said = library_writer.settings(folder) if wanted.folder.strip() else {"name": "Name a folder"}
+        if not wanted.folder.strip():
+            raise library_writer.fault("Name the library's folder first.")
+        said = library_writer.settings(folder)
     except EngineFault as error:
-        wanted.found = error.fault.message
+        wanted.wrong = str(error)
         return
     wanted.is_new = said is None
     wanted.found = "" if said is None else str(said.get("name") or folder.name)
@@ -64,7 +66,8 @@ class LATTE3D_OT_add_to_library(bpy.types.Operator):
     active: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # of the list
     assets: CollectionProperty(type=LATTE3D_PG_asset, options={"HIDDEN"})
     is_new: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
-    found: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the library's name, or why it cannot be added to
+    found: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the library's name
+    wrong: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # why nothing can be added
 
     @classmethod
     def poll(cls, context):

@@ -35,6 +35,8 @@ def draw_adding(layout: bpy.types.UILayout, context: bpy.types.Context, wanted) 
         column.prop(wanted, "title", text="New Library")
         column.prop(wanted, "licence", placeholder="CC0-1.0, CC-BY-4.0, all rights reserved …")
         column.prop(wanted, "author")
+    elif wanted.wrong:
+        wrapped(layout, of_width(context, ADDING_WIDTH), wanted.wrong, "ERROR")
     elif wanted.found:
         row = layout.split(factor=0.4)
         row.label(text="")
