@@ -47,13 +47,13 @@ class Generator(nn.Module):
         self.condition = Condition(config)
         level = config.input_level
         self.pointnet = PointNet(config.point_hidden, config.channels[level], config.resolution >> level)
-        self.adherence = Adherence(config) if config.adherence else None
         self.encoder = Encoder(config)
         self.G, self.T = Decoder(config, config.geometry_blocks), Decoder(config, config.decoder_blocks)
         self.upsampler = Upsampler(config) if config.texture_upsampling else None
         self.sdf = GeometryField(config)
         self.texture = TextureField(config)
         self.height = nn.Sequential(nn.Linear(config.condition + config.channels[-1], 64), nn.SiLU(), nn.Linear(64, 1))
+        self.adherence = Adherence(config) if config.adherence else None
         self.register_buffer("dummy", fibonacci_sphere(config.points), persistent=False)
 
     @property

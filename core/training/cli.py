@@ -12,7 +12,8 @@ from core.training.settings import STARTER, TrainSettings
 
 
 def main(argv: list[str]) -> int:
-    settings, as_json = parse(argv)
+    a = arguments(argv)
+    settings, as_json = settings_of(a), a.json
     from core.training.train import finished, train  # takes seconds: wrong flags are reported before
 
     folder = train(settings, tell if as_json else None)
@@ -40,12 +41,19 @@ def result(folder: Path, there: bool, done: bool) -> dict:
     return {"model": str(folder.absolute()) if there else None, "finished": done, "minutes": minutes, "steps": training.get("steps", 0)}
 
 
-def parse(argv: Sequence[str]) -> tuple[TrainSettings, bool]:
-    """The settings of a command line, and whether it asks for JSON. Exits with usage where it is wrong."""
+def parse(argv: Sequence[str]) -> TrainSettings:
+    """The settings of a command line. Exits with usage where it is wrong."""
+    return settings_of(arguments(argv))
+
+
+def settings_of(arguments: argparse.Namespace) -> TrainSettings:
+    return from_flags(TrainSettings, arguments, out=arguments.out, library=arguments.library)
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m core train", description=__doc__)
     parser.add_argument("library", help=f'"{STARTER}", or the folder of a prepared library (docs/prompt-libraries.md)')
     parser.add_argument("--out", type=Path, required=True, help="the model's folder; what it holds is resumed")
     parser.add_argument("--json", action="store_true", help="print progress and the result as JSON, an object a line")
     add_flags(parser, TrainSettings)
-    a = parser.parse_args(argv)
-    return from_flags(TrainSettings, a, out=a.out, library=a.library), a.json
+    return parser.parse_args(argv)

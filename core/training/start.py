@@ -51,10 +51,10 @@ def _take_weights(generator: Generator, earlier: Generator, settings: TrainSetti
     texture's residual. Raises BadRequest when it has other sizes."""
     state, fresh = earlier.state_dict(), generator.state_dict()
     added = {k: v for k, v in fresh.items() if k.startswith(("upsampler.", "G.blocks.", "adherence.")) and k not in state}
-    for name in ("texture.mlp.last.weight", "texture.mlp.last.bias"):
-        more = fresh[name][len(state[name]) :] if generator.config.residual and not earlier.config.residual else fresh[name][:0]
-        state[name] = torch.cat((state[name], more))
     try:
+        if generator.config.residual and not earlier.config.residual:
+            for name in ("texture.mlp.last.weight", "texture.mlp.last.bias"):
+                state[name] = torch.cat((state[name], fresh[name][len(state[name]) :]))
         generator.load_state_dict(added | state)
     except RuntimeError as error:
         cause = str(error).splitlines()[-1].strip()
