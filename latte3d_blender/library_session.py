@@ -211,7 +211,7 @@ def _ended(work: Work) -> None:
         STATE.show = False
         _open_findings()
     if work.kind == TRAIN and work.finished:
-        STATE.model = library_work.model_id(Path(str(work.result.get("model", ""))))
+        STATE.model = library_work.model_id(Path(work.result.get("model") or ""))
         STATE.new_model = bool(STATE.model)
     if work.kind == PREPARE:
         STATE.check = None

@@ -147,12 +147,19 @@ class Work:
         elif kind == "error":
             self.result = {"error": event}
         elif kind in (None, "prepared"):
-            self.result = event if kind is None else self.result
+            if kind is None:
+                self.result = event
+            else:
+                self._next("Starting to learn")
             rejected = event.get("rejected")
             for one in rejected if isinstance(rejected, list) else ():
                 if isinstance(one, dict):
                     about = {"file": str(one.get("asset", "")), "message": str(one.get("reason", ""))}
                     self.findings.append({**_FINDING, **about, "level": "error"})
+
+    def _next(self, stage: str) -> None:
+        """A stage of which nobody tells how far it is."""
+        self.stage, self.asset, self.done, self.total, self.eta_s = stage, "", 0.0, 0.0, None
 
     def _why(self) -> Fault | None:
         """Why it failed; None where it did not, or was stopped."""
@@ -176,7 +183,11 @@ class Work:
     @property
     def text(self) -> str:
         """What it does, in words."""
-        return "Stopping…" if self.stopping else STAGES.get(self.stage, self.stage) or "Starting…"
+        if self.stopping:
+            return "Stopping…"
+        if self.stage == "reconstruction" and self.factor == 1.0:
+            return "Writing and measuring the model"
+        return STAGES.get(self.stage, self.stage) or "Starting…"
 
     @property
     def amount(self) -> str:
@@ -184,7 +195,7 @@ class Work:
         parts = []
         if self.total > 0:
             parts.append(f"{self.done:.0f} of {self.total:.0f}" if self.asset else f"{100 * self.factor:.0f} %")
-        if self.eta_s is not None and not self.stopping:
+        if self.eta_s and not self.stopping:
             parts.append(f"{duration(self.eta_s - (time.monotonic() - self.heard))} left")
         return " · ".join(parts)
 

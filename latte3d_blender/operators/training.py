@@ -59,7 +59,11 @@ class LATTE3D_OT_train(LongWork, bpy.types.Operator):
     bl_label = "Train…"
 
     minutes: IntProperty(
-        name="Minutes", description="How long it learns; resumed and trained again it gets better", default=60, min=1, max=100_000
+        name="Minutes",
+        description="How long it learns in all; to go on with a finished model, ask for more than it has had",
+        default=60,
+        min=1,
+        max=100_000,
     )
     start: EnumProperty(name="Start From", description="What it knows before", items=STARTS)
     out: StringProperty(

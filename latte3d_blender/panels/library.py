@@ -203,7 +203,7 @@ def draw_model(box: bpy.types.UILayout, context: bpy.types.Context, work: Work) 
             box.operator("latte3d.use_model", icon="SHADERFX").model = model
     elif model and library_session.STATE.new_model:
         box.label(text="The engine takes it in when it is idle", icon="SORTTIME")
-    box.operator("wm.path_open", text="Open Its Folder", icon="FILE_FOLDER").filepath = str(work.result.get("model", ""))
+    box.operator("wm.path_open", text="Open Its Folder", icon="FILE_FOLDER").filepath = str(work.result.get("model") or "")
 
 
 def draw_picture(box: bpy.types.UILayout, context: bpy.types.Context, picture: bpy.types.ImagePreview) -> None:
