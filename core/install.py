@@ -130,14 +130,10 @@ def plan(target: Path, names: tuple[str, ...] = ENGINE) -> dict:
     free = shutil.disk_usage(existing_parent(target)).free >> 20
     kind = "with CUDA, for your NVIDIA card" if build == "cuda" else "for the processor"
     what = f"The engine {kind}{' and for training' if training else ''}" if whole else "What training needs beside the engine"
-    size = f"about {amount(download)} to download, {amount(disk)} on disk ({free / 1000:.0f} GB are free)"
+    told = [f"{size / 1000:.1f} GB" if size >= 100 else f"{size} MB" for size in (download, disk)]
+    size = f"about {told[0]} to download, {told[1]} on disk ({free / 1000:.0f} GB are free)"
     text = f"{what}: {size}, in {target}."
     return {"build": build, "download_mb": download, "disk_mb": disk, "free_mb": free, "text": text}
-
-
-def amount(megabytes: int) -> str:
-    """For people."""
-    return f"{megabytes / 1000:.1f} GB" if megabytes >= 100 else f"{megabytes} MB"
 
 
 def existing_parent(path: Path) -> Path:
@@ -256,9 +252,8 @@ def make_environment(python: str, target: Path) -> None:
         done = quiet([python, "-I", "-m", "venv", "--without-pip", str(target)])
     if done.returncode or quiet([str(own), "-I", "-c", ""]).returncode:
         cause = reason(done) if done.returncode else reason(quiet([str(own), "-I", "-c", ""]))
-        raise InstallError(
-            f"{python} cannot make a virtual environment.", cause, "Use another Python, 3.11 or newer, that has the module venv."
-        )
+        remedy = "Use another Python, 3.11 or newer, that has the module venv."
+        raise InstallError(f"{python} cannot make a virtual environment.", cause, remedy)
 
 
 def find_pip(python: str, target: Path, wheels: Path | None, lock: int) -> tuple[list[str], list[str]]:

@@ -33,6 +33,9 @@ EVALUATE_OPTIONS = {
     "--device": "auto, cpu or cuda",
     "--rows": "write each prompt's figures to this file",
     "--glb": "write each mesh to this folder",
+    "--seeds": "how alike the objects of so many seeds are",
+    "--space": "the space of R-precision",
+    "--clip": "a CLIP model, for its score",
 }  # that the engine's evaluate reads, as it reads others
 LIBRARY_COMMANDS = {
     "check": "list all that is wrong with a library",

@@ -9,6 +9,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+import bpy
+
 from . import arguments, library_commands, machine, naming, packages, running
 from .arguments import STARTER
 from .client.engine import Launch
@@ -39,7 +41,7 @@ def _main(parser: argparse.ArgumentParser, argv: list[str], out: TextIO | None, 
 
 
 def _train(options: argparse.Namespace, output: Output) -> int:
-    launch = packages.ready(options.engine, "", options.offline, output)
+    launch = _ready(options, output)
     python, own = str(launch.python), options.library != STARTER
     library = str(Path(options.library).resolve()) if own else STARTER
     start = _start(options, launch)
@@ -47,6 +49,13 @@ def _train(options: argparse.Namespace, output: Output) -> int:
     status = _say_what_it_takes([python, "-m", "core", "plan", *about], launch, output, options) if own else 0
     status = status or (_prepare(options, launch, output) if own else 0)
     return status or running.run([python, "-m", "core", "train", *about, *["--json"] * options.json], launch.source, output)
+
+
+def _ready(options: argparse.Namespace, output: Output) -> Launch:
+    """The engine; it computes on the preferences' device, where no other is named."""
+    launch = packages.ready(options.engine, options.device or "", options.offline, output)
+    options.device = None if launch.device == "auto" else launch.device
+    return launch
 
 
 def _home(options: argparse.Namespace) -> Path:
@@ -144,8 +153,16 @@ def _event(line: str) -> dict:
 
 
 def _evaluate(options: argparse.Namespace, output: Output) -> int:
-    launch = packages.ready(options.engine, "", options.offline, output)
+    launch = _ready(options, output)
     model = options.model if options.model == EXACT else str(machine.model_folder(options.model, launch.source))
     library = [str(Path(options.library).resolve())] if options.library else []
     more = [*arguments.passed_on(options, arguments.EVALUATE_OPTIONS), *options.more, *["--json"] * options.json]
     return running.run([str(launch.python), "-m", "core", "evaluate", model, *library, *more], launch.source, output)
+
+
+def program() -> list[str]:
+    """What starts a command of this add-on in a process of its own, as from a shell: its arguments follow. In a Blender of its own, the
+    add-on is there whether the preferences were saved with it or not."""
+    if not bpy.app.binary_path:  # Blender as a Python module
+        return [sys.executable, "-m", machine.PACKAGE]
+    return [bpy.app.binary_path, "--background", "--addons", machine.PACKAGE, "--command", "latte3d"]

@@ -113,13 +113,32 @@ def test_a_library_is_looked_at_before_anything_is_downloaded(checkout, tmp_path
 
 def test_a_library_is_prepared_with_the_checkouts_engine(monkeypatch, tmp_path):
     for name in ("engine_python", "blender_python"):
-        monkeypatch.setattr(build, name, lambda *more, name=name: Path(f"{name}{more}"))
+        monkeypatch.setattr(build, name, lambda *more, name=name, wheels="": Path(f"{name}{more}{wheels}"))
     commands: list[list] = []
     monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
     arguments = ["--workers", "3", "--", str(tmp_path)]
     assert build.library(["prepare", *arguments]) == 0 and build.library(["prepare", "--engine", "mine", *arguments]) == 0
     start = [Path("blender_python()"), "-m", "latte3d_blender", "library", "prepare", "--engine"]
     assert commands == [[*start, Path("engine_python('train.txt',)"), *arguments], [*start, "mine", *arguments]]
+
+
+def test_training_and_measuring_go_through_blender(monkeypatch, tmp_path):
+    """With the checkout's engine and all options as they are; a wrong one is told before anything is made."""
+    for name in ("engine_python", "blender_python"):
+        monkeypatch.setattr(build, name, lambda *more, name=name, wheels="": Path(f"{name}{more}{wheels}"))
+    commands: list[list] = []
+    monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
+    wheels = ["--offline", str(tmp_path)]
+    calls = [["train", "starter", "--out", "m", "--reading-steps", "3"], ["train", str(tmp_path), *wheels], ["evaluate", "m", "--fid"]]
+    for command, *words in calls:
+        assert build.COMMANDS[command](words) == 0
+    engines = [Path(f"engine_python('train.txt',){text}") for text in ("", tmp_path, "")]
+    start = [Path("blender_python()"), "-m", "latte3d_blender"]
+    assert commands == [[*start, name, "--engine", engine, *more] for (name, *more), engine in zip(calls, engines, strict=True)]
+    for command in (["train", "nowhere"], ["train"], ["evaluate", "m", "nowhere"], ["train", "starter", "--workers", "0"]):
+        with pytest.raises(SystemExit) as refused:
+            build.COMMANDS[command[0]](command[1:])
+        assert refused.value.code == 2
 
 
 def processes(folder: Path) -> list[str]:

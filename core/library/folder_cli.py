@@ -97,7 +97,8 @@ def _need_disk(folder: Path) -> None:
     """Refuse before anything is made where what is to be prepared cannot fit."""
     count, free = unprepared(library_format.read(folder)[0]), shutil.disk_usage(folder).free / 1e6
     if count and free < SHAPE_MB * count:
-        cause = f"Preparing {count} shapes takes about {SHAPE_MB * count:,.0f} MB in {folder}, and {free:,.0f} MB are free."
+        what, room = f"{count:,} shape{'s' * (count > 1)}", f"{free:,.0f} MB are free"
+        cause = f"Preparing {what} takes about {SHAPE_MB * count:,.0f} MB in {folder}, and {room}."
         raise BadRequest("The disk is too full.", cause, "Make room, or go on all the same with --yes.")
 
 

@@ -16,7 +16,7 @@ from core.library import format as library_format
 from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
 from core.networks.storage import read_card
-from core.training.cli import parse
+from core.training.cli import arguments, settings_of
 from core.training.options import check_limits
 from core.training.settings import STARTER, TrainSettings
 
@@ -56,10 +56,10 @@ class Needs:
 
 def main(argv: list[str]) -> int:
     """Print the plan. Raises BadRequest and MissingWeights where the training could not begin."""
-    settings, as_json = parse(argv)
+    args = arguments(argv)
     folder_cli.need_packages()
-    event = plan(settings)
-    print(json.dumps(event) if as_json else " ".join(part for part in (event["text"], event["refusal"]) if part), flush=True)
+    event = plan(settings_of(args))
+    print(json.dumps(event) if args.json else " ".join(part for part in (event["text"], event["refusal"]) if part), flush=True)
     return 0
 
 
