@@ -127,6 +127,7 @@ def begin(wish: Wish) -> None:
     if wish.kind == TRAIN and not wish.out:  # the preferences of this session, which may not be saved, decide where it goes
         wish = replace(wish, out=str(train_commands.home_of(Path(wish.library))))
     words = [*wish.words(), *(["--engine", own] if own else [])]
+    words += ["--device", chosen.device] if wish.kind == TRAIN and chosen and chosen.device != "auto" else []
     STATE.work, STATE.fault = Work.start(wish, command(*words), work_folder("long"), environment()), None
     STATE.model = ""
     wake()

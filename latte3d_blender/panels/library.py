@@ -156,7 +156,7 @@ def draw_running(box: bpy.types.UILayout, context: bpy.types.Context, work: Work
     """The stage, how far it is, Cancel, and whether it goes on without Blender."""
     row = box.row(align=True)
     row.scale_y = 1.2
-    row.progress(factor=work.factor, text=work.amount, type="BAR")
+    row.progress(factor=work.factor, text=work.amount or "…", type="BAR")
     row.operator("latte3d.stop_work", text="", icon="X")
     box.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
     wrapped(box, context, f"{work.text}: {work.asset}" if work.asset else work.text, inset=10)
@@ -240,7 +240,7 @@ class LATTE3D_PT_library(bpy.types.Panel):
     def draw_header_preset(self, context):
         library_session.shown()  # the header is there while the panel is closed, too
         work = library_session.STATE.work
-        if work and not work.over:
+        if work and not work.over and work.total:
             self.layout.label(text=f"{100 * work.factor:.0f} %")
 
     def draw(self, context):

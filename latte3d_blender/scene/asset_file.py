@@ -40,7 +40,8 @@ def suggestion(item: bpy.types.Object) -> str:
     """A prompt for an object: the one that it was made from, else what its name, its mesh's or its collection's says."""
     if found := origin.of(item):
         return found.prompt
-    names = (item.name, item.data.name if item.data else "", *(collection.name for collection in item.users_collection))
+    instanced = item.instance_collection.name if item.instance_collection else ""
+    names = (item.name, item.data.name if item.data else instanced, *(collection.name for collection in item.users_collection))
     return next(filter(None, map(library_writer.prompt_of, names)), "")
 
 

@@ -197,6 +197,22 @@ def test_other_units_need_heights(addon, tmp_path):
         bpy.ops.latte3d.add_to_library(folder=str(tmp_path))
 
 
+def test_an_instance_is_an_object_as_high_as_it_is_seen(addon, tmp_path):
+    (tmp_path / "library.toml").write_text('licence = "CC0-1.0"\nunits = 0.01\n')
+    (tmp_path / "prompts.csv").write_text("prompt,shape,split,height\n")
+    item, kit = made("Part", (0, 0, 5), size=1.5), bpy.data.collections.new("Garden Shed")
+    bpy.context.scene.collection.objects.unlink(item)
+    kit.objects.link(item)
+    empty = bpy.data.objects.new("Empty", None)
+    empty.instance_type, empty.instance_collection, empty.scale = "COLLECTION", kit, (2, 2, 2)
+    bpy.context.scene.collection.objects.link(empty)
+    empty.select_set(True)
+    bpy.context.view_layer.update()
+    bpy.ops.latte3d.add_to_library(folder=str(tmp_path), assets=[{"name": "Empty", "prompt": "a shed"}])
+    assert (tmp_path / "prompts.csv").read_text().splitlines()[1] == "a shed,assets/empty.blend,train,3"
+    assert opened(tmp_path / "assets" / "empty.blend")["objects"] == ["Empty"] and not checked(tmp_path)[0]
+
+
 def test_disabled_buttons_say_why(addon, package):
     bpy.context.preferences.addons[package].preferences.library_folder = ""
     bpy.ops.object.light_add()

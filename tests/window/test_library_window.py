@@ -20,9 +20,9 @@ def test_objects_to_training(suite, extension_zip, engine, tmp_path):  # noqa: F
         pytest.skip(f"no chroot; make it with tests/window/blender_window/blender_window setup {suite}")
     shutil.copy(ROOT / "docs" / "images" / "hero.png", tmp_path / "picture.png")
     bound = {ROOT, Path("/tmp"), Path(sys.prefix).resolve(), Path(sys.executable).resolve().parent.parent} - {Path("/usr")}
-    environment = os.environ | {"BIND": ":".join(map(str, bound)), "BLENDER_WINDOW_TIMEOUT": "200"}
+    environment = os.environ | {"BIND": ":".join(map(str, bound)), "BLENDER_WINDOW_TIMEOUT": "500"}
     window = [HERE / "blender_window" / "blender_window", "play", suite, extension_zip, HERE / "library.py", tmp_path, engine[0]]
-    done = subprocess.run(window, env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(window, env=environment, capture_output=True, text=True, timeout=600)
     shutil.copytree(tmp_path, ROOT / "out" / "window" / f"library-{suite}", dirs_exist_ok=True)
     assert (tmp_path / "report.json").is_file(), done.stdout + done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
@@ -34,7 +34,7 @@ def test_objects_to_training(suite, extension_zip, engine, tmp_path):  # noqa: F
     assert report["command"]["status"] == 1 and report["command"]["result"]["prompts"] == 2, report["command"]
     assert report["running"]
     status = tmp_path / "work" / "long" / "job.status"  # Blender has closed: so has the training, which can be resumed
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while not status.exists() and time.monotonic() < end:
         time.sleep(0.1)
     assert json.loads(status.read_text()) == 130
