@@ -37,7 +37,7 @@ def main():
     bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "scene.blend"))
     bpy.ops.ed.undo_push(message="Start")
     yield from steps.show_tab()
-    yield from steps.until(lambda: steps.addon("session").SESSION.engine.state == "READY")
+    yield from steps.until(lambda: steps.addon("session").SESSION.engine.state == "READY", 300.0)
     yield 1.0
     yield from steps.click(*TITLE)
     yield from add()
@@ -85,7 +85,7 @@ def the_command(library):
     """The same in a Blender of its own, as Prepare and Train are started."""
     wish = library.Wish("check", str(LIBRARY))
     work = library.Work.start(wish, library.command(*wish.words()), OUT / "work" / "command", library.environment())
-    yield from steps.until(lambda: work.poll() or work.over)
+    yield from steps.until(lambda: work.poll() or work.over, 120.0)
     REPORT["command"] = {"status": work.job.status, "result": work.result, "fault": str(work.fault or "")}
 
 
