@@ -129,7 +129,7 @@ def _take_look(export: Export, part: geometry.Part, number: int, slot: int, look
     chosen = part.slot == slot
     material = part.slots[slot]
     layers = list(dict.fromkeys((c.layer, c.place) for c in look.channels() if c.image))
-    entry, known = {"name": look.name}, material is not None or bool(look.color.corner)
+    entry, known = {"name": look.name}, material is not None or look.color.corner is not None
     if not known:
         export.note("Faces without a material: their colour is not known.")
     for name, channel in zip(materials.CHANNELS, look.channels(), strict=True):
@@ -142,7 +142,7 @@ def _take_look(export: Export, part: geometry.Part, number: int, slot: int, look
             entry[name] |= {"interpolation": channel.interpolation, "extension": channel.extension}
     for k, (layer, place) in enumerate(layers):
         export.uv[k][number][chosen] = _uvs(export, part, layer, place)[chosen]
-    if look.color.corner:
+    if look.color.corner is not None:
         export.corner[number][chosen] = _corners(export, part, look.color.corner)[chosen]
     if look.transparent:
         export.note(f"The material {look.name!r} is see-through; it is taken as solid.")
@@ -172,9 +172,11 @@ def _uvs(export: Export, part: geometry.Part, layer: str, place: tuple) -> np.nd
 
 def _corners(export: Export, part: geometry.Part, name: str) -> np.ndarray:
     """Linear colours [F, 3, 3]."""
-    attribute = part.mesh.color_attributes.get(name) if name else part.mesh.color_attributes.active_color
+    attributes = part.mesh.color_attributes
+    chosen = attributes.render_color_index
+    attribute = attributes.get(name) if name else attributes[chosen] if 0 <= chosen < len(attributes) else None
     if attribute is None:
-        export.note(f"The colour attribute {name!r} is missing: black.")
+        export.note(f"The colour attribute {name!r} is missing: black." if name else "A colour attribute is missing: black.")
         return np.zeros((*part.loops.shape, 3), np.float32)
     flat = np.empty(4 * len(attribute.data), np.float32)
     attribute.data.foreach_get("color", flat)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 import igl
 import numpy as np
 from numpy import ndarray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 REACH = 0.48  # half of the largest side
 STEP = 2e-4  # how far beside a triangle it is asked what is inside and what is outside
@@ -78,9 +80,8 @@ def _clean(vertices: ndarray, triangles: ndarray) -> tuple[Mesh, Facts]:
     places = np.round(vertices / (1e-5 * 2 * REACH)).astype(np.int64)
     _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
     welded = which.reshape(-1)[np.asarray(triangles, np.int64)]
-    good = areas_of(vertices[first][welded]) > 1e-12
-    _, once = np.unique(np.sort(welded[good], 1), axis=0, return_index=True)
-    source = np.flatnonzero(good)[np.sort(once)]
+    good = np.flatnonzero(areas_of(vertices[first][welded]) > 1e-12)
+    source = good[_once(welded[good])]
     if not len(source):
         raise ValueError("It has no surface: not one triangle has an area.")
     facts = Facts(triangles=len(triangles), broken=len(triangles) - len(source))
@@ -88,10 +89,39 @@ def _clean(vertices: ndarray, triangles: ndarray) -> tuple[Mesh, Facts]:
     return Mesh(np.ascontiguousarray(vertices[first]), triangles, source, np.zeros(len(source), np.int64), np.zeros(len(source))), facts
 
 
+def _once(triangles: ndarray) -> ndarray:
+    """Rows of triangles that are not there before already; those that stand between two solids which were joined there are none at all."""
+    if not len(triangles):
+        return np.zeros(0, np.int64)
+    _, rows, which = np.unique(np.sort(triangles, 1), axis=0, return_index=True, return_inverse=True)
+    if len(rows) < len(triangles):
+        a, b, c = triangles.T
+        way = np.where((a < b).astype(int) + (b < c) + (c < a) == 2, 1, -1)  # round which way its corners go
+        back_to_back = (np.bincount(which.reshape(-1)) == 2) & (np.bincount(which.reshape(-1), way) == 0)
+        rows = rows[~_between_solids(triangles[rows], back_to_back)]
+    return np.sort(rows)
+
+
+def _between_solids(triangles: ndarray, back_to_back: ndarray) -> ndarray:
+    """Which of the triangles that come twice, back to back, are walls between solids, as a Mirror leaves them in its plane: others go on at
+    both sides of all their edges. A leaf with two sides has edges where nothing goes on. [F] bool"""
+    _, edge = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1), axis=0, return_inverse=True)
+    edge = edge.reshape(-1, 3)
+    rows, count = np.flatnonzero(back_to_back), int(edge.max()) + 1
+    own, others = (np.bincount(edge[chosen].ravel(), minlength=count) for chosen in (back_to_back, ~back_to_back))
+    ends = ((own == 1) & (others < 2))[edge[rows]].any(1)
+    at = np.repeat(np.arange(len(rows)), 3), len(rows) + edge[rows].ravel()
+    links = coo_array((np.ones(3 * len(rows)), at), (len(rows) + count,) * 2)
+    piece = connected_components(links, directed=False)[1][: len(rows)]
+    within = np.zeros(len(triangles), bool)
+    within[rows] = ~np.isin(piece, piece[ends])
+    return within
+
+
 def _oriented(mesh: Mesh, facts: Facts) -> Mesh:
     """Neighbours wound alike in patches, and patches that were inside out turned.
 
-    A patch inside another one may be turned on purpose: a bottle's inner wall. It stays.
+    A patch inside one that is not turned may be turned on purpose: a bottle's inner wall. It stays.
     """
     alike, patch = igl.bfs_orient(mesh.triangles)
     mesh = replace(mesh, triangles=np.ascontiguousarray(alike, np.int64), patch=patch.astype(np.int64))
@@ -108,9 +138,9 @@ def _oriented(mesh: Mesh, facts: Facts) -> Mesh:
             off, own = STEP * normals_of(some), mesh.cut(rows)
             encloses[i] = (winding(own, samples[i] + off) + winding(own, samples[i] - off)).mean() / 2
     flip = encloses < -0.1
-    all_turned = _flipped(mesh, flip)
+    right = mesh.cut(~flip[patch])  # what is inside out as a whole is turned as a whole
     for i in np.flatnonzero(flip):
-        flip[i] = np.median(winding(all_turned.cut(patch != i), samples[i])) < 0.5
+        flip[i] = np.median(winding(right, samples[i])) < 0.5
     area = areas_of(mesh.corners)
     facts.turned = float(area[flip[patch]].sum() / area.sum())
     return _flipped(mesh, flip)

@@ -26,7 +26,7 @@ class NoImage(Exception):
 @dataclass(frozen=True)
 class Channel:
     """factor × image × colour attribute. `layer`: the image's UV map ("": the mesh's own choice), `place`: rows of a 2 × 3 matrix on it;
-    `take`: color, or R, G, B, A or lum for a single number; `corner`: the name of the attribute."""
+    `take`: color, or R, G, B, A or lum for a single number; `corner`: the attribute's name ("": the mesh's own choice, None: there is none)."""
 
     factor: tuple[float, ...]
     image: bpy.types.Image | None = None
@@ -35,7 +35,7 @@ class Channel:
     place: tuple[float, ...] = (1, 0, 0, 0, 1, 0)
     interpolation: str = "Linear"
     extension: str = "REPEAT"
-    corner: str = ""
+    corner: str | None = None
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Look:
         return self.color, self.roughness, self.metallic
 
 
-def plain(name: str, color=PLAIN, roughness: float = 0.5, metallic: float = 0.0, corner: str = "") -> Look:
+def plain(name: str, color=PLAIN, roughness: float = 0.5, metallic: float = 0.0, corner: str | None = None) -> Look:
     return Look(name, Channel(tuple(color)[:3], corner=corner), Channel((roughness,)), Channel((metallic,)))
 
 
@@ -60,7 +60,7 @@ def read_look(material: bpy.types.Material | None, mesh: bpy.types.Mesh) -> Look
     """The look of one material on one mesh. Raises NotReadable."""
     if material is None:
         own = mesh.color_attributes.active_color
-        return plain("", (1, 1, 1) if own else PLAIN, corner=own.name if own else "")
+        return plain("", (1, 1, 1) if own else PLAIN, corner=own.name if own else None)
     tree = material.node_tree if material.use_nodes else None
     if tree is None:
         return plain(material.name, material.diffuse_color, material.roughness, material.metallic)
@@ -133,7 +133,7 @@ def read(socket: bpy.types.NodeSocket, kind: str) -> Channel:
         return _constant(source.default_value, kind)
     if node.type in ("SEPARATE_COLOR", "SEPRGB") and kind != "color" and getattr(node, "mode", "RGB") == "RGB":
         image = read(node.inputs[0], "color")
-        if image.corner or image.factor != (1.0, 1.0, 1.0):
+        if image.corner is not None or image.factor != (1.0, 1.0, 1.0):
             raise NotReadable("a part of a product")
         return replace(image, factor=(1.0,), take={"Red": "R", "Green": "G", "Blue": "B"}.get(source.name, source.name[0]))
     if node.type in ("MIX", "MIX_RGB", "MATH"):
@@ -174,11 +174,11 @@ def _mixed(node: bpy.types.Node, kind: str) -> Channel:
 
 def _product(a: Channel, b: Channel) -> Channel:
     """One image and one attribute at most. Raises NotReadable."""
-    if (a.image and b.image) or (a.corner and b.corner):
+    if (a.image and b.image) or (a.corner is not None and b.corner is not None):
         raise NotReadable("two images")
     base = a if a.image else b
     factor = tuple(x * y for x, y in zip(a.factor, b.factor, strict=True))
-    return replace(base, factor=factor, corner=a.corner or b.corner)
+    return replace(base, factor=factor, corner=b.corner if a.corner is None else a.corner)
 
 
 def _uv(socket: bpy.types.NodeSocket) -> tuple[str, tuple[float, ...]]:

@@ -136,6 +136,19 @@ def test_corner_colours_are_read_from_ply(scene, tmp_path):
     assert facts["looks"][0]["known"] and np.abs(arrays["corner"] - BLUE).max() < 0.01
 
 
+def test_a_colour_attribute_without_a_name_is_the_one_that_renders(scene, tmp_path):
+    """As glTF files with colours at their corners are imported."""
+    made = material("painted", RED)
+    link(made, made.node_tree.nodes.new("ShaderNodeVertexColor").outputs["Color"])
+    item = cube("Cube", (1, 1, 1), (0, 0, 0), made)
+    for name, color in (("other", RED), ("shown", BLUE)):
+        layer = item.data.color_attributes.new(name, "FLOAT_COLOR", "POINT")
+        layer.data.foreach_set("color", np.tile((*color, 1), 8))
+    item.data.color_attributes.active_color_name, item.data.color_attributes.render_color_index = "other", 1
+    _, facts, arrays = export(saved(tmp_path / "a.blend"))
+    assert not facts["notes"] and np.abs(arrays["corner"] - BLUE).max() < 1e-3
+
+
 @pytest.mark.parametrize(("front", "turn"), [("-y", 0), ("+x", 90), ("+y", 180), ("-x", 270)])
 def test_the_front_becomes_plus_x(scene, tmp_path, front, turn):
     a = math.radians(turn)
