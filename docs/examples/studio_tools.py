@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -11,6 +12,30 @@ from mathutils import Matrix
 from numpy import ndarray
 
 SIDE = 128  # pixels of a painted image
+
+
+@dataclass(frozen=True)
+class Asset:
+    """`make(path)` builds it in an empty scene, and may write its file itself; `said`: prompts of `split`; `other`: unseen wordings."""
+
+    shape: str
+    make: Callable[[Path], bool | None]
+    said: tuple[str, ...]
+    other: tuple[str, ...]
+    split: str
+
+
+ASSETS: list[Asset] = []
+
+
+def asset(shape: str, *said: str, other: str = "", split: str = "train"):
+    """Says where the function's asset goes and what it is called."""
+
+    def take(make: Callable[[Path], bool | None]):
+        ASSETS.append(Asset(shape, make, said, (other,) if other else (), split))
+        return make
+
+    return take
 
 
 # Materials ------------------------------------------------------------------------------------------------------------------------------

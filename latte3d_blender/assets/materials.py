@@ -26,7 +26,7 @@ class NoImage(Exception):
 @dataclass(frozen=True)
 class Channel:
     """factor × image × colour attribute. `layer`: the image's UV map ("": the mesh's own choice), `place`: rows of a 2 × 3 matrix on it;
-    `take`: color, or R, G, B, A or lum for a single number; `corner`: the attribute's name ("": the mesh's own choice, None: there is none)."""
+    `take`: color, or R, G, B, A or lum for a single number; `corner`: the attribute's name, "": the one that renders, None: there is none."""
 
     factor: tuple[float, ...]
     image: bpy.types.Image | None = None
