@@ -26,7 +26,7 @@ class NoImage(Exception):
 @dataclass(frozen=True)
 class Channel:
     """factor × image × colour attribute. `layer`: the image's UV map ("": the mesh's own choice), `place`: rows of a 2 × 3 matrix on it;
-    `take`: color, or R, G, B, A or lum for a single number; `corner`: the attribute's name, "": the one that renders, None: there is none."""
+    `take`: color, or R, G, B, A or lum for a single number; `corner`: the attribute's name, "": the one that renders, None: none."""
 
     factor: tuple[float, ...]
     image: bpy.types.Image | None = None
@@ -70,7 +70,7 @@ def read_look(material: bpy.types.Material | None, mesh: bpy.types.Mesh) -> Look
 def shader_of(tree: bpy.types.NodeTree) -> bpy.types.Node:
     """The node whose surface is shown. Raises NotReadable."""
     output = tree.get_output_node("CYCLES") or tree.get_output_node("ALL")
-    source = _source(output.inputs["Surface"]) if output else None
+    source = source_of(output.inputs["Surface"]) if output else None
     if source is None:
         raise NotReadable("no surface")
     return source.node
@@ -88,14 +88,14 @@ def _shader(name: str, node: bpy.types.Node) -> Look:
     if node.type in ("BSDF_GLASS", "BSDF_REFRACTION", "BSDF_TRANSLUCENT", "BSDF_TRANSPARENT"):
         return Look(name, read(node.inputs["Color"], "color"), Channel((0.1,)), Channel((0.0,)), transparent=True)
     if node.type == "MIX_SHADER":
-        shaders = [s.node for s in map(_source, node.inputs[1:3]) if s]
+        shaders = [s.node for s in map(source_of, node.inputs[1:3]) if s]
         solid = [n for n in shaders if n.type != "BSDF_TRANSPARENT"]
         if len(solid) == 1 and len(shaders) == 2:
             return replace(_shader(name, solid[0]), transparent=True)
     raise NotReadable(node.bl_label)
 
 
-def _source(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
+def source_of(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
     """The output that feeds an input, past reroutes and muted nodes' own pass; None: nothing does."""
     while socket.is_linked:
         link = socket.links[0]
@@ -112,7 +112,7 @@ def _source(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
 
 def read(socket: bpy.types.NodeSocket, kind: str) -> Channel:
     """What feeds a socket; kind "color", or a channel of one number. Raises NotReadable."""
-    source = _source(socket)
+    source = source_of(socket)
     if source is None:
         return _constant(socket.default_value, kind)
     node = source.node
@@ -162,7 +162,7 @@ def _mixed(node: bpy.types.Node, kind: str) -> Channel:
         blend = node.blend_type if node.data_type == "RGBA" else "MIX"
     else:
         (share, a, b), blend = node.inputs[:3], node.blend_type
-    amount = None if _source(share) else share.default_value
+    amount = None if source_of(share) else share.default_value
     if amount == 0:
         return read(a, kind)
     if amount == 1 and blend == "MIX":
@@ -183,7 +183,7 @@ def _product(a: Channel, b: Channel) -> Channel:
 
 def _uv(socket: bpy.types.NodeSocket) -> tuple[str, tuple[float, ...]]:
     """A UV map's name and what is done to it, a 2 × 3 matrix. Raises NotReadable."""
-    source = _source(socket)
+    source = source_of(socket)
     if source is None:
         return "", Channel.place
     node = source.node
@@ -191,7 +191,7 @@ def _uv(socket: bpy.types.NodeSocket) -> tuple[str, tuple[float, ...]]:
         return node.uv_map, Channel.place
     if node.type == "TEX_COORD" and source.name == "UV" and not node.from_instancer:
         return "", Channel.place
-    if node.type == "MAPPING" and node.vector_type in ("POINT", "TEXTURE") and not any(map(_source, node.inputs[1:])):
+    if node.type == "MAPPING" and node.vector_type in ("POINT", "TEXTURE") and not any(map(source_of, node.inputs[1:])):
         layer, inner = _uv(node.inputs["Vector"])
         if inner != Channel.place:
             raise NotReadable("two mappings")
