@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A prepared library, read: its prompts by split, and the shapes that they stand for."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +42,13 @@ class PreparedFolder:
     def prompts(self, split: str) -> list[Prompt]:
         """Prompts of a split that can be used: those of prepared shapes, and those that have none."""
         return [p for p in self.library.prompts if p.split == split and (not p.shape or p.shape in self.facts)]
+
+    @property
+    def fingerprint(self) -> str:
+        """The library's name, and eight digits that change with what can be learnt from it."""
+        rows = [[p.text, p.shape, p.weight, p.height_m, self.facts[p.shape]["key"] if p.shape else ""] for p in self.prompts("train")]
+        digest = hashlib.sha256(json.dumps([rows, self.library.units]).encode()).hexdigest()
+        return f"{self.library.name or self.library.folder.name} ({digest[:8]})"
 
     @property
     def shapes(self) -> list[str]:

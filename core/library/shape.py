@@ -63,8 +63,18 @@ class Shape:
         """Signed distance anywhere, from the grid. [N, 3] -> [N] f32"""
         from scipy.ndimage import map_coordinates
 
-        places = (points.T + HALF_EXTENT) * (self.grid.shape[0] - 1) / (2 * HALF_EXTENT)
-        return map_coordinates(self.grid.astype(np.float32), places, order=1, mode="nearest")
+        return map_coordinates(self.grid.astype(np.float32), self._cells(points), order=1, mode="nearest")
+
+    def slope(self, points: ndarray) -> ndarray:
+        """Gradient of the signed distance anywhere, from the grid; about of length 1. [N, 3] -> [N, 3] f32"""
+        from scipy.ndimage import map_coordinates
+
+        gradient = np.gradient(self.grid.astype(np.float32), 2 * HALF_EXTENT / (self.grid.shape[0] - 1))
+        return np.stack([map_coordinates(axis, self._cells(points), order=1, mode="nearest") for axis in gradient], 1)
+
+    def _cells(self, points: ndarray) -> ndarray:
+        """Points as places in the grid. [N, 3] -> [3, N]"""
+        return (points.T + HALF_EXTENT) * (self.grid.shape[0] - 1) / (2 * HALF_EXTENT)
 
     @staticmethod
     def load(path: Path) -> "Shape":

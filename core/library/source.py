@@ -23,7 +23,8 @@ class Examples:
     tokens [B, L, W], mask [B, L], z [B, 8], cloud [B, P, 6]: the input; points [B, N, 3] with sdf [B, N], the first 2 × `pairs` of them
     near the surface, number i a short step from number i + pairs;
     surface [B, M, 3]: points at the surface, a little off it, with look [B, M, 5] (sRGB colour, roughness, metallic)
-    and shares [B, M, 4] of the paints that prompts name and of the rest in it; height_m [B].
+    (NaN: not known) and shares [B, M, 4] of the paints that prompts name and of the rest in it (zeros: not known); height_m [B].
+    adherence [B]: α, how much of the cloud's shape is in the distances; foreign [B]: whether the cloud is another object's.
     """
 
     tokens: Tensor
@@ -36,6 +37,8 @@ class Examples:
     look: Tensor
     shares: Tensor
     height_m: Tensor
+    adherence: Tensor
+    foreign: Tensor
     pairs: int
 
 
@@ -70,6 +73,7 @@ class Sampling:
     cloud_points: int = 2048
     patterned: float = 0.4  # share of objects that must have a pattern, where their kind has some: patterns are the slowest to be learnt
     by_part: float = 0.5  # share of surface points, and of those around it, that is shared out among the parts of an object, however small
+    foreign: float = 0.125  # share of objects that have another one's cloud, and something of its shape
     reuse: int = 4  # steps that read an object before another takes its place, on average
     prompts_per_kind: int | None = None  # no more different prompts than these, each in many styles; None: as many as the grammar has
 
@@ -94,3 +98,10 @@ def share_out(parts: Tensor, share: float, generator: torch.Generator) -> Tensor
 def pairs_among(count: int) -> int:
     """How many of `count` points have a partner."""
     return 3 * count // 16
+
+
+def interleave(own: Tensor, other: Tensor, pairs: int = 0) -> Tensor:
+    """Points or other rows [B, N, ..], every second one the other's; of the first 2 × `pairs`, i and i + pairs stay together."""
+    rows = torch.arange(own.shape[1], device=own.device)
+    odd = torch.where(rows < 2 * pairs, rows % max(pairs, 1), rows) % 2 == 1
+    return torch.where(odd.view(-1, *[1] * (own.ndim - 2)), other, own)

@@ -53,6 +53,7 @@ class Generator(nn.Module):
         self.sdf = GeometryField(config)
         self.texture = TextureField(config)
         self.height = nn.Sequential(nn.Linear(config.condition + config.channels[-1], 64), nn.SiLU(), nn.Linear(64, 1))
+        self.adherence = Adherence(config) if config.adherence else None
         self.register_buffer("dummy", fibonacci_sphere(config.points), persistent=False)
 
     @property
@@ -60,16 +61,21 @@ class Generator(nn.Module):
         """The parts that depend on the prompt alone, and can be trained without any object."""
         return self.condition, self.texture.palette, self.texture.waves.stretch
 
-    def forward(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None) -> Fields:
-        """tokens: [B, L, text width], mask: [B, L], z: [B, 8], cloud: points and normals [B, N, 6] or None for the dummy sphere."""
-        condition, queries, levels = self.encode(tokens, mask, z, cloud)
+    def forward(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None, adherence: Tensor | None = None) -> Fields:
+        """tokens: [B, L, text width], mask: [B, L], z: [B, 8], cloud: points and normals [B, N, 6] or None for the dummy sphere,
+        adherence: α [B] or [1], 0 … 1, how closely the object keeps to the cloud's shape; None is 0."""
+        condition, queries, levels = self.encode(tokens, mask, z, cloud, adherence)
         height = self.height(torch.cat((condition, levels[-1].mean((1, 3, 4))), 1))[:, 0].exp()
         return Fields(self.G(levels, condition, queries), self.texture_planes(condition, queries, levels), condition, height)
 
-    def encode(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def encode(
+        self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None, adherence: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """What both decoders read: the condition [B, D], its tokens [B, queries, D] and the encoder's planes of every level."""
         condition, queries = self.condition(tokens, mask, z)
         planes = self.pointnet(self.dummy[None] if cloud is None else cloud).expand(len(z), -1, -1, -1, -1)
+        if self.adherence is not None:
+            condition, planes = self.adherence(condition, planes, z.new_zeros(1) if adherence is None else adherence)
         return condition, queries, self.encoder(planes, condition, queries)
 
     def texture_planes(self, condition: Tensor, queries: Tensor, levels: list[Tensor]) -> Tensor:
@@ -105,6 +111,23 @@ class Condition(nn.Module):
         for layer in self.layers:
             x = layer(x, memory, memory_key_padding_mask=padding)
         return self.vector(x.flatten(1)), x
+
+
+class Adherence(nn.Module):
+    """α, how closely an object keeps to its cloud: it shifts the condition, and scales and shifts what the cloud's planes say, since on the
+    condition's way alone it is not heard. Untrained, it changes nothing."""
+
+    def __init__(self, config: GeneratorConfig, hidden: int = 64):
+        super().__init__()
+        self.sizes = config.condition, config.channels[config.input_level], config.channels[config.input_level]
+        self.first, self.last = nn.Linear(1, hidden), nn.Linear(hidden, sum(self.sizes))
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, condition: Tensor, planes: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+        """condition: [B, D], planes: [B, 3, C, R, R], alpha: [B] or [1] -> condition and planes"""
+        say, scale, shift = self.last(F.silu(self.first(4 * alpha[:, None]))).split(self.sizes, 1)
+        return condition + say, planes * (1 + scale[:, None, :, None, None]) + shift[:, None, :, None, None]
 
 
 class Encoder(nn.Module):
@@ -266,18 +289,23 @@ class TextureField(nn.Module):
     """sRGB base colour, roughness and metallic, each 0..1: a few paints that follow from the condition, and a map that mixes them.
 
     A prompt's colours follow from its text, and where they go from the shape; each is learnt apart. The map is made from the
-    planes' features and from waves, whose lengths the condition stretches: what patterns repeat by.
+    planes' features and from waves, whose lengths the condition stretches: what patterns repeat by. Where the sizes say so, a residual
+    adds colours that no mixture of paints has: those of images.
     """
 
     def __init__(self, config: GeneratorConfig):
         super().__init__()
+        self.count, out = config.paints, config.paints + (3 if config.residual else 0)
         self.palette = nn.Linear(config.condition, config.paints * 5)
         self.waves = Waves(config)
-        self.mlp = ConditionedMLP(config.plane_channels + self.waves.width, config.decoder_hidden, config.paints, config.condition)
+        self.mlp = ConditionedMLP(config.plane_channels + self.waves.width, config.decoder_hidden, out, config.condition)
+        with torch.no_grad():
+            self.mlp.last.weight[self.count :] = 0
+            self.mlp.last.bias[self.count :] = 0
 
     def forward(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
         """points: [B, N, 3] -> [B, N, 5]"""
-        return self.mixed(self.logits(planes, condition, points), condition)
+        return self.mixed(self.map(planes, condition, points), condition).clamp(0, 1)
 
     def paints(self, condition: Tensor) -> Tensor:
         """condition: [B, D] -> [B, paints, 5]"""
@@ -287,21 +315,34 @@ class TextureField(nn.Module):
         """The paints before the sigmoid: [B, D] -> [B, paints, 5]"""
         return self.palette(condition.float()).float().unflatten(1, (-1, 5))
 
-    def logits(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
-        """How much of each paint lies at points, before the softmax: [B, N, 3] -> [B, N, paints]"""
+    def map(self, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
+        """How much of each paint lies at points, before the softmax, and the residual, before its tanh: [B, N, 3] -> [B, N, paints + 3],
+        or [B, N, paints] where there is no residual."""
         features = torch.cat((sample_planes(planes, points), self.waves(points, self.waves.stretched(condition))), -1)
         return self.mlp(features, condition).float()
 
-    def mixed(self, logits: Tensor, condition: Tensor) -> Tensor:
-        """The look that a mixture has: [B, N, paints], [B, D] -> [B, N, 5]"""
-        with torch.autocast(logits.device.type, enabled=False):  # half precision would round the colours to 1/256
-            return logits.softmax(-1) @ self.paints(condition)
+    def mixed(self, map: Tensor, condition: Tensor) -> Tensor:
+        """The look that a map has: [B, N, ..], [B, D] -> [B, N, 5]. A residual may take colours a little out of 0 … 1; they are not cut off
+        here, where they are learnt from."""
+        with torch.autocast(map.device.type, enabled=False):  # half precision would round the colours to 1/256
+            return self._add(map[..., : self.count].softmax(-1) @ self.paints(condition), map)
 
     def of(self, fields: Fields) -> Callable[[Tensor], Tensor]:
         """One object's look as a function of points [N, 3] -> [N, 5], made for many of them; without gradients."""
         read, mlp = PlaneReader(fields.texture), self.mlp.bound(fields.condition)
         vectors, paints = self.waves.stretched(fields.condition)[0], self.paints(fields.condition)[0]
-        return _in_pieces(lambda points: mlp(torch.cat((read(points), self.waves(points, vectors)), -1)).float().softmax(-1) @ paints)
+
+        def look(points: Tensor) -> Tensor:
+            map = mlp(torch.cat((read(points), self.waves(points, vectors)), -1)).float()
+            return self._add(map[..., : self.count].softmax(-1) @ paints, map).clamp(0, 1)
+
+        return _in_pieces(look)
+
+    def _add(self, mixed: Tensor, map: Tensor) -> Tensor:
+        """The look of the paints [.., N, 5] with the residual's colours."""
+        if map.shape[-1] == self.count:
+            return mixed
+        return torch.cat((mixed[..., :3] + map[..., self.count :].tanh(), mixed[..., 3:]), -1)
 
 
 class Waves(nn.Module):

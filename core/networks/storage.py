@@ -17,7 +17,7 @@ from core.networks.things import Thing
 
 FORMAT = 3  # 2: textures are a map of paints; 3: one bounded stretch for all waves
 PARTS = {  # file -> the generator's modules in it
-    "encoder": ("condition", "pointnet", "encoder"),
+    "encoder": ("condition", "pointnet", "adherence", "encoder"),
     "geometry": ("G", "sdf", "height"),
     "texture": ("T", "upsampler", "texture"),
 }

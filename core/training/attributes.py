@@ -79,6 +79,19 @@ def reading_losses(generator: Generator, heads: "AttributeHeads", prompts: Promp
     return {"words": words, "paints": paints, "paints_metallic": metallic, "stretch": stretch, "accuracy": accuracy.detach()}
 
 
+class AttributeTask:
+    """The starter's prompts by their attributes, as a task of the condition."""
+
+    def __init__(self, pool: PromptPool, head: "AttributeHeads"):
+        self.pool, self.head = pool, head
+
+    def batch(self, step: int, size: int) -> PromptBatch:
+        return self.pool.batch(step, size)
+
+    def losses(self, generator: Generator, batch: PromptBatch) -> dict[str, Tensor]:
+        return reading_losses(generator, self.head, batch)
+
+
 class AttributeHeads(nn.Module):
     """Linear probes of the condition vector: one classifier an attribute, and the style numbers. Not part of the shipped model."""
 

@@ -54,12 +54,13 @@ def _row(block: Examples, i: int, sampling: Sampling, rng: torch.Generator) -> E
     s = torch.randint(block.surface.shape[1], (sampling.step_surface,), generator=rng).to(device)
     length = int(block.mask[i].sum())
     return Examples(block.tokens[i, :length], block.mask[i, :length], block.z[i], block.cloud[i], block.points[i, p], block.sdf[i, p],
-                    block.surface[i, s], block.look[i, s], block.shares[i, s], block.height_m[i], pairs)  # fmt: skip
+                    block.surface[i, s], block.look[i, s], block.shares[i, s], block.height_m[i], block.adherence[i],
+                    block.foreign[i], pairs)  # fmt: skip
 
 
 def _collate(rows: list[Examples]) -> Examples:
     pad = torch.nn.utils.rnn.pad_sequence
     tokens, mask = pad([r.tokens for r in rows], batch_first=True), pad([r.mask for r in rows], batch_first=True)
-    names = ("z", "cloud", "points", "sdf", "surface", "look", "shares", "height_m")
+    names = ("z", "cloud", "points", "sdf", "surface", "look", "shares", "height_m", "adherence", "foreign")
     stacked = {n: torch.stack([getattr(r, n) for r in rows]) for n in names}
     return Examples(tokens, mask, **stacked, pairs=rows[0].pairs)

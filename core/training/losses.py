@@ -13,8 +13,10 @@ from core.networks.generator import TextureField
 @dataclass(frozen=True)
 class LossWeights:
     """sdf: per unit of the frame; slope: per unit of the distance's gradient; overlap: per unit of IoU, where G learns alone; color and
-    roughness: per unit of their value; metallic: per nat; height: per unit of log metres; words: per nat of a prompt's attributes;
-    paints: per unit of their value, paints_metallic: per nat; stretch: per unit of its log; shares: per nat of which paint is where."""
+    roughness: per unit of their value; residual: per unit of the colours that no paint has; metallic: per nat; height: per unit of log
+    metres; words: per nat of a prompt's attributes;
+    paints: per unit of their value, paints_metallic: per nat; stretch: per unit of its log; shares: per nat of which paint is where;
+    captions: per nat of which shape a caption means; kept: per unit of what an earlier model made of its prompts."""
 
     sdf: float = 20.0
     slope: float = 2.0
@@ -28,6 +30,9 @@ class LossWeights:
     paints_metallic: float = 0.2
     stretch: float = 1.0
     shares: float = 0.2
+    residual: float = 0.1
+    captions: float = 0.3
+    kept: float = 2.0
     band: float = 0.1  # distances are learnt up to here, beyond it only that they are larger
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
@@ -35,25 +40,29 @@ class LossWeights:
         return sum(getattr(self, name) * value for name, value in losses.items() if hasattr(self, name))
 
 
-def look_losses(texture: TextureField, logits: Tensor, condition: Tensor, look: Tensor) -> dict[str, Tensor]:
-    """Of a mixture of paints, [B, N, paints] before its softmax, against the exact look [B, N, 5]."""
-    error = (texture.mixed(logits, condition) - look).abs()
-    metallic = metallic_loss(logits, texture.palette_logits(condition)[..., 4], look[..., 4])
-    return {"color": error[..., :3].mean(), "roughness": error[..., 3].mean(), "metallic": metallic}
+def look_losses(texture: TextureField, map: Tensor, condition: Tensor, look: Tensor) -> dict[str, Tensor]:
+    """Of a texture's map [B, N, ..], against the exact look [B, N, 5]; where that is NaN, nothing is known of it."""
+    known = look[..., 0].isfinite()
+    each = known / known.sum().clamp(min=1)  # [B, N] weights of a mean
+    error = ((texture.mixed(map, condition) - look.nan_to_num()).abs() * each[..., None]).sum((0, 1))
+    metallic = metallic_loss(map[..., : texture.count], texture.palette_logits(condition)[..., 4], look[..., 4].nan_to_num())
+    losses = {"color": error[:3].mean(), "roughness": error[3], "metallic": (metallic * each).sum()}
+    return losses | ({"residual": map[..., texture.count :].tanh().abs().mean()} if map.shape[-1] > texture.count else {})
 
 
 def metallic_loss(logits: Tensor, metal: Tensor, exact: Tensor) -> Tensor:
     """Cross-entropy of what is metal: as a distance it is best at "nothing is" for as long as few things are, and a sigmoid stays there.
 
-    logits: [B, N, paints] of which paint is where, metal: [B, paints] of which paints are metallic, exact: [B, N]
+    logits: [B, N, paints] of which paint is where, metal: [B, paints] of which paints are metallic, exact: [B, N] -> [B, N]
     """
     shares, metal = logits.log_softmax(-1), metal[:, None]
     yes, no = ((shares + F.logsigmoid(sign * metal)).logsumexp(-1) for sign in (1, -1))
-    return -(exact * yes + (1 - exact) * no).mean()
+    return -(exact * yes + (1 - exact) * no)
 
 
 def shares_loss(logits: Tensor, exact: Tensor) -> Tensor:
-    """Cross-entropy of which paint is where: the first ones are those that prompts name, the others together are the rest.
+    """Cross-entropy of which paint is where: the first ones are those that prompts name, the others together are the rest. Zeros say that
+    nobody knows.
 
     logits: [B, N, paints], exact: [B, N, named + 1]
     """

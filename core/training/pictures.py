@@ -50,10 +50,12 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def describe(folder: Path, device: str = "auto") -> None:
-    """Write the things, which of them are of one piece, and the pictures into a model's folder, each file whole or not at all."""
+def describe(folder: Path, device: str = "auto", more: Sequence[Thing] = ()) -> None:
+    """Write the things, which of them are of one piece, and the pictures into a model's folder, each file whole or not at all. more: things
+    beside the kinds of the starter."""
     pipeline = Latte3DPipeline.from_pretrained(folder, device)
-    card = replace(pipeline.card, things=things_of(pipeline.kinds), one_piece=one_piece(pipeline.kinds))
+    things = (*more, *things_of([kind for kind in pipeline.kinds if kind in KINDS]))
+    card = replace(pipeline.card, things=tuple({thing.name: thing for thing in things}.values()), one_piece=one_piece(pipeline.kinds))
     save_card(card, pipeline.generator.config, folder)
     for thing in card.things:
         write_picture(pipeline, thing, picture_path(folder, thing.name))

@@ -22,6 +22,7 @@ from core.training.checkpoint import Checkpoint
 from core.training.stage import Stage
 
 REPORT = 20  # steps
+Tell = Callable[[dict], None]  # an event of long work, as it is printed with --json
 Keep = Callable[[dict[str, nn.Module], dict], None]
 
 
@@ -29,7 +30,7 @@ class Run:
     """Teaches a stage, from where its checkpoint stands.
 
     keep(parts, facts) is called with each checkpoint: the parts so far (their moving average where there is one), and the steps, hours and
-    hardware that it took. logs: the folder for TensorBoard.
+    hardware that it took. logs: the folder for TensorBoard. tell: is told of progress, instead of a bar on the terminal.
     """
 
     def __init__(
@@ -40,9 +41,10 @@ class Run:
         checkpoint_minutes: float = 4.0,
         keep: Keep | None = None,
         logs: Path | None = None,
+        tell: Tell | None = None,
     ):
         self.stage, self.settings, self.accelerator, self.checkpoint = stage, stage.settings, accelerator, checkpoint
-        self.checkpoint_minutes, self.keep, self.logs = checkpoint_minutes, keep, logs
+        self.checkpoint_minutes, self.keep, self.logs, self.tell = checkpoint_minutes, keep, logs, tell
         self.parts = {name: part.to(accelerator.device) for name, part in stage.parts().items()}
         self.average = {name: copy.deepcopy(part).requires_grad_(False) for name, part in self.parts.items() if self.settings.average}
         groups = [{"params": list(parameters), "of_rate": share} for parameters, share in stage.rates()]
@@ -54,14 +56,19 @@ class Run:
     @property
     def share(self) -> float:
         """0 … 1 of the stage."""
-        s = self.settings
-        whole, done = (s.steps, self.progress.step) if s.steps is not None else (60 * s.minutes, self.progress.seconds)
+        done, whole = self._done()
         return min(done / whole, 1.0)
+
+    def _done(self) -> tuple[float, float]:
+        """Of the stage, and how much it is in all: steps, or seconds of training."""
+        s = self.settings
+        return (self.progress.step, s.steps) if s.steps is not None else (self.progress.seconds, 60 * s.minutes)
 
     def go(self) -> bool:
         """Learn to the end, or until the run is asked to end, and leave a checkpoint. Returns whether the stage is finished."""
         module, optimizer = self.accelerator.prepare(_Losses(self.stage), self.optimizer)
         saved = time.monotonic()
+        self._began = (saved, self._done()[0])
         with stop_signal() as stop, self._report() as report:
             while not self._over(stop):
                 report(self._step(module, optimizer))
@@ -114,8 +121,14 @@ class Run:
         """A function to call with each step's losses, which reports them now and then: a progress bar, and TensorBoard."""
         main = self.accelerator.is_main_process
         writer = SummaryWriter(self.logs) if main and self.logs else None
-        bar = tqdm(total=1000, desc=self.stage.name, disable=not main, mininterval=0.1 if sys.stderr.isatty() else 30.0, miniters=1,
-                   bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}")  # fmt: skip   a log file keeps every line
+        bar = tqdm(
+            total=1000,
+            desc=self.stage.name,
+            disable=not main or self.tell is not None,
+            mininterval=0.1 if sys.stderr.isatty() else 30.0,
+            miniters=1,
+            bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}",
+        )  # fmt: skip   a log file keeps every line
 
         def report(losses: dict[str, Tensor]) -> None:
             if not main or (self.progress.step % REPORT and self.share < 1):
@@ -123,11 +136,21 @@ class Run:
             values = {name: float(value.detach()) for name, value in losses.items()}
             for name, value in values.items() if writer else ():
                 writer.add_scalar(f"{self.stage.name}/{name}", value, self.progress.step)
+            if self.tell:
+                self._tell(values)
             bar.set_postfix(step=self.progress.step, **{name: f"{values[name]:.4f}" for name in self.stage.shown if name in values})
             bar.update(int(self.share * 1000) - bar.n)
 
         with bar, writer or contextlib.nullcontext():
             yield report
+
+    def _tell(self, losses: dict[str, float]) -> None:
+        (done, whole), begun = self._done(), self._began
+        here = time.monotonic() - begun[0]
+        left = None if done <= begun[1] else here * (whole - done) / (done - begun[1])
+        shown = {name: round(losses[name], 5) for name in self.stage.shown if name in losses}
+        facts = {"done": round(min(done, whole), 1), "total": round(whole, 1), "eta_s": left and round(max(left, 0), 1)}
+        self.tell({"event": "progress", "stage": self.stage.name, **facts, "step": self.progress.step, "losses": shown})
 
 
 class _Losses(nn.Module):

@@ -6,14 +6,18 @@ from pathlib import Path
 
 from core.device import pick_device
 from core.errors import BadRequest
+from core.library import format as library_format
+from core.library.folder import PreparedFolder
 from core.library.source import known_kinds
+from core.library.starter.kinds import KINDS
 from core.library.starter.splits import trained_kinds
 from core.networks.presets import PRESETS
-from core.networks.storage import load_generator
+from core.networks.storage import load_generator, read_card
 from core.training.options import check_limits, option
 from core.training.stages.reading import ReadingSettings
 from core.training.stages.reconstruction import ReconstructionSettings
 
+STARTER = "starter"  # the name of the built-in library
 STAGES = ("reading", "reconstruction", "geometry", "texture")
 PLANNED = ("geometry", "texture")  # the paper's two stages, by score distillation
 PATTERNED = {"g": 0.0, "t": 0.7, "upsampler": 0.7}  # share of objects that must have a pattern: no shape depends on one
@@ -21,19 +25,23 @@ PATTERNED = {"g": 0.0, "t": 0.7, "upsampler": 0.7}  # share of objects that must
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """A training from its first stage to its last. Empty stages and kinds: the usual ones."""
+    """A training from its first stage to its last. Empty stages and kinds: the usual ones. library: STARTER, or a prepared folder's path;
+    of a folder, kinds are those of the starter that are replayed."""
 
     out: Path
-    library: str = "starter"
+    library: str = STARTER
     preset: str = option("starter", "the networks' sizes", choices=tuple(PRESETS))
     stages: tuple[str, ...] = option((), "reading,reconstruction; with --parts g, t or upsampler reconstruction alone")
     start_from: Path | None = option(None, "start from this model's weights", flag="from")
     kinds: tuple[str, ...] = option((), "the kinds to learn (all but the ones held out for evaluation)")
     more: tuple[str, ...] = option((), "of them, the weak ones: seen once more in each round for each time they are named")
+    replay: float = option(0.25, "share of starter objects among those of a folder, so that a model given by --from keeps what it knows; "
+                           "0: none", least=0)  # fmt: skip
+    variation: float = option(1.0, "how much another seed changes proportions and tint of a folder's objects; 0: not at all", least=0)
     seed: int = option(0, "another seed draws other prompts and objects", least=0)
     device: str = option("auto", "where to train", choices=("auto", "cpu", "cuda"))
     checkpoint_minutes: float = option(4.0, "minutes between checkpoints: the most that a killed run loses", least=0)
-    pictures: bool = True  # of the things that it can make, drawn at the end; no flag
+    pictures: bool = True  # of fixed prompts with each checkpoint, and of the things that it can make at the end; no flag
     reading: ReadingSettings = field(default_factory=ReadingSettings, metadata={"prefix": "reading-"})
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings, metadata={"prefix": ""})
 
@@ -45,23 +53,35 @@ class TrainSettings:
     @property
     def identity(self) -> dict:
         """What a run that is resumed must have in common with this one."""
-        return {"library": self.library, "preset": self.preset, "kinds": self.kinds, "parts": self.parts}
+        library = self.library if self.library == STARTER else PreparedFolder.open(Path(self.library)).fingerprint
+        return {"library": library, "preset": self.preset, "kinds": self.kinds, "parts": self.parts}
 
 
 def complete(settings: TrainSettings) -> TrainSettings:
     """The settings without anything left open. Raises BadRequest where they cannot train anything, MissingWeights for no model."""
-    if settings.library != "starter":
-        cause = "Training on a folder of one's own is not there yet."
-        raise BadRequest(f"There is no library {settings.library!r}.", cause, 'The built-in one is "starter".')
+    if settings.library != STARTER:
+        _check_folder(settings)
     check_limits(settings)
     pick_device(settings.device)
     return _with_draws(_with_stages(_with_kinds(settings)))
+
+
+def _check_folder(settings: TrainSettings) -> None:
+    if not (Path(settings.library) / library_format.SETTINGS).is_file():
+        cause = f"{settings.library!r} is no folder with a {library_format.SETTINGS}."
+        remedy = f'The built-in one is "{STARTER}"; docs/prompt-libraries.md says how to make one.'
+        raise BadRequest("There is no such library.", cause, remedy)
+    if settings.replay >= 1:
+        raise BadRequest(f"The setting replay is {settings.replay}: nothing of the folder would be learnt.", "", "Give a share below 1.")
+    PreparedFolder.open(Path(settings.library))
 
 
 def _with_kinds(settings: TrainSettings) -> TrainSettings:
     known, goes_on = tuple(trained_kinds()), settings.parts != "both"
     if goes_on and settings.start_from is None:
         raise BadRequest(f"--parts {settings.parts} needs a model to go on from.", "", "Name its folder with --from.")
+    if settings.library != STARTER:
+        return replace(settings, kinds=_replayed(settings), more=())
     if goes_on:
         known = load_generator(settings.start_from)[1].kinds
     kinds = known_kinds(settings.kinds, known) or known
@@ -69,6 +89,13 @@ def _with_kinds(settings: TrainSettings) -> TrainSettings:
         remedy = "Leave --kinds out; --more names those that are to be seen more often."
         raise BadRequest(f"--parts {settings.parts} goes on with the kinds of its model.", f"They are: {', '.join(known)}.", remedy)
     return replace(settings, kinds=kinds, more=known_kinds(settings.more, kinds))
+
+
+def _replayed(settings: TrainSettings) -> tuple[str, ...]:
+    """The starter's kinds that the earlier model knows, and that are not to be forgotten."""
+    if settings.start_from is None or not settings.replay:
+        return ()
+    return tuple(kind for kind in read_card(settings.start_from)[1].kinds if kind in KINDS)
 
 
 def _with_stages(settings: TrainSettings) -> TrainSettings:

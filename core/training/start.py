@@ -9,31 +9,32 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 from core.errors import BadRequest
 from core.files import replace_file
 from core.language import familiarity, words
 from core.language.encoder import TextEncoder
 from core.language.words import Words
+from core.library.folder import PreparedFolder
 from core.networks.generator import Generator
 from core.networks.presets import PRESETS, GeneratorConfig
-from core.networks.storage import ModelCard, load_generator
-from core.training.attributes import AttributeHeads
-from core.training.settings import TrainSettings
+from core.networks.storage import load_generator, read_card
+from core.training.settings import STARTER, TrainSettings
 
 CHECKPOINT = Path("checkpoint") / "state.safetensors"  # in a model's folder
 
 
-def networks(settings: TrainSettings) -> tuple[Generator, AttributeHeads]:
-    """New ones, or those of the earlier model. Raises MissingWeights for no model, BadRequest for one that does not fit the settings."""
-    start = load_generator(settings.start_from) if settings.start_from else None
+def networks(settings: TrainSettings) -> tuple[Generator, Generator | None]:
+    """New ones or those of the earlier model, and that model itself. Raises MissingWeights for no model, BadRequest for one that does not
+    fit the settings."""
+    earlier = load_generator(settings.start_from)[0] if settings.start_from else None
     with torch.random.fork_rng():  # the first weights follow from the seed, and nobody else's random numbers change
         torch.default_generator.manual_seed(settings.seed)
-        generator = Generator(_config(settings, start[0].config if start else None))
-        heads = AttributeHeads(generator.config, settings.kinds)
-    if start:
-        _take_weights(generator, heads, *start, settings)
-    return generator, heads
+        generator = Generator(_config(settings, earlier.config if earlier else None))
+    if earlier:
+        _take_weights(generator, earlier, settings)
+    return generator, earlier
 
 
 def _config(settings: TrainSettings, earlier: GeneratorConfig | None) -> GeneratorConfig:
@@ -45,18 +46,26 @@ def _config(settings: TrainSettings, earlier: GeneratorConfig | None) -> Generat
     return replace(earlier, **added.get(settings.parts, {}))
 
 
-def _take_weights(generator: Generator, heads: AttributeHeads, model: Generator, card: ModelCard, settings: TrainSettings) -> None:
-    """Start from an earlier model; an upsampler or blocks of G that it does not have start anew, and add nothing to it at first. So do
-    the heads, which no model ships with, unless the checkpoint of its run, of the same kinds, is still beside it: new ones would first pull
-    at what the condition has learnt. Raises BadRequest when it has other sizes or its checkpoint is damaged."""
+def _take_weights(generator: Generator, earlier: Generator, settings: TrainSettings) -> None:
+    """Start from an earlier model. What it does not have starts anew and changes nothing at first: an upsampler, blocks of G, α, a
+    texture's residual. Raises BadRequest when it has other sizes."""
+    state, fresh = earlier.state_dict(), generator.state_dict()
+    added = {k: v for k, v in fresh.items() if k.startswith(("upsampler.", "G.blocks.", "adherence.")) and k not in state}
     try:
-        own = {k: v for k, v in generator.state_dict().items() if k.startswith(("upsampler.", "G.blocks."))}
-        generator.load_state_dict(own | model.state_dict())
+        if generator.config.residual and not earlier.config.residual:
+            for name in ("texture.mlp.last.weight", "texture.mlp.last.bias"):
+                state[name] = torch.cat((state[name], fresh[name][len(state[name]) :]))
+        generator.load_state_dict(added | state)
     except RuntimeError as error:
         cause = str(error).splitlines()[-1].strip()
         raise BadRequest(f"The model in {settings.start_from} does not fit the preset {settings.preset}.", cause) from error
-    run = settings.start_from / CHECKPOINT
-    if tuple(card.kinds) != settings.kinds or not run.exists():
+
+
+def take_heads(heads: nn.Module, settings: TrainSettings) -> None:
+    """Those of the earlier model's run, which no model ships with, where its checkpoint is still beside it and was of the same kinds: new
+    ones would first pull at what the condition has learnt. Raises BadRequest when its checkpoint is damaged."""
+    run = settings.start_from / CHECKPOINT if settings.start_from else None
+    if run is None or not run.exists() or tuple(read_card(settings.start_from)[1].kinds) != settings.kinds:
         return
     try:
         learnt = {k.removeprefix("heads."): v for k, v in load_file(run).items() if k.startswith("heads.")}
@@ -65,6 +74,20 @@ def _take_weights(generator: Generator, heads: AttributeHeads, model: Generator,
         raise BadRequest(f"The checkpoint beside the model in {settings.start_from} is damaged.", str(error), remedy) from error
     if {k: v.shape for k, v in learnt.items()} == {k: v.shape for k, v in heads.state_dict().items()}:  # the grammar may have grown
         heads.load_state_dict(learnt)
+
+
+def knows_dummy(settings: TrainSettings) -> bool:
+    """Whether the earlier model made the objects of this library out of the dummy sphere: then clouds are annealed from the start."""
+    if settings.start_from is None:
+        return False
+    before = read_card(settings.start_from)[1].training.get("library", {}).get("name", STARTER)
+    return before == (STARTER if settings.library == STARTER else PreparedFolder.open(Path(settings.library)).library.name)
+
+
+def hours_before(settings: TrainSettings) -> float:
+    """Hours of training in the models that this one starts from."""
+    earlier = read_card(settings.start_from)[1].training if settings.start_from else {}
+    return round(earlier.get("hours_before", 0.0) + earlier.get("hours", 0.0), 3)
 
 
 def remember(prompts: Sequence[str], taught: Words, settings: TrainSettings, encoder: TextEncoder) -> None:

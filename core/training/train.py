@@ -13,59 +13,62 @@ from core.errors import BadRequest
 from core.language import familiarity
 from core.language.encoder import TextEncoder
 from core.library.source import Sampling
-from core.library.starter.source import StarterSource
 from core.networks.storage import ModelCard, save_generator
-from core.training.attributes import PromptPool
+from core.training import preview
 from core.training.bank import ObjectBank
 from core.training.checkpoint import Checkpoint
+from core.training.material import Material, material_of
 from core.training.options import to_flags
 from core.training.pictures import describe, things_of
-from core.training.run import Run, accelerator_on
-from core.training.settings import TrainSettings, complete
+from core.training.run import Run, Tell, accelerator_on
+from core.training.settings import STARTER, TrainSettings, complete
 from core.training.stage import Stage
 from core.training.stages.reading import ReadingStage
 from core.training.stages.reconstruction import Reconstruction
-from core.training.start import CHECKPOINT, networks, remember
+from core.training.start import CHECKPOINT, hours_before, knows_dummy, networks, remember, take_heads
+from core.training.tasks import heads_of
 
 
-def train(settings: TrainSettings) -> Path:
+def train(settings: TrainSettings, tell: Tell | None = None) -> Path:
     """Train, resuming whatever `settings.out` holds, and return the folder of the finished model (fp16, the moving average); of one that
-    was asked to stop, of the model so far, if reconstruction has begun. Raises BadRequest, MissingWeights or EngineError."""
+    was asked to stop, of the model so far, if reconstruction has begun. tell: is told of progress and pictures. Raises BadRequest,
+    MissingWeights or EngineError."""
     command, settings = repeat_command(settings), complete(settings)
     checkpoint = Checkpoint(settings.out / CHECKPOINT, settings.identity)
     stages, accelerator = stages_left(settings.stages, checkpoint), accelerator_on(settings.device)
-    make = stage_makers(settings, accelerator, fresh=checkpoint.position() is None)
+    learnt, make = stage_makers(settings, accelerator, fresh=checkpoint.position() is None)
     for name in stages:
-        keep = None if name == "reading" else model_keeper(settings, command)  # there is no model before it has seen an object
-        run = Run(make[name](), accelerator, checkpoint, settings.checkpoint_minutes, keep, settings.out / "tensorboard")
+        keep = (
+            None if name == "reading" else model_keeper(settings, command, learnt, tell)
+        )  # there is no model before it has seen an object
+        run = Run(make[name](), accelerator, checkpoint, settings.checkpoint_minutes, keep, settings.out / "tensorboard", tell)
         if not run.go():
             return settings.out  # asked to stop
     if settings.pictures and "reconstruction" in settings.stages and accelerator.is_main_process:  # else there is no model yet
-        describe(settings.out, settings.device)
+        describe(settings.out, settings.device, learnt.things)
     return settings.out
 
 
-def stage_makers(settings: TrainSettings, accelerator: Accelerator, *, fresh: bool) -> dict[str, Callable[[], Stage]]:
-    """The stages by name, each made when it begins, over the same networks: one goes on with what the one before has learnt. fresh: the
-    run begins now, and what the folder remembers is of another."""
-    generator, heads = networks(settings)
+def stage_makers(settings: TrainSettings, accelerator: Accelerator, *, fresh: bool) -> tuple[Material, dict[str, Callable[[], Stage]]]:
+    """What is learnt from, and the stages by name, each made when it begins, over the same networks: one goes on with what the one before
+    has learnt. fresh: the run begins now, and what the folder remembers is of another."""
+    generator, earlier = networks(settings)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     sampling = with_enough_points(settings.reconstruction.sampling, generator.config.points)
-    seed = settings.seed * 1009 + accelerator.process_index
-    source = StarterSource(settings.kinds, encoder, sampling, seed, accelerator.device, settings.more)
-    pool = PromptPool(settings.kinds, encoder, seed, accelerator.device, settings.reading.pool, sampling.prompts_per_kind)
+    learnt = material_of(settings, generator, earlier, encoder, sampling, accelerator.process_index)
+    take_heads(heads_of(learnt.tasks), settings)
     if accelerator.is_main_process and (fresh or not (settings.out / familiarity.FILE).exists()):
-        remember(pool.prompts, source.words(), settings, encoder)
+        remember(learnt.prompts, learnt.source.words(), settings, encoder)
 
     def reading() -> Stage:
-        return ReadingStage(settings.reading, generator, heads, pool, settings.reconstruction.weights, accelerator.num_processes)
+        return ReadingStage(settings.reading, generator, learnt.tasks, settings.reconstruction.weights, accelerator.num_processes)
 
     def reconstruction() -> Stage:
-        bank, pretrained = ObjectBank(source, sampling, seed), "reading" in settings.stages
-        return Reconstruction(settings.reconstruction, generator, heads, bank, pool, seed=settings.seed, pretrained=pretrained,
-                              annealed=settings.start_from is not None)  # fmt: skip
+        bank = ObjectBank(learnt.source, sampling, settings.seed * 1009 + accelerator.process_index)
+        return Reconstruction(settings.reconstruction, generator, learnt.tasks, bank, seed=settings.seed,
+                              pretrained="reading" in settings.stages, annealed=knows_dummy(settings))  # fmt: skip
 
-    return {"reading": reading, "reconstruction": reconstruction}
+    return learnt, {"reading": reading, "reconstruction": reconstruction}
 
 
 def finished(settings: TrainSettings) -> bool:
@@ -90,12 +93,21 @@ def with_enough_points(sampling: Sampling, points: int) -> Sampling:
     return replace(sampling, cloud_points=max(sampling.cloud_points, points), kept_surface=max(sampling.kept_surface, points))
 
 
-def model_keeper(settings: TrainSettings, command: str) -> Callable[[dict[str, nn.Module], dict], None]:
-    """A function that writes the model so far to the run's folder, and the command that trained it."""
+def model_keeper(
+    settings: TrainSettings, command: str, learnt: Material, tell: Tell | None
+) -> Callable[[dict[str, nn.Module], dict], None]:
+    """A function that writes the model so far to the run's folder, and the command that trained it; of a folder's library a picture too."""
 
     def keep(parts: dict[str, nn.Module], facts: dict) -> None:
         training = {"command": command, "batch": settings.reconstruction.batch, "seed": settings.seed} | facts
-        save_generator(parts["generator"], ModelCard(settings.out.name, settings.kinds, training, things_of(settings.kinds)), settings.out)
+        training |= {"hours_before": hours_before(settings)} | ({"library": learnt.about} if learnt.about else {})
+        card = ModelCard(settings.out.name, settings.kinds, training, things_of(settings.kinds))
+        save_generator(parts["generator"], card, settings.out)
+        if settings.pictures and learnt.shown:
+            path = settings.out / preview.FOLDER / f"{facts['steps']:06}.png"
+            preview.write_preview(parts["generator"], learnt.encoder, learnt.shown, path)
+            if tell:
+                tell({"event": "preview", "picture": str(path.absolute())})
 
     return keep
 
@@ -103,4 +115,5 @@ def model_keeper(settings: TrainSettings, command: str) -> Callable[[dict[str, n
 def repeat_command(settings: TrainSettings) -> str:
     """The command line that repeats this run, wherever its files are."""
     place = {"device": "auto", "checkpoint_minutes": 4.0, "start_from": settings.start_from and Path(settings.start_from.name)}
-    return shlex.join(["python", "-m", "core", "train", settings.library, *to_flags(replace(settings, **place))])
+    library = settings.library if settings.library == STARTER else Path(settings.library).name
+    return shlex.join(["python", "-m", "core", "train", library, *to_flags(replace(settings, **place))])

@@ -168,11 +168,11 @@ class Optimisation:
         p = torch.cat((first, first + pairs, torch.randint(8192, (922,), generator=self.rng)))
         s = torch.randint(4096, (512,), generator=self.rng)
         sdf = own.sdf(own.geometry, own.condition, self.points[:, p])
-        paints = own.texture.logits(own.look, own.condition, self.on[:, s])
+        map = own.texture.map(own.look, own.condition, self.on[:, s])
         losses = {
             "sdf": sdf_loss(sdf, self.truth[:, p], w.band),
             "slope": slope_loss(sdf - self.truth[:, p], self.truth[:, p], self.points[:, p], 307),
-            **look_losses(own.texture, paints, own.condition, self.look[:, s]),
+            **look_losses(own.texture, map, own.condition, self.look[:, s]),
         }
         w.total(losses).backward()
         self.optimizer.step()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.errors import BadRequest, EmptySurface, MissingWeights
-from core.evaluation import cli, measure, metrics, probes, renders, space, space_stage, summary
+from core.evaluation import cli, measure, metrics, probes, renders, space, space_stage, starter, summary
 from core.language.encoder import TextEncoder
 from core.library.starter.objects import Description, ExactObjects
 from core.library.starter.parser import parse
@@ -169,14 +169,14 @@ def test_a_report_shows_everything_and_names_the_worst(tmp_path, capsys, argumen
 
 
 def test_an_interruption_leaves_the_rows_that_were_measured(tmp_path, monkeypatch, arguments) -> None:
-    real = cli.measure
+    real = starter.measure
 
     def interrupted(make, prompt, number, detail, **sizes):
         if number == 2:
             raise KeyboardInterrupt
         return real(make, prompt, number, detail, **sizes)
 
-    monkeypatch.setattr(cli, "measure", interrupted)
+    monkeypatch.setattr(starter, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cli.main(arguments)
     (row,) = map(json.loads, (tmp_path / "rows.jsonl").read_text().splitlines())
@@ -228,24 +228,24 @@ def test_standard_measures_say_what_is_missing(monkeypatch, arguments) -> None:
 def test_prompt_files_are_read_with_care(tmp_path) -> None:
     file = tmp_path / "prompts.txt"
     file.write_text("a red mushroom\n\n a wooden barrel \n")
-    assert [(p.text, p.seed, p.description.kind) for p in cli.read_prompts(file)] == [
+    assert [(p.text, p.seed, p.description.kind) for p in starter.read_prompts(file)] == [
         ("a red mushroom", 1, "mushroom"),
         ("a wooden barrel", 2, "barrel"),
     ]
     file.write_text("a red mushroom\na purple unicorn\n")
     with pytest.raises(BadRequest, match="Line 2"):
-        cli.read_prompts(file)
+        starter.read_prompts(file)
     file.write_text("\n \n")
     with pytest.raises(BadRequest, match="no prompt"):
-        cli.read_prompts(file)
+        starter.read_prompts(file)
     with pytest.raises(BadRequest, match="cannot be read"):
-        cli.read_prompts(tmp_path / "nowhere.txt")
+        starter.read_prompts(tmp_path / "nowhere.txt")
 
 
 def test_matched_prompts_are_seen_and_name_what_the_unseen_ones_name() -> None:
     unseen = list(StarterPrompts(8, "unseen", 3, ["mushroom", "tower"]))
-    matched = cli.match(unseen, 3)
+    matched = starter.match(unseen, 3)
     assert len(matched) == 8
     for a, b in zip(unseen, matched, strict=True):
         assert split_of(b.description, b.text) == "train" and a.description.kind == b.description.kind
-        assert cli.named(a.description) == cli.named(b.description)
+        assert starter.named(a.description) == starter.named(b.description)

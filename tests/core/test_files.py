@@ -65,7 +65,7 @@ def test_a_cut_file_of_each_kind_is_noticed(tmp_path, suffix) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_names_the_file_of_rows() -> None:
-    from core.evaluation.cli import row_file
+    from core.evaluation.rows import row_file
 
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"), row_file(Path("/dev/full")) as write:
         write({"iou": 1.0})

@@ -11,7 +11,7 @@ from core.frame import SPAN, STYLE_SIZE
 from core.language.encoder import TextEncoder
 from core.language.words import Words
 from core.library.prompt import Prompt
-from core.library.source import BLOCK, Examples, Sampling, pairs_among, share_out
+from core.library.source import BLOCK, Examples, Sampling, interleave, pairs_among, share_out
 from core.library.starter.grammar import sample_prompt
 from core.library.starter.kinds import KINDS
 from core.library.starter.objects import Description, ExactObjects
@@ -64,8 +64,29 @@ class StarterSource:
         off = 0.012 * torch.randn(*on.shape[:2], 1, generator=generator, device=self.device)
         tokens, mask = self.encoder(prompts)
         look, shares = objects.appearance_and_shares(on)
-        return Examples(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, look, shares, objects.height_m,
-                        pairs_among(sampling.kept_points))  # fmt: skip
+        alpha = torch.rand(BLOCK, generator=generator, device=self.device)
+        foreign = torch.zeros(BLOCK, dtype=torch.bool, device=self.device)
+        examples = Examples(tokens, mask, z, cloud, points, objects.sdf(points), on + off * normal, look, shares, objects.height_m,
+                            alpha, foreign, pairs_among(sampling.kept_points))  # fmt: skip
+        self._follow_others(examples, descriptions, rng, generator)
+        return examples
+
+    def _follow_others(self, examples: Examples, descriptions: list[Description], rng: random.Random, generator: torch.Generator) -> None:
+        """Give the last objects of a block the clouds of others, and by α something of their shapes."""
+        count = round(self.sampling.foreign * BLOCK)
+        if not count:
+            return
+        some, e = slice(BLOCK - count, BLOCK), examples
+        own = ExactObjects(descriptions[some], e.z[some])
+        others = ExactObjects([draw_prompt(rng, self.things)[0] for _ in range(count)], e.z[some].roll(1, 0))
+        on, normal = others.sample_surface(e.surface.shape[1], generator)
+        points = interleave(e.points[some], points_around(others, on, e.points.shape[1], generator), e.pairs)
+        surface, alpha = interleave(e.surface[some], on), e.adherence[some, None]
+        e.cloud[some] = torch.cat((on, normal), -1)[:, : e.cloud.shape[1]]
+        e.points[some], e.sdf[some] = points, (1 - alpha) * own.sdf(points) + alpha * others.sdf(points)
+        e.surface[some] = surface
+        e.look[some], e.shares[some] = own.appearance_and_shares(surface)
+        e.foreign[some] = True
 
     def _draw(self, rng: random.Random, kind: str) -> tuple[list[Description], list[str]]:
         """A block's descriptions and their wordings, the first of them patterned."""
@@ -104,5 +125,3 @@ def points_around(objects: ExactObjects, on: Tensor, count: int, generator: torc
     inside = uniform(box) * objects.half_size[:, None] * 1.1
     anywhere = uniform(count - 2 * pairs - near - box) * (SPAN / 2 + 0.04)
     return torch.cat((close, off(close, 0.01), off(on[:, pick[pairs:]], 0.05), inside, anywhere), 1)
-
-

@@ -4,15 +4,16 @@
 A step takes hundreds of prompts; with objects it would take a handful.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from core.networks.generator import Generator
-from core.training.attributes import AttributeHeads, PromptBatch, PromptPool, reading_losses
 from core.training.losses import LossWeights
 from core.training.options import option
 from core.training.stage import Stage, StageSettings
+from core.training.tasks import PromptTask, batches, heads_of, task_losses
 
 
 @dataclass(frozen=True)
@@ -27,20 +28,18 @@ class ReadingSettings(StageSettings):
 class ReadingStage(Stage):
     """Trains the parts that depend on the prompt alone."""
 
-    name, shown = "reading", ("words", "paints", "accuracy")
+    name, shown = "reading", ("words", "paints", "accuracy", "captions", "caption_accuracy", "kept")
 
-    def __init__(
-        self, settings: ReadingSettings, generator: Generator, heads: AttributeHeads, pool: PromptPool, weights: LossWeights, processes: int
-    ):
-        self.settings, self.generator, self.heads, self.pool, self.weights = settings, generator, heads, pool, weights
+    def __init__(self, settings: ReadingSettings, generator: Generator, tasks: Sequence[PromptTask], weights: LossWeights, processes: int):
+        self.settings, self.generator, self.tasks, self.weights = settings, generator, tasks, weights
         self.each = max(1, settings.batch // processes)
 
     def parts(self) -> dict[str, nn.Module]:
-        return {"prompt_parts": nn.ModuleList(self.generator.prompt_parts), "heads": self.heads}
+        return {"prompt_parts": nn.ModuleList(self.generator.prompt_parts), "heads": heads_of(self.tasks)}
 
-    def batch(self, step: int, share: float) -> PromptBatch:
-        return self.pool.batch(step, self.each)
+    def batch(self, step: int, share: float) -> list:
+        return batches(self.tasks, step, self.each)
 
-    def losses(self, batch: PromptBatch) -> dict[str, Tensor]:
-        losses = reading_losses(self.generator, self.heads, batch)
+    def losses(self, batch: list) -> dict[str, Tensor]:
+        losses = task_losses(self.tasks, self.generator, batch)
         return losses | {"total": self.weights.total(losses)}

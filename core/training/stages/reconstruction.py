@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reconstruction of exact objects: the paper's model initialisation, with points in space instead of images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from core.library.source import Examples, Sampling
 from core.networks.generator import Generator
 from core.training.annealing import anneal, dummy_share
-from core.training.attributes import AttributeHeads, PromptBatch, PromptPool, reading_losses
 from core.training.bank import ObjectBank
 from core.training.losses import LossWeights, look_losses, occupancy_iou, overlap_loss, sdf_loss, shares_loss, slope_loss
 from core.training.options import option
 from core.training.stage import Stage, StageSettings
+from core.training.tasks import PromptTask, batches, heads_of, task_losses
 
 PARTS = ("both", "g", "t", "upsampler")
 
@@ -44,35 +44,36 @@ class ReconstructionSettings(StageSettings):
 
 @dataclass
 class ReconstructionBatch:
-    """objects: with their clouds [B, P, 6], real or dummy, None for the dummy alone; prompts: for the attribute heads."""
+    """objects: with their clouds [B, P, 6], real or dummy, None for the dummy alone, and α [B] of each; prompts: a batch of each task."""
 
     objects: Examples
     cloud: Tensor | None
-    prompts: PromptBatch
+    adherence: Tensor
+    prompts: list
 
 
 class Reconstruction(Stage):
     """The networks learn from exact objects: both of them, or G or T alone, with everything else frozen."""
 
-    name, shown = "reconstruction", ("sdf", "color", "iou")
+    name, shown = "reconstruction", ("sdf", "color", "iou", "caption_accuracy")
 
     def __init__(
         self,
         settings: ReconstructionSettings,
         generator: Generator,
-        heads: AttributeHeads,
+        tasks: Sequence[PromptTask],
         bank: ObjectBank,
-        pool: PromptPool,
         *,
         seed: int,
         pretrained: bool,
         annealed: bool,
     ):
         """pretrained: the condition has been through the stage reading; annealed: the generator has been trained on the dummy sphere"""
-        self.settings, self.generator, self.heads, self.bank, self.pool = settings, generator, heads, bank, pool
+        self.settings, self.generator, self.tasks, self.bank = settings, generator, tasks, bank
+        self.heads = heads_of(tasks)
         self.seed, self.pretrained, self.annealed = seed, pretrained, annealed
         if settings.parts != "both":
-            for part in (generator, heads):
+            for part in (generator, self.heads):
                 part.requires_grad_(False)
             for part in self._alone():
                 part.requires_grad_(True)
@@ -89,10 +90,12 @@ class Reconstruction(Stage):
         return [(of_prompts, self.settings.prompt_rate if self.pretrained else 1.0), (others, 1.0)]
 
     def batch(self, step: int, share: float) -> ReconstructionBatch:
-        objects, prompts = self.bank.batch(step, self.settings.batch), self.pool.batch(step, self.settings.prompts)
+        objects, prompts = self.bank.batch(step, self.settings.batch), []
+        if self.settings.parts == "both":
+            prompts = batches(self.tasks, step, self.settings.prompts)
         dummies = dummy_share(1.0 if self.annealed else share, *self.settings.dummy)
-        cloud = anneal(objects.cloud, self.generator.dummy, dummies, torch.Generator().manual_seed(self.seed * 7919 + step))
-        return ReconstructionBatch(objects, cloud, prompts)
+        cloud, alpha = anneal(objects, self.generator.dummy, dummies, torch.Generator().manual_seed(self.seed * 7919 + step))
+        return ReconstructionBatch(objects, cloud, alpha, prompts)
 
     def losses(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
         losses = {"both": self._of_both, "g": self._of_G, "t": self._of_T, "upsampler": self._of_T}[self.settings.parts](batch)
@@ -105,12 +108,12 @@ class Reconstruction(Stage):
 
     def _of_both(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
         g, o = self.generator, batch.objects
-        fields = g(o.tokens, o.mask, o.z, batch.cloud)
+        fields = g(o.tokens, o.mask, o.z, batch.cloud, batch.adherence)
         return {
             **self._shape_losses(g.sdf(fields.geometry, fields.condition, o.points), o),
             "height": F.smooth_l1_loss(fields.height_m.float().log(), o.height_m.log(), beta=0.1),
             **self._look_losses(fields.texture, fields.condition, o),
-            **reading_losses(g, self.heads, batch.prompts),
+            **task_losses(self.tasks, g, batch.prompts),
         }
 
     def _of_G(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
@@ -126,7 +129,7 @@ class Reconstruction(Stage):
     @torch.no_grad()
     def _encoded(self, batch: ReconstructionBatch) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Of the frozen encoder."""
-        return self.generator.encode(batch.objects.tokens, batch.objects.mask, batch.objects.z, batch.cloud)
+        return self.generator.encode(batch.objects.tokens, batch.objects.mask, batch.objects.z, batch.cloud, batch.adherence)
 
     def _shape_losses(self, sdf: Tensor, objects: Examples) -> dict[str, Tensor]:
         """Of the distances [B, N] at the objects' points, and their IoU for the report."""
@@ -139,5 +142,5 @@ class Reconstruction(Stage):
     def _look_losses(self, planes: Tensor, condition: Tensor, objects: Examples) -> dict[str, Tensor]:
         """Of T's planes [B, 3, C, R, R] at points of the surface."""
         texture = self.generator.texture
-        logits = texture.logits(planes, condition, objects.surface)
-        return look_losses(texture, logits, condition, objects.look) | {"shares": shares_loss(logits, objects.shares)}
+        map = texture.map(planes, condition, objects.surface)
+        return look_losses(texture, map, condition, objects.look) | {"shares": shares_loss(map[..., : texture.count], objects.shares)}

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An auxiliary task for the condition of a folder library: what is said of one shape is alike, what is said of others is not.
+
+Learnt from the captions of the train split alone, without any object. A library has few captions and people have many words, so most
+of the task keeps what the frozen text model knows: the condition must find texts as near to each other as their sentence embeddings
+are, texts of words that no caption has among them. The rest draws the captions of a shape together (InfoNCE: van den Oord et al. 2018).
+"""
+
+import random
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from core.frame import STYLE_SIZE
+from core.language.encoder import TextEncoder
+from core.networks.generator import Generator
+from core.networks.presets import GeneratorConfig
+
+FAR = 2e4  # takes a text's likeness to itself out of a softmax
+STREAM = 999_983  # steps of one seed lie apart from those of the next
+
+
+@dataclass(frozen=True)
+class CaptionSettings:
+    """alike: weight of drawing a shape's captions together; kept: that of the sentence embeddings' nearness; temperature and nearness:
+    what likenesses are divided by in each; dropped: share of words that a view leaves out; mixtures: pieces of captions and foreign words
+    put together, a caption of the batch; foreign: texts of the text model's own words, for mixtures; window: shapes that the steps of a
+    while draw from, for a library of more of them would be encoded anew at every step; lasting: how many steps; cached: texts in memory."""
+
+    alike: float = 0.3
+    kept: float = 1.0
+    temperature: float = 0.07
+    nearness: float = 0.05
+    dropped: float = 0.15
+    mixtures: float = 0.75
+    foreign: int = 2000
+    width: int = 128
+    window: int = 2048
+    lasting: int = 512
+    cached: int = 16384
+
+
+@dataclass
+class CaptionBatch:
+    """tokens [B, L, W], mask [B, L], z [B, 8]: the inputs, of which rows 0 … pairs − 1 and the next as many are two views of a shape each,
+    the others mixtures; meaning [B, W]: the mean of each row's tokens, of length 1; pairs: how many shapes."""
+
+    tokens: Tensor
+    mask: Tensor
+    z: Tensor
+    meaning: Tensor
+    pairs: int
+
+
+class CaptionTask:
+    """The task on the captions of a library.
+
+    Args:
+        captions: text and the name of the shape that it is said of, or None for a prompt without one.
+        seed: what `batch(step, size)` depends on beside the step, and nothing else.
+    """
+
+    def __init__(
+        self,
+        captions: Sequence[tuple[str, str | None]],
+        encoder: TextEncoder,
+        config: GeneratorConfig,
+        seed: int,
+        device: torch.device,
+        settings: CaptionSettings = CaptionSettings(),
+    ):
+        self.settings, self.seed, self.device = settings, seed, device
+        shapes: dict[object, list[str]] = {}
+        for text, shape in captions:
+            own = shapes.setdefault(shape if shape is not None else (text,), [])
+            if text not in own:
+                own.append(text)
+        self.shapes = list(shapes.values())  # the captions of each
+        if not self.shapes:
+            raise ValueError("there are no captions to learn from")
+        self._drawn: tuple[int, list[list[str]]] = (-1, [])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.head = CaptionHead(config, settings.width).to(device)
+        self._texts = _Encoded(encoder, settings.cached)
+        self._foreign = self._foreign_words(encoder, [text for own in self.shapes for text in own])
+
+    def _foreign_words(self, encoder: TextEncoder, texts: list[str]) -> list[str]:
+        """Pieces of three words: from the text model's own vocabulary where it shows one, else from the captions."""
+        rng, known = (
+            random.Random(f"{self.seed}/foreign"),
+            sorted({w for text in texts[:4096] for w in re.findall(r"[a-z]+", text.lower())}),
+        )
+        tokenizer = getattr(getattr(encoder, "_model", None), "tokenizer", None)
+        words = [word for word in tokenizer.get_vocab() if re.fullmatch(r"[a-z]{3,}", word)] if tokenizer is not None else []
+        words = sorted(words) or known or texts
+        return [" ".join(rng.choices(words, k=3)) for _ in range(min(self.settings.foreign, 2 * len(words)))]
+
+    def batch(self, step: int, size: int) -> CaptionBatch:
+        """About `size` views of captions, two a shape, and the mixtures beside them."""
+        rng = random.Random(f"{self.seed}/captions/{step}")
+        shapes = self._window(step)
+        chosen = rng.sample(shapes, min(max(size // 2, 1), len(shapes)))
+        pairs = [rng.sample(own, 2) if len(own) > 1 else [own[0]] * 2 for own in chosen]
+        views = [text for side in zip(*pairs, strict=True) for text in side]
+        count = round(self.settings.mixtures * len(views))
+        recipes = [[self._piece(shapes, rng) for _ in range(rng.choice((1, 2, 2, 3)))] for _ in range(count)]
+        self._texts.load(dict.fromkeys([*views, *(text for recipe in recipes for text in recipe)]))
+        rows = [self._view(text, rng, self.settings.dropped) for text in views]
+        rows += [torch.cat([self._cut(self._texts[text], rng) for text in recipe]) for recipe in recipes]
+        noise = torch.Generator().manual_seed(self.seed * STREAM + step)
+        z = torch.randn(len(rows), STYLE_SIZE, generator=noise)
+        meaning = F.normalize(torch.stack([row.float().mean(0) for row in rows]), dim=1)
+        tokens = pad_sequence([row.float() for row in rows], batch_first=True)
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+        return CaptionBatch(*(t.to(self.device) for t in (tokens, mask, z, meaning)), len(chosen))
+
+    def _window(self, step: int) -> list[list[str]]:
+        """The captions of the shapes that this step draws from: all of them, where they are not too many."""
+        if len(self.shapes) <= self.settings.window:
+            return self.shapes
+        number = step // self.settings.lasting
+        if self._drawn[0] != number:
+            self._drawn = number, random.Random(f"{self.seed}/window/{number}").sample(self.shapes, self.settings.window)
+        return self._drawn[1]
+
+    def _piece(self, shapes: list[list[str]], rng: random.Random) -> str:
+        return rng.choice(self._foreign if rng.random() < 0.5 else rng.choice(shapes))
+
+    def _view(self, text: str, rng: random.Random, dropped: float) -> Tensor:
+        """A caption's tokens [L, W] without some; the first, which stands for the text, stays."""
+        tokens = self._texts[text]
+        return tokens[[i for i in range(len(tokens)) if i == 0 or rng.random() >= dropped]]
+
+    @staticmethod
+    def _cut(tokens: Tensor, rng: random.Random) -> Tensor:
+        """A few tokens that follow one another."""
+        start = rng.randrange(max(1, len(tokens) - 1))
+        return tokens[start : start + rng.randrange(2, 10)]
+
+    def losses(self, generator: Generator, batch: CaptionBatch) -> dict[str, Tensor]:
+        """captions: the task's loss; caption_accuracy: the share of views whose nearest other view is of their shape, for the report."""
+        vector, queries = generator.condition(batch.tokens, batch.mask, batch.z)
+        with torch.autocast(vector.device.type, enabled=False):
+            seen = self.head(vector.float(), queries.float())
+            loss = sum(self._loss(embedding, batch) for embedding in seen) / len(seen)
+        right = _nearest_is_twin(seen[0][: 2 * batch.pairs].detach(), batch.pairs)
+        return {"captions": loss, "caption_accuracy": right}
+
+    def _loss(self, embedding: Tensor, batch: CaptionBatch) -> Tensor:
+        """embedding: [B, width], of length 1"""
+        views, likeness = 2 * batch.pairs, embedding @ embedding.T
+        others = FAR * torch.eye(len(embedding), device=embedding.device)
+        kept = F.kl_div(
+            (likeness / self.settings.nearness - others).log_softmax(1),
+            (batch.meaning @ batch.meaning.T / self.settings.nearness - others).softmax(1),
+            reduction="batchmean",
+        )
+        twins = (torch.arange(views, device=embedding.device) + batch.pairs) % views
+        alike = F.cross_entropy((likeness / self.settings.temperature - others)[:views, :views], twins)
+        return self.settings.kept * kept + self.settings.alike * alike
+
+
+class CaptionHead(nn.Module):
+    """What the task compares: the condition's vector and its query tokens, each by a linear map. Not part of the shipped model."""
+
+    def __init__(self, config: GeneratorConfig, width: int):
+        super().__init__()
+        self.vector = nn.Linear(config.condition, width)
+        self.queries = nn.Linear(config.queries * config.condition, width)
+
+    def forward(self, vector: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """vector: [B, D], queries: [B, Q, D] -> two embeddings [B, width] of length 1"""
+        return F.normalize(self.vector(vector), dim=1), F.normalize(self.queries(queries.flatten(1)), dim=1)
+
+
+class _Encoded:
+    """Tokens of texts in half precision on the CPU, encoded when first asked for; the oldest go."""
+
+    def __init__(self, encoder: TextEncoder, most: int):
+        self.encoder, self.most, self.rows = encoder, most, OrderedDict[str, Tensor]()
+
+    def load(self, texts: Sequence[str]) -> None:
+        """Have these texts at hand."""
+        missing = [text for text in texts if text not in self.rows]
+        for start in range(0, len(missing), 256):
+            part = missing[start : start + 256]
+            for text, tokens, mask in zip(part, *self.encoder(part), strict=True):
+                self.rows[text] = tokens[mask].to("cpu", torch.float16)
+        for text in texts:
+            self.rows.move_to_end(text)
+        while len(self.rows) > max(self.most, len(texts)):
+            self.rows.popitem(last=False)
+
+    def __getitem__(self, text: str) -> Tensor:
+        return self.rows[text]
+
+
+def _nearest_is_twin(embedding: Tensor, pairs: int) -> Tensor:
+    """The share of 2 · pairs views [B, width] that are nearest to the other view of their shape."""
+    likeness = embedding @ embedding.T - FAR * torch.eye(len(embedding), device=embedding.device)
+    twins = (torch.arange(len(embedding), device=embedding.device) + pairs) % len(embedding)
+    return (likeness.argmax(1) == twins).float().mean()
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Of prompts whose shape is known: the share whose nearest caption is of that shape, and that have it among the five nearest shapes."""
+
+    prompts: int
+    top1: float
+    top5: float
+
+
+@torch.no_grad()
+def caption_confusion(
+    generator: Generator, encoder: TextEncoder, captions: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]
+) -> Confusion:
+    """How well the condition tells shapes apart: each of `others` (text, shape) against `captions` that were learnt, by the cosine of the
+    vectors less their mean, at z = 0. Prompts of shapes that no caption speaks of are left out."""
+    numbers = {shape: i for i, shape in enumerate(dict.fromkeys(shape for _, shape in captions))}
+    others = [(text, shape) for text, shape in others if shape in numbers]
+    if not others:
+        return Confusion(0, 0.0, 0.0)
+    known, asked = (_vectors(generator, encoder, [text for text, _ in rows]) for rows in (captions, others))
+    middle = known.mean(0)
+    known, asked = F.normalize(known - middle, dim=1), F.normalize(asked - middle, dim=1)
+    of = torch.tensor([numbers[shape] for _, shape in captions], device=known.device)
+    ranks = []
+    for part, (_, shape) in zip(asked, others, strict=True):
+        nearness = known.new_full((len(numbers),), -torch.inf).scatter_reduce(0, of, known @ part, "amax")
+        ranks.append(int((nearness > nearness[numbers[shape]]).sum()))
+    return Confusion(len(ranks), sum(r < 1 for r in ranks) / len(ranks), sum(r < 5 for r in ranks) / len(ranks))
+
+
+def _vectors(generator: Generator, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
+    """The condition's vectors at z = 0. [texts, D]"""
+    device, out = next(generator.parameters()).device, []
+    for start in range(0, len(texts), 256):
+        tokens, mask = (t.to(device) for t in encoder(list(texts[start : start + 256])))
+        out.append(generator.condition(tokens, mask, tokens.new_zeros(len(tokens), STYLE_SIZE))[0].float())
+    return torch.cat(out)
