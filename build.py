@@ -234,6 +234,11 @@ def train(argv: list[str]) -> int:
     return run([engine_python("train.txt"), "-m", "core", "train", *argv])
 
 
+def engine(argv: list[str]) -> int:
+    """run an engine command: library, evaluate, benchmark, … (the same as python -m core in .venv)"""
+    return run([engine_python("train.txt"), "-m", "core", *argv])
+
+
 def example(argv: list[str]) -> int:
     """an example from beginning to end: "example studio" builds a library of assets, prepares it and trains on it"""
     parser = argparse.ArgumentParser(prog="build.py example", description=example.__doc__)
@@ -244,11 +249,6 @@ def example(argv: list[str]) -> int:
     if {"-h", "--help"} & set(asked.options):
         return run([sys.executable, script, *asked.options])
     return run([blender_python(), script, "--engine", engine_python("train.txt"), *asked.options])
-
-
-def engine(argv: list[str]) -> int:
-    """run an engine command: library, evaluate, benchmark, … (the same as python -m core in .venv)"""
-    return run([engine_python("train.txt"), "-m", "core", *argv])
 
 
 def wheels(argv: list[str]) -> int:
@@ -284,9 +284,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "package": package,
     "library": library,
     "train": train,
-    "example": example,
     "engine": engine,
     "wheels": wheels,
+    "example": example,
     "repair": repair,
 }
 
