@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 import igl
 import numpy as np
 from numpy import ndarray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 REACH = 0.48  # half of the largest side
 STEP = 2e-4  # how far beside a triangle it is asked what is inside and what is outside
@@ -81,41 +79,13 @@ def _clean(vertices: ndarray, triangles: ndarray) -> tuple[Mesh, Facts]:
     _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
     welded = which.reshape(-1)[np.asarray(triangles, np.int64)]
     good = np.flatnonzero(areas_of(vertices[first][welded]) > 1e-12)
-    source = good[_once(welded[good])]
+    _, once = np.unique(np.sort(welded[good], 1), axis=0, return_index=True)
+    source = good[np.sort(once)]
     if not len(source):
         raise ValueError("It has no surface: not one triangle has an area.")
     facts = Facts(triangles=len(triangles), broken=len(triangles) - len(source))
     triangles = np.ascontiguousarray(welded[source])
     return Mesh(np.ascontiguousarray(vertices[first]), triangles, source, np.zeros(len(source), np.int64), np.zeros(len(source))), facts
-
-
-def _once(triangles: ndarray) -> ndarray:
-    """Rows of triangles that are not there before already; those that stand between two solids which were joined there are none at all."""
-    if not len(triangles):
-        return np.zeros(0, np.int64)
-    _, rows, which = np.unique(np.sort(triangles, 1), axis=0, return_index=True, return_inverse=True)
-    if len(rows) < len(triangles):
-        a, b, c = triangles.T
-        way = np.where((a < b).astype(int) + (b < c) + (c < a) == 2, 1, -1)  # round which way its corners go
-        back_to_back = (np.bincount(which.reshape(-1)) == 2) & (np.bincount(which.reshape(-1), way) == 0)
-        rows = rows[~_between_solids(triangles[rows], back_to_back)]
-    return np.sort(rows)
-
-
-def _between_solids(triangles: ndarray, back_to_back: ndarray) -> ndarray:
-    """Which of the triangles that come twice, back to back, are walls between solids, as a Mirror leaves them in its plane: others go on at
-    both sides of all their edges. A leaf with two sides has edges where nothing goes on. [F] bool"""
-    _, edge = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1), axis=0, return_inverse=True)
-    edge = edge.reshape(-1, 3)
-    rows, count = np.flatnonzero(back_to_back), int(edge.max()) + 1
-    own, others = (np.bincount(edge[chosen].ravel(), minlength=count) for chosen in (back_to_back, ~back_to_back))
-    ends = ((own == 1) & (others < 2))[edge[rows]].any(1)
-    at = np.repeat(np.arange(len(rows)), 3), len(rows) + edge[rows].ravel()
-    links = coo_array((np.ones(3 * len(rows)), at), (len(rows) + count,) * 2)
-    piece = connected_components(links, directed=False)[1][: len(rows)]
-    within = np.zeros(len(triangles), bool)
-    within[rows] = ~np.isin(piece, piece[ends])
-    return within
 
 
 def _oriented(mesh: Mesh, facts: Facts) -> Mesh:
@@ -143,7 +113,32 @@ def _oriented(mesh: Mesh, facts: Facts) -> Mesh:
         flip[i] = np.median(winding(right, samples[i])) < 0.5
     area = areas_of(mesh.corners)
     facts.turned = float(area[flip[patch]].sum() / area.sum())
-    return _flipped(mesh, flip)
+    return _without_inner_walls(_flipped(mesh, flip))
+
+
+def _without_inner_walls(mesh: Mesh) -> Mesh:
+    """A mesh without the walls between solids that are joined, as a Mirror leaves them in its plane: at all of a wall's edges others go on,
+    and it is inside of them on both sides."""
+    edge, count = _edges(mesh)
+    border = np.bincount(edge.ravel(), minlength=count) != 2
+    open_air = np.bincount(edge.ravel(), minlength=count) == 1
+    walls = [i for i, rows in enumerate(_rows_of_patches(mesh.patch)) if border[edge[rows]].any() and not open_air[edge[rows]].any()]
+    inner = []
+    for i in walls:
+        some = _spread(mesh.cut(mesh.patch == i).corners, 48)
+        others, off = mesh.cut(~np.isin(mesh.patch, [i, *inner])), STEP * normals_of(some)
+        if (np.minimum(winding(others, some.mean(1) + off), winding(others, some.mean(1) - off)) > 0.5).all():
+            inner.append(i)
+    if not inner:
+        return mesh
+    kept = mesh.cut(~np.isin(mesh.patch, inner))
+    return replace(kept, patch=np.unique(kept.patch, return_inverse=True)[1].reshape(-1))
+
+
+def _edges(mesh: Mesh) -> tuple[ndarray, int]:
+    """The edges of each triangle by number [F, 3], and how many there are."""
+    edges, number = np.unique(np.sort(mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1), axis=0, return_inverse=True)
+    return number.reshape(-1, 3), len(edges)
 
 
 def _rows_of_patches(patch: ndarray) -> list[ndarray]:
