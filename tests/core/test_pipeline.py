@@ -290,7 +290,7 @@ def test_adherence_is_asked_of_models_that_know_it_with_a_shape(pipeline) -> Non
     assert loose.vertices.shape != close.vertices.shape or not np.array_equal(loose.vertices, close.vertices)
     with pytest.raises(BadRequest, match="needs a shape"):
         make(pipeline, ["a rock"], adherence=0.5)
-    with pytest.raises(BadRequest, match="adherence 2.*from 0 to 1"):
+    with pytest.raises(BadRequest, match="adherence '2'.*from 0 to 1"):
         make(pipeline, ["a rock"], clouds=cube, adherence=2)
     knowing, pipeline.generator.adherence = pipeline.generator.adherence, None
     try:
