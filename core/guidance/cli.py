@@ -109,9 +109,10 @@ def check_prior(guidance: PriorGuidance, folder: Path, objects: int = 1) -> dict
     kind = {MultiviewGuidance: "multiview", DepthGuidance: "depth"}.get(type(guidance), "image")
     parameters = {name: sum(p.numel() for p in module.parameters()) for name, module in guidance.modules().items()}
     return {
-        "folder": str(folder), "kind": kind, "is": KINDS[kind], "predicts": guidance.predicts, "views": views, "image": [3, sizes.image, sizes.image],
-        "latents": [sizes.channels, sizes.size, sizes.size], "text": [*text.prompt.shape[1:]], "text_encoder": read, "parameters": parameters,
-        "noise": [*noise.shape], "dtype": str(guidance.dtype).removeprefix("torch."), "device": str(device),
+        "folder": str(folder), "kind": kind, "is": KINDS[kind], "predicts": guidance.predicts, "views": views,
+        "image": [3, sizes.image, sizes.image], "latents": [sizes.channels, sizes.size, sizes.size], "text": [*text.prompt.shape[1:]],
+        "text_encoder": read, "parameters": parameters, "noise": [*noise.shape],
+        "dtype": str(guidance.dtype).removeprefix("torch."), "device": str(device),
         "memory_mb": round(_memory(device) / 2**20), "denoise_ms": round(denoise_ms, 1), "distil_ms": round(distil_ms, 1),
     }  # fmt: skip
 

@@ -44,8 +44,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder to write")
     parser.add_argument("--head-width", type=int, default=64, help="width of an attention head (64)")
     parser.add_argument("--image-size", type=int, default=256, help="pixels, a side, of the images it was trained on (256)")
-    parser.add_argument("--tokenizer", type=Path, help="CLIP's tokenizer, which no checkpoint holds: a folder with vocab.json and merges.txt, "
-                        "or open_clip's bpe_simple_vocab_16e6.txt.gz (default: the latter, where open_clip is installed)")  # fmt: skip
+    about = "CLIP's tokenizer, which no checkpoint holds: a folder with vocab.json and merges.txt, or the package open_clip's file"
+    parser.add_argument("--tokenizer", type=Path, help=f"{about} bpe_simple_vocab_16e6.txt.gz")
     parser.add_argument("--json", action="store_true", help="print the last line as JSON")
     a = parser.parse_args(argv)
     result = convert(a.checkpoint, a.out, a.head_width, a.image_size, a.tokenizer)
@@ -219,12 +219,9 @@ def write_tensors(tensors: State, path: Path) -> None:
 def write_tokenizer(source: Path | None, folder: Path) -> bool:
     """CLIP's tokenizer, from a folder that has it or from open_clip's list of merges. Returns whether there is one."""
     if source is None:
-        from importlib.util import find_spec
-
-        package = find_spec("open_clip")
-        source = Path(package.origin).parent / "bpe_simple_vocab_16e6.txt.gz" if package and package.origin else None
-        if source is None or not source.is_file():
-            return False
+        return False
+    if not source.exists():
+        raise BadRequest(f"There is no {source}.", "", "Name a folder with vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz.")
     if source.is_dir():
         for name in ("vocab.json", "merges.txt"):
             if not (source / name).is_file():

@@ -63,7 +63,7 @@ def depth_hint(depth: Tensor, size: int) -> Tensor:
     closeness = torch.where(there, 1 / depth.float().clamp_min(1e-6), 0.0)
     near = closeness.flatten(1).amax(1)[:, None, None, None]
     far = torch.where(there, closeness, torch.inf).flatten(1).amin(1)[:, None, None, None]
-    spread = ((closeness - far) / (near - far).clamp_min(1e-8)).clamp(0, 1)
+    spread = torch.where(near > far, (closeness - far) / (near - far), 1.0).clamp(0, 1)
     hint = torch.where(there, FARTHEST + (1 - FARTHEST) * spread, 0.0)
     if tuple(hint.shape[2:]) != (size, size):
         hint = F.interpolate(hint, (size, size), mode="bilinear", antialias=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a training with priors will need, before it starts: memory and hours, and what to lower where that is too much.
 
-The very code of a step runs on torch's "meta" device, where tensors have shapes and no content: sizes and operations are counted, not guessed.
+The very code of a step runs on torch's "meta" device, where tensors have shapes and no content: sizes and operations are counted.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ NOTHING = Cost(0, 0, 0.0)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training needs. memory, free: bytes (free 0: nobody knows); hours: None where the speed is unknown; remedies: what to lower."""
+    """What a training needs. memory, free: bytes (free 0: nobody knows); hours: None without a number of steps; remedies: what to lower."""
 
     memory: int
     free: int

@@ -11,7 +11,10 @@ UNET, VAE = "model.diffusion_model.", "first_stage_model."
 
 
 def unet_config(state: dict[str, Tensor], head_width: int, size: int) -> dict:
-    """Of a U-Net with the prefix UNET, camera_embed as label_emb.0. size: a side of its pictures. Raises BadRequest where heads do not fit."""
+    """Of a U-Net with the prefix UNET, camera_embed as label_emb.0. size: a side of its pictures.
+
+    Raises BadRequest where heads do not fit, or a tensor is missing.
+    """
     blocks = 1 + max(int(m[1]) for name in state if (m := re.match(re.escape(UNET) + r"input_blocks\.(\d+)\.", name)))
     downs = [i for i in range(blocks) if f"{UNET}input_blocks.{i}.0.op.weight" in state]
     layers = (downs[0] if downs else blocks) - 1

@@ -41,8 +41,9 @@ def vae(seed: int = 1, channels: int = 4):
 def text_encoder(seed: int = 2, width: int = TEXT_WIDTH, layers: int = 1):
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    config = CLIPTextConfig(vocab_size=515, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers, num_attention_heads=2,
-                            max_position_embeddings=77, hidden_act="gelu", projection_dim=width, bos_token_id=513, eos_token_id=514, pad_token_id=0)  # fmt: skip
+    config = CLIPTextConfig(vocab_size=515, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers,
+                            num_attention_heads=2, max_position_embeddings=77, hidden_act="gelu", projection_dim=width, bos_token_id=513,
+                            eos_token_id=514, pad_token_id=0)  # fmt: skip
     return _seeded(lambda: CLIPTextModel(config), seed)
 
 
@@ -139,8 +140,9 @@ def checkpoint(folder: Path) -> dict[str, Tensor]:
 
 
 def _ldm_unet(name: str, layers: int) -> str:
-    heads = {"time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2", "class_embedding.linear_1": "camera_embed.0",
-             "class_embedding.linear_2": "camera_embed.2", "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2"}  # fmt: skip
+    heads = {"time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
+             "class_embedding.linear_1": "camera_embed.0", "class_embedding.linear_2": "camera_embed.2",
+             "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2"}  # fmt: skip
     for ours, theirs in heads.items():
         if name.startswith(ours + "."):
             return name.replace(ours, theirs, 1)
