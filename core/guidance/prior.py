@@ -103,11 +103,11 @@ class PriorGuidance(Guidance):
         return cls(folder, torch.device(device), dtype, **more)
 
     def latents(self, images: Tensor) -> Tensor:
-        """Of [N, 3, H, W] of any size. The mean of the VAE's distribution: its noise is far below that of any level."""
+        """Of float32 [N, 3, H, W] of any size. The mean of the VAE's distribution: its noise is far below that of any level."""
         size = (self.sizes.image, self.sizes.image)
         if tuple(images.shape[2:]) != size:
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
-        pixels = images.float() * 2 - 1
+        pixels = images * 2 - 1
         if self.vae is None:
             return pixels
         few = self.at_once or len(pixels)

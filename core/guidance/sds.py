@@ -4,6 +4,7 @@
 A prior sees x_t = a·x + s·ε and predicts the noise ε̂, with a² + s² = 1; x̂0 = (x_t − s·ε̂) / a is the clean picture that it has in mind.
 """
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -126,6 +127,11 @@ def attach(pictures: Tensor, gradient: Tensor, value: Tensor) -> Tensor:
     return value.detach() + (carrier - carrier.detach())
 
 
+def _own_precision(device: str) -> contextlib.AbstractContextManager:
+    """What a training does in half precision is for its own networks: a prior has the number format that it was loaded in."""
+    return contextlib.nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
+
+
 def signal_shares(start: float = 0.00085, end: float = 0.012, steps: int = 1000) -> Tensor:
     """a² [steps] of Stable Diffusion's own schedule ("scaled linear")."""
     betas = torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2
@@ -172,6 +178,12 @@ class Guidance:
             depth: [B·V, 1, H, W], distances from the camera, 0 where there is nothing; for priors that are led by it.
         """
         self.check(images, text, cameras)
+        with _own_precision(images.device.type):
+            return self._loss(images.float(), text, cameras, share, generator, depth)
+
+    def _loss(
+        self, images: Tensor, text: Text, cameras: Tensor, share: float, generator: torch.Generator | None, depth: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         objects, views = cameras.shape[:2]
         latents = self.latents(images)
         times = self.settings.times(objects, len(self.signal), share, generator).repeat_interleave(views).to(latents.device)

@@ -12,5 +12,4 @@ if [ -z "$python" ]; then
     [ -x "$root/.venv/bin/python" ] && python="$root/.venv/bin/python"
 fi
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1
-cd "$root"
-exec "$python" docs/benchmarks/gpu.py "$@"
+exec "$python" "$root/docs/benchmarks/gpu.py" "$@"

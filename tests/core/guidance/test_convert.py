@@ -89,7 +89,7 @@ def test_no_code_in_a_checkpoint_is_run(tmp_path) -> None:
             return (pytest.fail, ("code of the checkpoint was run",))
 
     with open(tmp_path / "trap.pt", "wb") as file:
-        pickle.dump({"state_dict": Trap()}, file)
+        pickle.dump({"state_dict": Trap()}, file, protocol=2)
     torch.save({"state_dict": Trap()}, tmp_path / "trap.ckpt")
     (tmp_path / "empty.pt").touch()
     (tmp_path / "text.safetensors").write_text("no tensors at all")

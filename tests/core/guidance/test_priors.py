@@ -136,12 +136,14 @@ def test_whatever_a_prior_predicts_becomes_its_noise(folders, copied, predicts) 
 def test_half_precision_gives_the_same_direction(folders) -> None:
     images = torch.rand(4, 3, 16, 16, generator=generator()).requires_grad_()
     gradients = []
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype, training_in_half in ((torch.float32, False), (torch.float32, True), (torch.bfloat16, False)):
         guidance = MultiviewGuidance.load(folders["multiview"], "cpu", dtype)
-        loss, _ = guidance.loss(images, tiny.text(), tiny.cameras(), 0.5, generator=generator(1))
+        with torch.autocast("cpu", torch.bfloat16, enabled=training_in_half):
+            loss, _ = guidance.loss(images, tiny.text(), tiny.cameras(), 0.5, generator=generator(1))
         gradients.append(torch.autograd.grad(loss, images)[0].flatten())
         assert loss.dtype == torch.float32 and not any(p.requires_grad for m in guidance.modules().values() for p in m.parameters())
-    assert torch.cosine_similarity(*gradients, dim=0) > 0.95
+    assert torch.equal(*gradients[:2]), "a training in half precision changed a prior that is not"
+    assert torch.cosine_similarity(gradients[0], gradients[2], dim=0) > 0.95
 
 
 # Folders that cannot be used ------------------------------------------------------------------------------------------------------
@@ -214,9 +216,15 @@ def test_a_prior_of_another_kind_is_refused(folders, copied, tmp_path) -> None:
         DepthGuidance.load(folders["image"], "cpu", controlnet=other / "controlnet")
 
 
-def test_nothing_is_downloaded_without_being_asked_for(monkeypatch, tmp_path) -> None:
+def test_nothing_is_downloaded_without_being_asked_for(folders, monkeypatch, tmp_path) -> None:
+    """A hub id is what lies in the hub's cache, or it is refused."""
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was used"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    kept = tmp_path / "models--somebody--prior"
+    shutil.copytree(folders["image"], kept / "snapshots" / ("0" * 40))
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("0" * 40)
+    assert ImageGuidance.load("somebody/prior", "cpu").sizes.image == tiny.IMAGE
     with pytest.raises(BadRequest, match="--download"):
         find_folder("nobody/has-such-a-prior")
     for name in ("no such folder", "/nowhere/at/all"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from core.guidance.convert import read_merges, write_json
+from core.guidance.convert import PARTS, read_merges, write_json
 from core.guidance.sds import Distillation, Guidance, Text, signal_shares
 
 WIDTH, TEXT_WIDTH, SIZE, IMAGE = 32, 32, 8, 16  # of the U-Net's first level, of the text, a side of its pictures, a side of images
@@ -59,7 +59,7 @@ def prior(
     folder: Path, *, camera: bool = False, latent: bool = True, controlnet: bool = False, scheduler: dict | None = None, **more
 ) -> Path:
     """A folder as diffusers has it. camera: a multi-view prior, as MVDream; latent: with a VAE; more: of the U-Net."""
-    channels = {} if latent else {"in_channels": 3, "out_channels": 3, "sample_size": IMAGE}
+    channels = {} if latent else {"in_channels": 3, "out_channels": 6, "sample_size": IMAGE}  # it gives its doubt as well
     net = unet(**(channels | (CAMERA if camera else {}) | more))
     net.save_pretrained(folder / "unet")
     if latent:
@@ -69,7 +69,8 @@ def prior(
     if controlnet:
         depth_network(net).save_pretrained(folder / "controlnet")
     write_json(SCHEDULER | (scheduler or {}), folder / "scheduler" / "scheduler_config.json")
-    write_json({"_class_name": "StableDiffusionPipeline"}, folder / "model_index.json")
+    there = {part: classes for part, classes in PARTS.items() if (folder / part).is_dir()}
+    write_json({"_class_name": "StableDiffusionPipeline"} | there, folder / "model_index.json")
     return folder
 
 
