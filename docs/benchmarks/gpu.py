@@ -147,7 +147,7 @@ def training_step(preset: str, a: argparse.Namespace, batch: int) -> dict:
         def step(g=generator, o=optimizer, half=dtype, inputs=(tokens, mask, z, cloud), at=where) -> None:
             with torch.autocast(device.type, half or torch.bfloat16, enabled=half is not None):
                 fields = g(*inputs)
-                distances, looks = (g.sdf(fields.geometry, fields.condition, at), g.texture.logits(fields.texture, fields.condition, at))
+                distances, looks = (g.sdf(fields.geometry, fields.condition, at), g.texture(fields.texture, fields.condition, at))
             (distances.float().square().mean() + looks.float().square().mean()).backward()
             o.step()
             o.zero_grad()
