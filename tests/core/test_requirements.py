@@ -8,7 +8,7 @@ from pathlib import Path
 
 CORE = Path(__file__).resolve().parents[2] / "core"
 PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "igl": "libigl"}  # where the import has another name
-NOT_TO_GENERATE = ("training", "evaluation", "library")  # folders of core
+NOT_TO_GENERATE = ("training", "evaluation", "library", "guidance")  # folders of core
 AT_HAND = {"torchmetrics"}  # evaluation/standard.py: for who has it
 
 
