@@ -255,6 +255,18 @@ def engine(argv: list[str]) -> int:
     return run([engine_python("train.txt"), "-m", "core", *argv])
 
 
+def example(argv: list[str]) -> int:
+    """an example from beginning to end: "example studio" builds a library of assets, prepares it and trains on it"""
+    parser = argparse.ArgumentParser(prog="build.py example", description=example.__doc__)
+    parser.add_argument("name", choices=("studio",), help="studio: 40 assets of a made-up studio (docs/examples/studio.py)")
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="the example's own: build.py example NAME --help")
+    asked = parser.parse_args(argv)
+    script = ROOT / "docs" / "examples" / f"{asked.name}.py"
+    if {"-h", "--help"} & set(asked.options):
+        return run([sys.executable, script, *asked.options])
+    return run([blender_python(), script, "--engine", engine_python("train.txt"), *asked.options])
+
+
 def wheels(argv: list[str]) -> int:
     """collect the engine's packages in a folder, to install from on machines like this one without a network"""
     parser = argparse.ArgumentParser(prog="build.py wheels", description=wheels.__doc__)
@@ -291,6 +303,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "engine": engine,
     "wheels": wheels,
+    "example": example,
     "repair": repair,
 }
 

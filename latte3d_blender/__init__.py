@@ -12,14 +12,18 @@ def register() -> None:
     global _command
     import bpy
 
-    from . import preferences, properties, session
+    from . import library_session, preferences, properties, session
     from .operators import generate as operators
+    from .operators import library as operators_library
     from .operators import prompt as operators_prompt
     from .operators import setup as operators_setup
+    from .operators import training as operators_training
+    from .panels import library as panels_library
     from .panels import main as panels
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    for module in (properties, session, operators, operators_setup, operators_prompt, panels):
+    makers = (operators, operators_setup, operators_prompt, operators_library, operators_training)
+    for module in (properties, session, library_session, *makers, panels, panels_library):
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
 
@@ -28,14 +32,18 @@ def unregister() -> None:
     """Called by Blender when the add-on is disabled: ends the engine and takes everything back."""
     import bpy
 
-    from . import preferences, properties, session
+    from . import library_session, preferences, properties, session
     from .operators import generate as operators
+    from .operators import library as operators_library
     from .operators import prompt as operators_prompt
     from .operators import setup as operators_setup
+    from .operators import training as operators_training
+    from .panels import library as panels_library
     from .panels import main as panels
 
     bpy.utils.unregister_cli_command(_command)
-    for module in (panels, operators_prompt, operators_setup, operators, session, properties):
+    makers = (operators_training, operators_library, operators_prompt, operators_setup, operators)
+    for module in (panels_library, panels, *makers, library_session, session, properties):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
 

@@ -18,10 +18,11 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from .assets import Unusable, baking, geometry, materials, opening, picture
+from .assets import Unusable, baking, cutting, geometry, materials, opening, picture
 from .client import protocol
 
 SPAN = 0.96  # longest side in the engine's frame: z up, front +x, centred
+LIGHT = "The material {!r} lets light through; it is taken as solid."
 TURNS = {"+x": 0.0, "+y": -90.0, "-x": 180.0, "-y": 90.0}  # degrees about z that bring the front to +x
 
 
@@ -38,6 +39,7 @@ class Export:
     pictures: dict[tuple, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
+    cuts: list[tuple[int, str, np.ndarray, np.ndarray, cutting.Cut]] = field(default_factory=list)  # part, material, its faces [F], uv, cut
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -53,6 +55,21 @@ class Export:
         for uvs in self.uv:
             uvs.append(np.zeros((count, 3, 2), np.float32))
         return len(self.triangles) - 1
+
+    def replace(self, kept: list[np.ndarray], pieces: list[tuple[int, np.ndarray, np.ndarray]]) -> None:
+        """Keep some triangles of each part, bool [F] each, and add pieces: of which part, triangles [N], places in them [N, 3, 3]."""
+        whole, total = np.concatenate(self.vertices), sum(map(len, self.vertices))
+        rows = (self.look, self.corner, *self.uv)
+        for number, of, places in pieces:
+            corners = np.einsum("nij,njk->nik", places, whole[self.triangles[number][of]])
+            self.vertices.append(corners.reshape(-1, 3))
+            self.triangles.append(np.arange(total, total + 3 * len(of), dtype=np.int32).reshape(-1, 3))
+            total += 3 * len(of)
+            self.look.append(self.look[number][of])
+            for values in rows[1:]:
+                values.append(np.einsum("nij,njk->nik", places, values[number][of]).astype(np.float32))
+        for values in (self.triangles, *rows):
+            values[: len(kept)] = [v[chosen] for v, chosen in zip(values, kept, strict=False)]
 
     def message(self, front: str) -> tuple[dict, dict[str, np.ndarray]]:
         """Facts and arrays: vertices [V, 3] f32 in the engine's frame, triangles [F, 3] i32, look [F] i32 (row of facts["looks"]),
@@ -89,6 +106,9 @@ def gather(export: Export) -> None:
         number = export.add(part)
         rest = []
         for slot in np.unique(part.slot).tolist():
+            if cut := cutting.read_cut(part.slots[slot]):
+                uvs = _uvs(export, part, cut.channel.layer, cut.channel.place)
+                export.cuts.append((number, part.slots[slot].name, part.slot == slot, uvs, cut))
             try:
                 _take_look(export, part, number, slot, materials.read_look(part.slots[slot], part.mesh))
             except materials.NoImage:
@@ -117,6 +137,7 @@ def gather(export: Export) -> None:
             export.missing |= missing
             entry = {"name": slots[slot].name, "known": not missing, **entries}
             export.look[number][chosen] = _look_number(export, ("baked", number, slot), entry)
+    _cut_out(export)
 
 
 def _look_number(export: Export, key: tuple, entry: dict) -> int:
@@ -129,7 +150,7 @@ def _take_look(export: Export, part: geometry.Part, number: int, slot: int, look
     chosen = part.slot == slot
     material = part.slots[slot]
     layers = list(dict.fromkeys((c.layer, c.place) for c in look.channels() if c.image))
-    entry, known = {"name": look.name}, material is not None or bool(look.color.corner)
+    entry, known = {"name": look.name}, material is not None or look.color.corner is not None
     if not known:
         export.note("Faces without a material: their colour is not known.")
     for name, channel in zip(materials.CHANNELS, look.channels(), strict=True):
@@ -142,10 +163,10 @@ def _take_look(export: Export, part: geometry.Part, number: int, slot: int, look
             entry[name] |= {"interpolation": channel.interpolation, "extension": channel.extension}
     for k, (layer, place) in enumerate(layers):
         export.uv[k][number][chosen] = _uvs(export, part, layer, place)[chosen]
-    if look.color.corner:
+    if look.color.corner is not None:
         export.corner[number][chosen] = _corners(export, part, look.color.corner)[chosen]
-    if look.transparent:
-        export.note(f"The material {look.name!r} is see-through; it is taken as solid.")
+    if look.transparent and not cutting.read_cut(material):
+        export.note(LIGHT.format(look.name))
     entry["known"] = known
     key = (look.name, json.dumps(entry))
     export.look[number][chosen] = _look_number(export, key, entry)
@@ -172,9 +193,11 @@ def _uvs(export: Export, part: geometry.Part, layer: str, place: tuple) -> np.nd
 
 def _corners(export: Export, part: geometry.Part, name: str) -> np.ndarray:
     """Linear colours [F, 3, 3]."""
-    attribute = part.mesh.color_attributes.get(name) if name else part.mesh.color_attributes.active_color
+    attributes = part.mesh.color_attributes
+    chosen = attributes.render_color_index
+    attribute = attributes.get(name) if name else attributes[chosen] if 0 <= chosen < len(attributes) else None
     if attribute is None:
-        export.note(f"The colour attribute {name!r} is missing: black.")
+        export.note(f"The colour attribute {name!r} is missing: black." if name else "A colour attribute is missing: black.")
         return np.zeros((*part.loops.shape, 3), np.float32)
     flat = np.empty(4 * len(attribute.data), np.float32)
     attribute.data.foreach_get("color", flat)
@@ -186,6 +209,28 @@ def _vertex_of_loop(part: geometry.Part) -> np.ndarray:
     out = np.empty(len(part.mesh.loops), np.int32)
     part.mesh.loops.foreach_get("vertex_index", out)
     return out
+
+
+def _cut_out(export: Export) -> None:
+    """Faces that an image cuts out become the small triangles of them that are there."""
+    if not export.cuts:
+        return
+    vertices = np.concatenate(export.vertices)
+    size = np.ptp(vertices[np.isfinite(vertices).all(1)], axis=0).max(initial=0)
+    kept, pieces = [np.ones(len(t), bool) for t in export.triangles], []
+    for number, name, chosen, uvs, cut in export.cuts:
+        rows = np.flatnonzero(chosen)
+        found = cutting.trim(vertices[export.triangles[number][rows]], uvs[rows], cutting.alpha_of(cut), cut, size) if size > 0 else None
+        if found is None:
+            continue
+        replaced, of, places = found
+        if not len(of):
+            export.note(LIGHT.format(name))
+            continue
+        export.note(f"The material {name!r} is cut out where its image's alpha is under {cut.threshold:.2g}.")
+        kept[number][rows[replaced]] = False
+        pieces.append((number, rows[of], places))
+    export.replace(kept, pieces)
 
 
 def _take_unknown(export: Export, part: geometry.Part, number: int, slot: int) -> None:

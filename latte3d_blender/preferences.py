@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from . import session
+from . import library_session, session
 from .panels import setup as panels_setup
 
 DEVICES = [
@@ -17,6 +17,14 @@ BY_DETAIL = ("DETAIL", "By Detail", "What the Detail in the panel says")
 
 def _changed(self, context) -> None:
     session.engine_moved()
+
+
+def _library_changed(self, context) -> None:
+    library_session.STATE.check = None  # it speaks of another
+
+
+def _keep_changed(self, context) -> None:
+    library_session.keep_changed(by_hand=True)
 
 
 class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
@@ -63,6 +71,17 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         name="Frame New Objects",
         default=True,
         description="Move the view to an object that was just made where it would be tiny, hidden or outside; never out of a camera's view",
+    )
+    library_folder: StringProperty(
+        name="Library",
+        description="The folder of a prompt library: library.toml, prompts.csv and objects. Add Selected makes one where there is none",
+        subtype="DIR_PATH",
+        update=_library_changed,
+    )
+    keep_training: BoolProperty(
+        name="Keep Training When Blender Closes",
+        description="Training goes on without Blender, and the panel shows it again later; else it stops with Blender and can be resumed",
+        update=_keep_changed,
     )
 
     def draw(self, context):

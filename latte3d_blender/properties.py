@@ -77,7 +77,13 @@ class LATTE3D_PG_session(bpy.types.PropertyGroup):
     )
 
 
-CLASSES = (LATTE3D_PG_scene, LATTE3D_PG_session)
+class LATTE3D_PG_asset(bpy.types.PropertyGroup):
+    """An object that is about to be added to a library; `name` is the object's."""
+
+    prompt: StringProperty(name="Prompt", description="What somebody would type who wants it", maxlen=512)
+
+
+CLASSES = (LATTE3D_PG_scene, LATTE3D_PG_session, LATTE3D_PG_asset)
 
 
 def register() -> None:

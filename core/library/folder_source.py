@@ -126,10 +126,14 @@ class _Object:
         self.look[:, :3] = np.clip(self.look[:, :3] * tint, 0, 1)
 
     def _as_long(self, distance: ndarray, points: ndarray) -> ndarray:
-        """Distances of the shape at its own points, as long as they are in the stretched space: over the length of the gradient there."""
+        """Distances of the shape at its own points, as long as they are in the stretched space: by how much that is stretched along their
+        gradient; where there is none, midway inside of something thin, by the mean."""
         if np.ptp(self.stretch) < 1e-6:
             return distance * self.stretch[0]
-        return distance / np.linalg.norm(self.shape.slope(points) / self.stretch, axis=1).clip(0.5, 2.0)
+        slope = self.shape.slope(points)
+        length = np.linalg.norm(slope, axis=1)
+        along = np.linalg.norm(slope / np.maximum(length, 1e-6)[:, None] / self.stretch, axis=1)
+        return distance / np.where(length > 0.5, along, 1 / self.stretch.mean())
 
     def distance(self, points: ndarray) -> ndarray:
         """Signed distance anywhere in the frame, from the shape's grid. [N, 3] -> [N]"""

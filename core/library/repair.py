@@ -78,9 +78,9 @@ def _clean(vertices: ndarray, triangles: ndarray) -> tuple[Mesh, Facts]:
     places = np.round(vertices / (1e-5 * 2 * REACH)).astype(np.int64)
     _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
     welded = which.reshape(-1)[np.asarray(triangles, np.int64)]
-    good = areas_of(vertices[first][welded]) > 1e-12
+    good = np.flatnonzero(areas_of(vertices[first][welded]) > 1e-12)
     _, once = np.unique(np.sort(welded[good], 1), axis=0, return_index=True)
-    source = np.flatnonzero(good)[np.sort(once)]
+    source = good[np.sort(once)]
     if not len(source):
         raise ValueError("It has no surface: not one triangle has an area.")
     facts = Facts(triangles=len(triangles), broken=len(triangles) - len(source))
@@ -91,7 +91,7 @@ def _clean(vertices: ndarray, triangles: ndarray) -> tuple[Mesh, Facts]:
 def _oriented(mesh: Mesh, facts: Facts) -> Mesh:
     """Neighbours wound alike in patches, and patches that were inside out turned.
 
-    A patch inside another one may be turned on purpose: a bottle's inner wall. It stays.
+    A patch inside one that is not turned may be turned on purpose: a bottle's inner wall. It stays.
     """
     alike, patch = igl.bfs_orient(mesh.triangles)
     mesh = replace(mesh, triangles=np.ascontiguousarray(alike, np.int64), patch=patch.astype(np.int64))
@@ -108,12 +108,37 @@ def _oriented(mesh: Mesh, facts: Facts) -> Mesh:
             off, own = STEP * normals_of(some), mesh.cut(rows)
             encloses[i] = (winding(own, samples[i] + off) + winding(own, samples[i] - off)).mean() / 2
     flip = encloses < -0.1
-    all_turned = _flipped(mesh, flip)
+    right = mesh.cut(~flip[patch])  # what is inside out as a whole is turned as a whole
     for i in np.flatnonzero(flip):
-        flip[i] = np.median(winding(all_turned.cut(patch != i), samples[i])) < 0.5
+        flip[i] = np.median(winding(right, samples[i])) < 0.5
     area = areas_of(mesh.corners)
     facts.turned = float(area[flip[patch]].sum() / area.sum())
-    return _flipped(mesh, flip)
+    return _without_inner_walls(_flipped(mesh, flip))
+
+
+def _without_inner_walls(mesh: Mesh) -> Mesh:
+    """A mesh without the walls between solids that are joined, as a Mirror leaves them in its plane: at all of a wall's edges others go on,
+    and it is inside of them on both sides."""
+    edge, count = _edges(mesh)
+    border = np.bincount(edge.ravel(), minlength=count) != 2
+    open_air = np.bincount(edge.ravel(), minlength=count) == 1
+    walls = [i for i, rows in enumerate(_rows_of_patches(mesh.patch)) if border[edge[rows]].any() and not open_air[edge[rows]].any()]
+    inner = []
+    for i in walls:
+        some = _spread(mesh.cut(mesh.patch == i).corners, 48)
+        others, off = mesh.cut(~np.isin(mesh.patch, [i, *inner])), STEP * normals_of(some)
+        if (np.minimum(winding(others, some.mean(1) + off), winding(others, some.mean(1) - off)) > 0.5).all():
+            inner.append(i)
+    if not inner:
+        return mesh
+    kept = mesh.cut(~np.isin(mesh.patch, inner))
+    return replace(kept, patch=np.unique(kept.patch, return_inverse=True)[1].reshape(-1))
+
+
+def _edges(mesh: Mesh) -> tuple[ndarray, int]:
+    """The edges of each triangle by number [F, 3], and how many there are."""
+    edges, number = np.unique(np.sort(mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1), axis=0, return_inverse=True)
+    return number.reshape(-1, 3), len(edges)
 
 
 def _rows_of_patches(patch: ndarray) -> list[ndarray]:

@@ -93,6 +93,9 @@ class Condition(nn.Module):
         self.text = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, width))
         self.style = nn.Linear(config.style_size, width)
         self.queries = nn.Parameter(torch.randn(config.queries, width) * 0.5)
+        self.sentence = nn.Linear(config.text_width, width, bias=False) if config.sentence else None
+        if self.sentence is not None:
+            nn.init.zeros_(self.sentence.weight)
         self.layers = nn.ModuleList(
             nn.TransformerDecoderLayer(
                 width, max(1, width // 32), 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
@@ -110,7 +113,11 @@ class Condition(nn.Module):
         x = self.queries.expand(len(z), -1, -1)
         for layer in self.layers:
             x = layer(x, memory, memory_key_padding_mask=padding)
-        return self.vector(x.flatten(1)), x
+        vector = self.vector(x.flatten(1))
+        if self.sentence is not None:
+            mean = (tokens * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+            vector = vector + self.sentence(F.normalize(mean, dim=1) * mean.shape[1] ** 0.5)
+        return vector, x
 
 
 class Adherence(nn.Module):

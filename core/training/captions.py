@@ -33,12 +33,12 @@ class CaptionSettings:
     put together, a caption of the batch; foreign: texts of the text model's own words, for mixtures; window: shapes that the steps of a
     while draw from, for a library of more of them would be encoded anew at every step; lasting: how many steps; cached: texts in memory."""
 
-    alike: float = 0.3
+    alike: float = 1.0
     kept: float = 1.0
     temperature: float = 0.07
     nearness: float = 0.05
-    dropped: float = 0.15
-    mixtures: float = 0.75
+    dropped: float = 0.2
+    mixtures: float = 0.0
     foreign: int = 2000
     width: int = 128
     window: int = 2048

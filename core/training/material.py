@@ -54,7 +54,7 @@ def material_of(
         return Material(encoder, starter, [AttributeTask(pool, heads)], pool.prompts)
     folder = PreparedFolder.open(Path(settings.library))
     source: Source = FolderSource(folder, encoder, sampling, seed, device, settings.variation)
-    learnt = [(prompt.text, prompt.shape) for prompt in folder.prompts("train")]
+    learnt = [(prompt.text, prompt.shape or None) for prompt in folder.prompts("train")]
     tasks: list[PromptTask] = [CaptionTask(learnt, encoder, generator.config, seed, device)]
     prompts = list(dict.fromkeys(text for text, _ in learnt))
     if starter and settings.replay:

@@ -48,9 +48,10 @@ def _config(settings: TrainSettings, earlier: GeneratorConfig | None) -> Generat
 
 def _take_weights(generator: Generator, earlier: Generator, settings: TrainSettings) -> None:
     """Start from an earlier model. What it does not have starts anew and changes nothing at first: an upsampler, blocks of G, α, a
-    texture's residual. Raises BadRequest when it has other sizes."""
+    sentence's mean, a texture's residual. Raises BadRequest when it has other sizes."""
     state, fresh = earlier.state_dict(), generator.state_dict()
-    added = {k: v for k, v in fresh.items() if k.startswith(("upsampler.", "G.blocks.", "adherence.")) and k not in state}
+    new = ("upsampler.", "G.blocks.", "adherence.", "condition.sentence.")
+    added = {k: v for k, v in fresh.items() if k.startswith(new) and k not in state}
     try:
         if generator.config.residual and not earlier.config.residual:
             for name in ("texture.mlp.last.weight", "texture.mlp.last.bias"):

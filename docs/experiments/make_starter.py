@@ -11,6 +11,7 @@ import argparse
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,19 +53,28 @@ TRAININGS = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="a folder for the four models")
+    a = arguments(__doc__, argv)
+    return train_all(a.library, TRAININGS, ["--preset", a.preset, "--kinds", KINDS, "--batch", "4"], a)
+
+
+def arguments(what: str, argv: list[str] | None) -> argparse.Namespace:
+    """The flags of a script that makes a model by several trainings."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--library", default="starter", help="a prepared folder, where the model learns from one")
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the models")
     parser.add_argument("--preset", default="starter")
     parser.add_argument("--processes", type=int, default=1, help="on this machine, one thread each; batches are theirs (experiment 4)")
     parser.add_argument("--minutes-scale", type=float, default=1.0, help="of all trainings' minutes")
     parser.add_argument("--dry-run", action="store_true", help="print the commands alone")
     parser.add_argument("more", nargs="*", metavar="-- FLAG", help="flags of core train")
-    a = parser.parse_args(argv)
-    before: Path | None = None
-    for one in TRAININGS:
+    return parser.parse_args(argv)
+
+
+def train_all(library: str, trainings: Sequence[Training], common: list[str], a: argparse.Namespace, before: Path | None = None) -> int:
+    """Each training from the model of the one before, the first from `before`; those that are finished stay. Returns the exit status."""
+    for one in trainings:
         folder = a.out / one.folder
-        flags = ["starter", "--out", str(folder), "--preset", a.preset, "--kinds", KINDS, "--batch", "4"]
-        flags += ["--minutes", f"{one.minutes * a.minutes_scale:g}", *one.flags.split()]
+        flags = [library, "--out", str(folder), *common, "--minutes", f"{one.minutes * a.minutes_scale:g}", *one.flags.split()]
         flags += [*(["--from", str(before)] if before else []), *a.more]
         print(f"# {one.why}\n{shlex.join(['python', '-m', 'core', 'train', *flags])}", flush=True)
         if not a.dry_run and not finished(folder):

@@ -26,7 +26,7 @@ class NoImage(Exception):
 @dataclass(frozen=True)
 class Channel:
     """factor × image × colour attribute. `layer`: the image's UV map ("": the mesh's own choice), `place`: rows of a 2 × 3 matrix on it;
-    `take`: color, or R, G, B, A or lum for a single number; `corner`: the name of the attribute."""
+    `take`: color, or R, G, B, A or lum for a single number; `corner`: the attribute's name, "": the one that renders, None: none."""
 
     factor: tuple[float, ...]
     image: bpy.types.Image | None = None
@@ -35,7 +35,7 @@ class Channel:
     place: tuple[float, ...] = (1, 0, 0, 0, 1, 0)
     interpolation: str = "Linear"
     extension: str = "REPEAT"
-    corner: str = ""
+    corner: str | None = None
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Look:
         return self.color, self.roughness, self.metallic
 
 
-def plain(name: str, color=PLAIN, roughness: float = 0.5, metallic: float = 0.0, corner: str = "") -> Look:
+def plain(name: str, color=PLAIN, roughness: float = 0.5, metallic: float = 0.0, corner: str | None = None) -> Look:
     return Look(name, Channel(tuple(color)[:3], corner=corner), Channel((roughness,)), Channel((metallic,)))
 
 
@@ -60,7 +60,7 @@ def read_look(material: bpy.types.Material | None, mesh: bpy.types.Mesh) -> Look
     """The look of one material on one mesh. Raises NotReadable."""
     if material is None:
         own = mesh.color_attributes.active_color
-        return plain("", (1, 1, 1) if own else PLAIN, corner=own.name if own else "")
+        return plain("", (1, 1, 1) if own else PLAIN, corner=own.name if own else None)
     tree = material.node_tree if material.use_nodes else None
     if tree is None:
         return plain(material.name, material.diffuse_color, material.roughness, material.metallic)
@@ -70,7 +70,7 @@ def read_look(material: bpy.types.Material | None, mesh: bpy.types.Mesh) -> Look
 def shader_of(tree: bpy.types.NodeTree) -> bpy.types.Node:
     """The node whose surface is shown. Raises NotReadable."""
     output = tree.get_output_node("CYCLES") or tree.get_output_node("ALL")
-    source = _source(output.inputs["Surface"]) if output else None
+    source = source_of(output.inputs["Surface"]) if output else None
     if source is None:
         raise NotReadable("no surface")
     return source.node
@@ -88,14 +88,14 @@ def _shader(name: str, node: bpy.types.Node) -> Look:
     if node.type in ("BSDF_GLASS", "BSDF_REFRACTION", "BSDF_TRANSLUCENT", "BSDF_TRANSPARENT"):
         return Look(name, read(node.inputs["Color"], "color"), Channel((0.1,)), Channel((0.0,)), transparent=True)
     if node.type == "MIX_SHADER":
-        shaders = [s.node for s in map(_source, node.inputs[1:3]) if s]
+        shaders = [s.node for s in map(source_of, node.inputs[1:3]) if s]
         solid = [n for n in shaders if n.type != "BSDF_TRANSPARENT"]
         if len(solid) == 1 and len(shaders) == 2:
             return replace(_shader(name, solid[0]), transparent=True)
     raise NotReadable(node.bl_label)
 
 
-def _source(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
+def source_of(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
     """The output that feeds an input, past reroutes and muted nodes' own pass; None: nothing does."""
     while socket.is_linked:
         link = socket.links[0]
@@ -112,7 +112,7 @@ def _source(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
 
 def read(socket: bpy.types.NodeSocket, kind: str) -> Channel:
     """What feeds a socket; kind "color", or a channel of one number. Raises NotReadable."""
-    source = _source(socket)
+    source = source_of(socket)
     if source is None:
         return _constant(socket.default_value, kind)
     node = source.node
@@ -133,7 +133,7 @@ def read(socket: bpy.types.NodeSocket, kind: str) -> Channel:
         return _constant(source.default_value, kind)
     if node.type in ("SEPARATE_COLOR", "SEPRGB") and kind != "color" and getattr(node, "mode", "RGB") == "RGB":
         image = read(node.inputs[0], "color")
-        if image.corner or image.factor != (1.0, 1.0, 1.0):
+        if image.corner is not None or image.factor != (1.0, 1.0, 1.0):
             raise NotReadable("a part of a product")
         return replace(image, factor=(1.0,), take={"Red": "R", "Green": "G", "Blue": "B"}.get(source.name, source.name[0]))
     if node.type in ("MIX", "MIX_RGB", "MATH"):
@@ -162,7 +162,7 @@ def _mixed(node: bpy.types.Node, kind: str) -> Channel:
         blend = node.blend_type if node.data_type == "RGBA" else "MIX"
     else:
         (share, a, b), blend = node.inputs[:3], node.blend_type
-    amount = None if _source(share) else share.default_value
+    amount = None if source_of(share) else share.default_value
     if amount == 0:
         return read(a, kind)
     if amount == 1 and blend == "MIX":
@@ -174,16 +174,16 @@ def _mixed(node: bpy.types.Node, kind: str) -> Channel:
 
 def _product(a: Channel, b: Channel) -> Channel:
     """One image and one attribute at most. Raises NotReadable."""
-    if (a.image and b.image) or (a.corner and b.corner):
+    if (a.image and b.image) or (a.corner is not None and b.corner is not None):
         raise NotReadable("two images")
     base = a if a.image else b
     factor = tuple(x * y for x, y in zip(a.factor, b.factor, strict=True))
-    return replace(base, factor=factor, corner=a.corner or b.corner)
+    return replace(base, factor=factor, corner=b.corner if a.corner is None else a.corner)
 
 
 def _uv(socket: bpy.types.NodeSocket) -> tuple[str, tuple[float, ...]]:
     """A UV map's name and what is done to it, a 2 × 3 matrix. Raises NotReadable."""
-    source = _source(socket)
+    source = source_of(socket)
     if source is None:
         return "", Channel.place
     node = source.node
@@ -191,7 +191,7 @@ def _uv(socket: bpy.types.NodeSocket) -> tuple[str, tuple[float, ...]]:
         return node.uv_map, Channel.place
     if node.type == "TEX_COORD" and source.name == "UV" and not node.from_instancer:
         return "", Channel.place
-    if node.type == "MAPPING" and node.vector_type in ("POINT", "TEXTURE") and not any(map(_source, node.inputs[1:])):
+    if node.type == "MAPPING" and node.vector_type in ("POINT", "TEXTURE") and not any(map(source_of, node.inputs[1:])):
         layer, inner = _uv(node.inputs["Vector"])
         if inner != Channel.place:
             raise NotReadable("two mappings")

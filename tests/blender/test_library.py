@@ -136,6 +136,19 @@ def test_corner_colours_are_read_from_ply(scene, tmp_path):
     assert facts["looks"][0]["known"] and np.abs(arrays["corner"] - BLUE).max() < 0.01
 
 
+def test_a_colour_attribute_without_a_name_is_the_one_that_renders(scene, tmp_path):
+    """As glTF files with colours at their corners are imported."""
+    made = material("painted", RED)
+    link(made, made.node_tree.nodes.new("ShaderNodeVertexColor").outputs["Color"])
+    item = cube("Cube", (1, 1, 1), (0, 0, 0), made)
+    for name, color in (("other", RED), ("shown", BLUE)):
+        layer = item.data.color_attributes.new(name, "FLOAT_COLOR", "POINT")
+        layer.data.foreach_set("color", np.tile((*color, 1), 8))
+    item.data.color_attributes.active_color_name, item.data.color_attributes.render_color_index = "other", 1
+    _, facts, arrays = export(saved(tmp_path / "a.blend"))
+    assert not facts["notes"] and np.abs(arrays["corner"] - BLUE).max() < 1e-3
+
+
 @pytest.mark.parametrize(("front", "turn"), [("-y", 0), ("+x", 90), ("+y", 180), ("-x", 270)])
 def test_the_front_becomes_plus_x(scene, tmp_path, front, turn):
     a = math.radians(turn)
@@ -306,6 +319,57 @@ def test_other_node_trees_are_baked(scene, tmp_path):
         assert np.abs(picture[int(v), int(u)] / 255 - encoded).max() < 0.02
     rough = facts["looks"][0]["roughness"]
     assert abs(int(np.median(arrays[f"picture{rough['picture']}"])) - 0.3 * 255) < 4
+
+
+@pytest.mark.parametrize(("kind", "way"), [("blend", "alpha"), ("glb", "alpha"), ("glb", "above"), ("blend", "shaders")])
+def test_a_leaf_is_cut_out_of_its_plane(scene, tmp_path, kind, way):
+    """A disc of alpha 0.8 on 0.3."""
+    v, u = (np.mgrid[0:64, 0:64] + 0.5) / 64 - 0.5
+    image = bpy.data.images.new("leaf", 64, 64, alpha=True)
+    pixels = np.zeros((64, 64, 4), np.float32)
+    pixels[..., 1] = 0.5
+    pixels[..., 3] = np.where(np.hypot(u, v) < 0.4, 0.8, 0.3)
+    image.pixels.foreach_set(pixels.ravel())
+    image.pack()
+    made = material("leaf", (1, 1, 1))
+    nodes, links = made.node_tree.nodes, made.node_tree.links
+    node = nodes.new("ShaderNodeTexImage")
+    node.image = image
+    link(made, node.outputs["Color"])
+    out = node.outputs["Alpha"]
+    if way == "above":
+        math_node = nodes.new("ShaderNodeMath")
+        math_node.operation = "GREATER_THAN"
+        math_node.inputs[1].default_value = 0.6
+        links.new(out, math_node.inputs[0])
+        out = math_node.outputs[0]
+    if way == "shaders":
+        mix, end = nodes.new("ShaderNodeMixShader"), nodes["Material Output"]
+        links.new(out, mix.inputs[0])
+        links.new(nodes.new("ShaderNodeBsdfTransparent").outputs[0], mix.inputs[1])
+        links.new(nodes["Principled BSDF"].outputs[0], mix.inputs[2])
+        links.new(mix.outputs[0], end.inputs["Surface"])
+    else:
+        link(made, out, "Alpha")
+    plain = bpy.data.meshes.new("Plane")
+    plain.from_pydata([(-0.5, -0.5, 0), (0.5, -0.5, 0), (0.5, 0.5, 0), (-0.5, 0.5, 0)], [], [(0, 1, 2, 3)])
+    plain.uv_layers.new(name="UVMap").uv.foreach_set("vector", np.array((0, 0, 1, 0, 1, 1, 0, 1), np.float32))
+    plain.materials.append(made)
+    item = bpy.data.objects.new("Plane", plain)
+    scene.collection.objects.link(item)
+    cube("Cube", (0.2, 0.2, 0.2), (0, 0, 1), material("red", RED))
+    save_as(kind, tmp_path / f"a.{kind}")
+    _, facts, arrays = export(tmp_path / f"a.{kind}")
+    assert any("cut out" in note for note in facts["notes"]) and not any("solid" in note for note in facts["notes"])
+    corners = arrays["vertices"][arrays["triangles"]].mean(1)
+    leaf = corners[:, 2] < 0
+    unit = facts["size"][2] / 0.96
+    assert areas(arrays)[leaf].sum() * unit**2 == pytest.approx(math.pi * 0.4**2, rel=0.03)
+    assert (np.hypot(*(corners[leaf, :2] * unit).T) < 0.41).all() and (~leaf).sum() == 12
+    rows = np.flatnonzero(leaf)
+    look = facts["looks"][arrays["look"][rows[0]]]["color"]
+    where = corners[rows] * unit  # x is -y in Blender's axes
+    assert np.abs(arrays[f"uv{look['uv']}"][rows].mean(1) - 0.5 - np.stack((where[:, 1], -where[:, 0]), 1)).max() < 1e-3
 
 
 def test_scripts_in_files_never_run(scene, tmp_path):

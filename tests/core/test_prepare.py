@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 pytest.importorskip("igl")
 
@@ -21,7 +22,7 @@ from core.library import prepare as preparing
 from core.library.folder import PreparedFolder
 from core.library.looks import look_at, sample
 from core.library.prepare import prepare, prepared_file
-from core.library.shape import Settings, read_facts
+from core.library.shape import Settings, Shape, read_facts
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAKE = [sys.executable, str(ROOT / "tests" / "fake_blender.py")]
@@ -73,6 +74,15 @@ def test_every_asset_is_prepared_or_reported_and_nothing_is_done_twice(library):
     (folder / "prompts.csv").write_text("prompt,shape,split\na,a.glb,train\n")
     run(folder)
     assert set(bits(folder)) == {prepared_file(folder, "a.glb", ending).name for ending in (".safetensors", ".png")}
+
+
+def test_what_was_made_before_leaves_were_cut_out_is_made_anew(library):
+    folder = library(a="box", b="box")
+    run(folder)
+    shape = Shape.load(prepared_file(folder, "a.glb"))
+    old = json.dumps(shape.facts | {"notes": ["The material 'leaf' is see-through; it is taken as solid."]})
+    save_file(shape.arrays, prepared_file(folder, "a.glb"), {"facts": old})
+    assert run(folder)[2] == ["a.glb"] and run(folder)[2] == []
 
 
 def test_the_report_says_what_became_of_each(library):

@@ -68,6 +68,21 @@ def test_an_inner_wall_turned_on_purpose_stays_a_hollow():
     assert solid.facts.turned == 0
 
 
+def test_a_file_that_is_inside_out_as_a_whole_has_no_hollows():
+    """A window rod through a hull, both turned: the rod is no hole in it."""
+    solid = Solid.of(*together(box(*WHOLE, turned=True), box((-0.1, -0.4, -0.1), (0.1, 0.4, 0.1), turned=True)))
+    assert solid.facts.turned == 1 and (solid.sdf(np.array([[0, 0, 0], [0, 0.35, 0.0]])) < -0.04).all()
+
+
+def test_a_wall_where_a_mirror_joins_two_halves_is_no_surface_but_a_leaf_with_two_sides_is():
+    left, right = box((-0.48, -0.3, -0.2), (0, 0.3, 0.2)), box((0, -0.3, -0.2), (0.48, 0.3, 0.2))
+    solid, p = Solid.of(*together(left, right)), random_points()
+    assert np.abs(solid.sdf(p) - box_distance(p, *WHOLE)).max() < 1e-6
+    leaf = np.array([[-0.48, -0.3, 0], [0.48, -0.3, 0], [0.48, 0.3, 0], [-0.48, 0.3, 0]])
+    both = Solid.of(*together((leaf, np.array([[0, 1, 2], [0, 2, 3]])), (leaf, np.array([[0, 2, 1], [0, 3, 2]]))))
+    assert both.sdf(np.zeros((1, 3)))[0] == pytest.approx(-T)
+
+
 def test_an_open_box_is_closed_by_its_winding_number():
     solid = Solid.of(*box(*WHOLE, without=5))
     assert solid.sdf(np.array([[0.0, 0.0, -0.05], [0.0, 0.0, 0.3]])) == pytest.approx([-0.15, 0.1], abs=0.06)

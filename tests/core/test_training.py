@@ -190,7 +190,7 @@ def test_what_insides_share_counts_more_where_there_is_little_inside() -> None:
 
 def test_clouds_are_annealed_once(tmp_path, monkeypatch) -> None:
     shares = []
-    monkeypatch.setattr(reconstruction, "anneal", lambda objects, dummy, share, rng: shares.append(share) or anneal(objects, dummy, share, rng))
+    monkeypatch.setattr(reconstruction, "anneal", lambda objects, dummy, share, g: shares.append(share) or anneal(objects, dummy, share, g))
     first = train(settings(tmp_path / "first", steps=1))
     train(settings(tmp_path / "second", steps=1, start_from=first))
     assert shares == pytest.approx([0.4, 0.9])
