@@ -128,7 +128,8 @@ def _text(facts: dict, needs: Needs) -> str:
     memory = f"about {_size(needs.memory)} of memory" + (f" ({_size(needs.memory_free)} are free)" if needs.memory_free else "")
     disk = f"about {_size(needs.disk + needs.shapes)} of disk ({_size(needs.disk_free)} are free)"
     known = f"{facts['library']}: {facts['prompts']:,} prompts to learn, {facts['shapes']:,} shapes{first}."
-    return f"{known} Training takes {work} on {facts['device']}, {memory} and {disk}."
+    more = "before it the prompts are learnt to be read, after it pictures are drawn: some minutes each"
+    return f"{known} Training takes {work} on {facts['device']} ({more}), {memory} and {disk}."
 
 
 def _size(megabytes: float) -> str:
