@@ -80,7 +80,7 @@ def test_pieces_give_the_picture_and_the_gradient_of_the_whole() -> None:
         return points.norm(dim=-1) - 0.3 + sample_planes(planes, points)[..., 0]
 
     views, found = Viewpoints().draw(2, generator), []
-    for at_once in (1 << 24, 1 << 12, 1):
+    for at_once in (1 << 24, 1 << 10):
         seen = render_views(
             distance, balls(torch.zeros(2))[1], views, 6, 5, beta=1 / 50, sampling=Sampling(16, 16, 8, at_once), normals=True,
             generator=torch.Generator().manual_seed(3),
@@ -88,9 +88,8 @@ def test_pieces_give_the_picture_and_the_gradient_of_the_whole() -> None:
         assert seen.look.shape == (2, 4, 6, 5, 3) and seen.normal.shape == (2, 4, 6, 5, 3) and seen.depth.shape == (2, 4, 6, 5)
         (slope,) = torch.autograd.grad(seen.over(torch.ones(3)).square().sum() + seen.normal.square().sum(), planes)
         found.append((seen.look.detach(), slope))
-    for look, slope in found[1:]:
-        assert torch.allclose(look, found[0][0], atol=1e-6) and torch.allclose(slope, found[0][1], atol=1e-4)
-    assert found[0][1].abs().sum() > 0.1
+    (look, slope), (look_, slope_) = found
+    assert torch.allclose(look, look_, atol=1e-6) and torch.allclose(slope, slope_, atol=1e-4) and slope.abs().sum() > 0.1
 
 
 def test_random_points_are_right_on_average_and_empty_rays_show_the_background() -> None:
