@@ -92,35 +92,35 @@ def interpolate(attributes: Tensor, triangles: Tensor, fragments: Fragments) -> 
 
 
 def rasterizer(device: torch.device | str, backend: str = "auto") -> FindFaces:
-    """What finds triangles on a device. auto: nvdiffrast on CUDA where it is installed, else Warp where it is, else plain.
+    """What finds triangles on a device. auto: nvdiffrast on CUDA where it is installed, else Warp where it works, else plain.
 
-    The first call of Warp's compiles its kernel, which takes seconds, once on a machine.
+    Warp's first call compiles its kernel, which takes seconds, once on a machine. Raises BadRequest where a named one cannot be used.
     """
-    device = torch.device(device)
+    kind = torch.device(device).type
     if backend not in BACKENDS:
         raise BadRequest(f"There is no rasteriser {backend[:40]!r}.", "", f"Choose one of {', '.join(BACKENDS)}.")
-    if backend == "nvdiffrast" and device.type != "cuda":
-        raise BadRequest("The rasteriser nvdiffrast needs a CUDA device.", f"This is {device.type}.", "Choose auto or warp.")
-    if backend == "nvdiffrast" or (backend == "auto" and device.type == "cuda"):
+    if backend == "nvdiffrast" and kind != "cuda":
+        raise BadRequest("The rasteriser nvdiffrast needs a CUDA device.", f"This is {kind}.", "Choose auto or warp.")
+    automatic = {"cuda": ("nvdiffrast", "warp", "plain"), "cpu": ("warp", "plain")}.get(kind, ("plain",))
+    for name in automatic if backend == "auto" else (backend,):
         try:
-            from core.rendering.raster_nvdiffrast import find_faces
-
-            return find_faces
-        except ImportError as error:
+            return _loaded(name)
+        except (ImportError, OSError) as error:  # not installed, or no place for what Warp compiles
             if backend != "auto":
-                raise BadRequest("The rasteriser nvdiffrast is not installed.", str(error), "Choose auto or warp.") from error
-    if backend == "warp" or (backend == "auto" and device.type in ("cpu", "cuda")):
-        try:
-            from core.rendering.raster_warp import find_faces
+                remedy = "Choose auto or plain, or install it (Warp: core/requirements/train.txt)."
+                raise BadRequest(f"The rasteriser {name} cannot be used here.", str(error), remedy) from error
+    raise AssertionError("plain needs nothing")
 
-            return find_faces
-        except ImportError as error:
-            if backend != "auto":
-                remedy = "Install core/requirements/train.txt, or choose plain."
-                raise BadRequest("The rasteriser Warp is not installed.", str(error), remedy) from error
-    from core.rendering.raster_plain import find_faces
 
-    return find_faces
+def _loaded(name: str) -> FindFaces:
+    """Warp and nvdiffrast are imported here and nowhere else: nobody waits for them who does not rasterise."""
+    if name == "nvdiffrast":
+        from core.rendering import raster_nvdiffrast as module
+    elif name == "warp":
+        from core.rendering import raster_warp as module
+    else:
+        from core.rendering import raster_plain as module
+    return module.find_faces
 
 
 def ahead(clip: Tensor) -> Tensor:

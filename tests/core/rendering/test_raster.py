@@ -159,11 +159,16 @@ def test_nothing_is_seen_of_an_empty_mesh_or_one_behind_the_camera() -> None:
         assert not found.seen.any() and (found.depth == 0).all() and interpolate(clip, triangles, found).shape == (1, 4, 4, 4)
 
 
-def test_a_rasteriser_that_is_not_there_is_named() -> None:
+def test_a_rasteriser_that_is_not_there_is_named(monkeypatch) -> None:
     with pytest.raises(BadRequest, match="no rasteriser 'opengl'.*auto, plain, warp, nvdiffrast"):
         rasterizer("cpu", "opengl")
     with pytest.raises(BadRequest, match="nvdiffrast needs a CUDA device.*Choose auto or warp"):
         rasterizer("cpu", "nvdiffrast")
+    monkeypatch.setitem(sys.modules, "core.rendering.raster_warp", None)  # as where Warp is not installed
+    monkeypatch.delattr("core.rendering.raster_warp", raising=False)
+    with pytest.raises(BadRequest, match="warp cannot be used here.*train.txt"):
+        rasterizer("cpu", "warp")
+    assert rasterizer("cpu") is rasterizer("cpu", "plain")
 
 
 def test_warp_is_loaded_by_its_first_use_alone_and_says_nothing_on_stdout() -> None:

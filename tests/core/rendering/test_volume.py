@@ -47,8 +47,9 @@ def test_few_points_see_what_thousands_see(sharpness, device) -> None:
     assert (rough.look - dense.look).abs().mean() < 5e-3 and (rough.opacity == seen.opacity).all()
 
 
+@pytest.mark.parametrize("looks", (95, 8))
 @pytest.mark.parametrize("device", DEVICES)
-def test_gradients_are_those_of_the_dense_picture(device) -> None:
+def test_gradients_are_those_of_the_dense_picture(device, looks) -> None:
     """The distance's and the look's own, against the dense picture a little changed; points of the rays do not take part."""
     origin, direction = rays(12, 1, device, torch.float64)
     weight = torch.rand(*origin.shape[:2], 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(device)
@@ -61,7 +62,7 @@ def test_gradients_are_those_of_the_dense_picture(device) -> None:
         if dense:
             seen = render_densely(*fields, origin, direction, beta, points=2048)
         else:
-            seen = render_rays(*fields, origin, direction, beta=beta, sampling=Sampling(48, 48, 95))
+            seen = render_rays(*fields, origin, direction, beta=beta, sampling=Sampling(48, 48, looks))
         return (torch.cat((seen.look, seen.opacity[..., None]), -1) * weight).sum()
 
     at = torch.tensor((0.35, 0.8), dtype=torch.float64, device=device, requires_grad=True)
@@ -69,7 +70,7 @@ def test_gradients_are_those_of_the_dense_picture(device) -> None:
     step = 1e-4 * torch.eye(2, dtype=torch.float64, device=device)
     with torch.no_grad():
         expected = torch.stack([(loss(at + s, dense=True) - loss(at - s, dense=True)) / 2e-4 for s in step])
-    assert torch.allclose(found, expected, rtol=0.01)
+    assert torch.allclose(found, expected, rtol=0.01 if looks == 95 else 0.03)
 
 
 def test_pieces_give_the_picture_and_the_gradient_of_the_whole() -> None:
