@@ -26,7 +26,7 @@ from core.library.starter.examples import example_of, group_of
 from core.library.starter.kinds import KINDS
 from core.library.starter.objects import COUNTS, Description, ExactObjects
 from core.mesh import TexturedMesh
-from core.networks.storage import picture_path, save_card
+from core.networks.storage import ModelCard, picture_path, save_card
 from core.networks.things import Thing
 from core.pipeline import Latte3DPipeline
 from core.rendering.cameras import Camera
@@ -50,12 +50,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def describe(folder: Path, device: str = "auto", more: Sequence[Thing] = ()) -> None:
+def describe(folder: Path, device: str = "auto", more: Sequence[Thing] = (), before: ModelCard | None = None) -> None:
     """Write the things, which of them are of one piece, and the pictures into a model's folder, each file whole or not at all. more: things
-    beside the kinds of the starter."""
+    beside the kinds of the starter. before: the card of a model of the same kinds, which need not be counted again."""
     pipeline = Latte3DPipeline.from_pretrained(folder, device)
     things = (*more, *things_of([kind for kind in pipeline.kinds if kind in KINDS]))
-    card = replace(pipeline.card, things=tuple({thing.name: thing for thing in things}.values()), one_piece=one_piece(pipeline.kinds))
+    known = before is not None and tuple(before.kinds) == tuple(pipeline.kinds) and bool(before.things)
+    pieces = before.one_piece if known else one_piece(pipeline.kinds)
+    card = replace(pipeline.card, things=tuple({thing.name: thing for thing in things}.values()), one_piece=pieces)
     save_card(card, pipeline.generator.config, folder)
     for thing in card.things:
         write_picture(pipeline, thing, picture_path(folder, thing.name))

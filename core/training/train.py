@@ -13,7 +13,7 @@ from core.errors import BadRequest
 from core.language import familiarity
 from core.language.encoder import TextEncoder
 from core.library.source import Sampling
-from core.networks.storage import ModelCard, save_generator
+from core.networks.storage import ModelCard, read_card, save_generator
 from core.training import preview
 from core.training.bank import ObjectBank
 from core.training.card import finish_card
@@ -48,7 +48,8 @@ def train(settings: TrainSettings, tell: Tell | None = None) -> Path:
         if not run.go():
             return settings.out  # asked to stop
     if settings.pictures and "reconstruction" in settings.stages and accelerator.is_main_process:  # else there is no model yet
-        describe(settings.out, settings.device, learnt.things)
+        before = read_card(settings.start_from)[1] if settings.start_from else None
+        describe(settings.out, settings.device, learnt.things, before)
         if settings.library != STARTER:
             finish_card(settings.out, Path(settings.library), settings.device, tell)
     return settings.out
