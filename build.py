@@ -34,6 +34,7 @@ ENGINE = ROOT / ".venv"
 BLENDER = ROOT / ".venv-blender"
 ENGINE_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 BLENDER_PYTHONS = ((3, 11),)  # the bpy of blender.txt exists for this one alone
+SHIPPED_MODELS = ("starter", "kaykit")  # in the extension's zip
 SUITES = ("style", "engine", "blender", "window")
 
 
@@ -216,7 +217,7 @@ def stage(folder: Path) -> None:
     leave_out = shutil.ignore_patterns("__pycache__", "*.py[co]", ".*", "*.partial", "*.log", "*.blend1", "space*.safetensors")
     shutil.copytree(ROOT / "latte3d_blender", folder, ignore=leave_out)
     weights = ROOT / "core" / "weights"
-    other_models = {path.name for path in weights.glob("*") if path.name != "starter"}
+    other_models = {path.name for path in weights.glob("*") if path.name not in SHIPPED_MODELS}
     shutil.copytree(
         ROOT / "core", folder / "core", ignore=lambda at, names: leave_out(at, names) | (other_models if Path(at) == weights else set())
     )

@@ -73,6 +73,13 @@ def _style(style: Any) -> tuple[float, ...]:
     return tuple(map(float, style))
 
 
+def check_share(value: Any, what: str) -> float:
+    """A number from 0 to 1. Raises BadRequest where it is none."""
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise BadRequest(f"The {what} {str(value)[:40]!r} is not a number from 0 to 1.")
+    return float(value)
+
+
 def choose_detail(detail: Any, resolution: Any = None, texture_size: Any = None, triangles: Any = None) -> Detail:
     """The detail of that name, with each size that is given (not None) in place of its own. Raises BadRequest for a detail, a grid, an
     image or a number of triangles that cannot be made."""

@@ -14,7 +14,7 @@ from core.frame import style_of
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
 from core.language.rewording import Reading
-from core.limits import EXAMPLE, Detail, check_prompt, check_seeds, check_styles, choose_detail
+from core.limits import EXAMPLE, Detail, check_prompt, check_seeds, check_share, check_styles, choose_detail
 from core.mesh import TexturedMesh
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
@@ -23,6 +23,7 @@ from core.outcome import Failed, Made, failure
 from core.surface.extract import LOOSE
 from core.surface.textured import STAGES, Progress, Watch, textured_mesh
 
+NO_HEIGHT = "Its real size is not known: it stands one metre on its longest side."
 CRUMB = 0.001  # of the volume: even of things of several pieces, no part is smaller
 
 
@@ -78,6 +79,8 @@ class Latte3DPipeline:
         triangles: int | None = None,
         strict: bool = False,
         clouds: Tensor | None = None,
+        adherence: float | None = None,
+        blend: tuple[str, float] | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Made | Failed]:
@@ -87,7 +90,9 @@ class Latte3DPipeline:
         draws z. detail: a name of `core.limits.DETAILS`, which stands for the next three; each that is given replaces its own.
         resolution: cells a side of the SDF grid, 64 … 256. texture_size: pixels a side. triangles: at most about so many. strict: make
         nothing of a prompt about a thing that the model does not know: it fails with Unfamiliar. clouds: shapes to start from, points and
-        normals [B, N, 6] (or one for all) in the model's frame, instead of the dummy sphere.
+        normals [B, N, 6] (or one for all) in the model's frame, instead of the dummy sphere. adherence: α, 0 … 1, how closely the objects
+        keep to their clouds (0.5); for a model that was trained with it. blend: another prompt, and how much of it, 0 … 1, is in what is
+        made of each prompt.
         progress(stage, done, total) is told of every stage before it begins, and counts the stages of all objects. cancelled() is asked
         often.
         Raises BadRequest before any work, Cancelled during it; whatever else goes wrong fails one object alone.
@@ -99,13 +104,16 @@ class Latte3DPipeline:
         sizes = choose_detail(detail, resolution, texture_size, triangles)
         if clouds is not None and (clouds.ndim != 3 or len(clouds) not in (1, len(prompts)) or clouds.shape[2] != 6):
             raise BadRequest(f"Clouds {list(clouds.shape)} do not fit {len(prompts)} prompts.", "", "Give points and normals [B, N, 6].")
+        self._check_adherence(adherence, clouds)
+        if blend is not None:
+            check_share(blend[1], "blend")
 
         def outcomes() -> Iterator[Made | Failed]:
             for i, (prompt, seed, style) in enumerate(zip(prompts, seeds, styles, strict=True)):
                 watch = Watch(("text", "networks", *STAGES), progress, cancelled, self.device, index=i, total=len(prompts))
                 cloud = None if clouds is None else clouds[i % len(clouds)][None].to(self.device)
                 try:
-                    outcome = Made(i, self._make(prompt, seed, style, sizes, strict, cloud, watch, detail=detail))
+                    outcome = Made(i, self._make(prompt, seed, style, sizes, strict, (cloud, adherence), blend, watch, detail=detail))
                 except (Cancelled, OSError):  # OSError: whom `progress` tells is gone
                     raise
                 except Exception as error:
@@ -116,7 +124,16 @@ class Latte3DPipeline:
 
     @torch.inference_mode()
     def _make(
-        self, prompt: str, seed: int, style: tuple | None, sizes: Detail, strict: bool, cloud: Tensor | None, watch: Watch, **facts
+        self,
+        prompt: str,
+        seed: int,
+        style: tuple | None,
+        sizes: Detail,
+        strict: bool,
+        guide: tuple[Tensor | None, float | None],
+        blend: tuple[str, float] | None,
+        watch: Watch,
+        **facts,
     ) -> TexturedMesh:
         """One object, from its prompt to its mesh. Alone: together, prompts go no faster through the networks on a CPU, and come later."""
         with watch.stage("text"):
@@ -125,12 +142,35 @@ class Latte3DPipeline:
             tokens, mask = self.text([reading.text])
         with watch.stage("networks"):
             z = (style_of([seed]) if style is None else torch.tensor([style])).to(self.device)
-            fields = self.generator(tokens, mask, z, cloud)[0]
+            condition = self.generator.condition(tokens, mask, z)
+            if blend is not None:
+                condition = self._mixed(condition, blend, z)
+            fields = self.generator.made(*condition, guide[0], self._alpha(*guide))[0]
+        notes = [*reading.notes, *([] if self.card.knows_height(reading.thing) else [NO_HEIGHT])]
         return textured_mesh(
             self.generator.sdf.of(fields), self.generator.texture.of(fields), sizes, watch=watch, height_m=float(fields.height_m[0]),
-            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE, notes=reading.notes, familiarity=reading.to_dict(),
+            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE, notes=notes, familiarity=reading.to_dict(),
             prompt=prompt, seed=seed, style=style, model=self.model_id, **facts,
         )  # fmt: skip
+
+    def _mixed(self, condition: tuple[Tensor, Tensor], blend: tuple[str, float], z: Tensor) -> tuple[Tensor, Tensor]:
+        """Between a prompt's condition and another prompt's: vector and tokens."""
+        other = self.generator.condition(*self.text([self._read(check_prompt(blend[0]), strict=False).text]), z)
+        return tuple(torch.lerp(one, two, float(blend[1])) for one, two in zip(condition, other, strict=True))
+
+    def _alpha(self, cloud: Tensor | None, adherence: float | None) -> Tensor | None:
+        """α [1] of an object; None, which is 0, without a cloud."""
+        return None if cloud is None else torch.tensor([0.5 if adherence is None else float(adherence)], device=self.device)
+
+    def _check_adherence(self, adherence: float | None, clouds: Tensor | None) -> None:
+        """Raises BadRequest for a number that is no α, without a shape to keep to, or with a model that does not know α."""
+        if adherence is None:
+            return
+        check_share(adherence, "adherence")
+        if clouds is None:
+            raise BadRequest("An adherence needs a shape to keep to.", "", "Give a cloud as well, or leave adherence out.")
+        if self.generator.adherence is None:
+            raise BadRequest(f"The model {self.model_id} was trained without adherence.", "", "Leave it out, or choose another model.")
 
     def _read(self, prompt: str, strict: bool) -> Reading:
         """How a prompt is read: in words that the model knows, where it remembers its words."""

@@ -64,19 +64,23 @@ class Generator(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None, adherence: Tensor | None = None) -> Fields:
         """tokens: [B, L, text width], mask: [B, L], z: [B, 8], cloud: points and normals [B, N, 6] or None for the dummy sphere,
         adherence: α [B] or [1], 0 … 1, how closely the object keeps to the cloud's shape; None is 0."""
-        condition, queries, levels = self.encode(tokens, mask, z, cloud, adherence)
+        return self.made(*self.condition(tokens, mask, z), cloud, adherence)
+
+    def made(self, condition: Tensor, queries: Tensor, cloud: Tensor | None = None, adherence: Tensor | None = None) -> Fields:
+        """What `forward` gives, of a condition [B, D] and its tokens [B, queries, D]: one prompt's, or a mixture of several."""
+        condition, levels = self.encode(condition, queries, cloud, adherence)
         height = self.height(torch.cat((condition, levels[-1].mean((1, 3, 4))), 1))[:, 0].exp()
         return Fields(self.G(levels, condition, queries), self.texture_planes(condition, queries, levels), condition, height)
 
     def encode(
-        self, tokens: Tensor, mask: Tensor, z: Tensor, cloud: Tensor | None = None, adherence: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """What both decoders read: the condition [B, D], its tokens [B, queries, D] and the encoder's planes of every level."""
-        condition, queries = self.condition(tokens, mask, z)
-        planes = self.pointnet(self.dummy[None] if cloud is None else cloud).expand(len(z), -1, -1, -1, -1)
+        self, condition: Tensor, queries: Tensor, cloud: Tensor | None = None, adherence: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What both decoders read beside the tokens: the condition [B, D], which has heard of α, and the planes of every level."""
+        planes = self.pointnet(self.dummy[None] if cloud is None else cloud).expand(len(condition), -1, -1, -1, -1)
         if self.adherence is not None:
-            condition, planes = self.adherence(condition, planes, z.new_zeros(1) if adherence is None else adherence)
-        return condition, queries, self.encoder(planes, condition, queries)
+            alpha = condition.new_zeros(1) if adherence is None else adherence
+            condition, planes = self.adherence(condition, planes, alpha)
+        return condition, self.encoder(planes, condition, queries)
 
     def texture_planes(self, condition: Tensor, queries: Tensor, levels: list[Tensor]) -> Tensor:
         """T's planes [B, 3, C, R, R] of what `encode` gave."""

@@ -48,7 +48,7 @@ def find_models(places: Sequence[Path], alone: Path | None = None) -> list[Model
     A model goes by the id in its config.json. One that an earlier model has (those that come with the engine are the earliest, so that
     theirs never change) becomes id-2, id-3, … Reads no weights.
     """
-    shipped = [alone] if alone else _folders_in(SHIPPED)
+    shipped = [alone] if alone else sorted(_folders_in(SHIPPED), key=lambda folder: folder.name != "starter")
     own = [folder for place in places for folder in _folders_in(place)]
     found = {folder.resolve(): None for folder in [*shipped, *own]}
     models, taken = [], set()

@@ -271,3 +271,30 @@ def test_embeddings_do_not_depend_on_company() -> None:
     tokens, mask = encoder(["a very tall and thin wooden chair with a cushion", "A red mushroom "])
     assert mask.sum(1).tolist()[1] == alone.shape[1]
     torch.testing.assert_close(tokens[1, mask[1]], alone[0], atol=1e-5, rtol=1e-4)
+
+
+def test_two_prompts_are_blended(pipeline) -> None:
+    """Of nothing and of all of another prompt come the two objects themselves, of half something else."""
+    red, rock = make(pipeline, ["a red mushroom", "a rock"])
+    none, half, all_of_it = (make(pipeline, ["a red mushroom"], blend=("a rock", share))[0] for share in (0.0, 0.5, 1.0))
+    assert np.array_equal(none.vertices, red.vertices) and np.allclose(all_of_it.height_m, rock.height_m)
+    assert half.vertices.shape != red.vertices.shape or not np.array_equal(half.vertices, red.vertices)
+    for wrong in (-0.1, 1.5, "much"):
+        with pytest.raises(BadRequest, match="not a number from 0 to 1"):
+            make(pipeline, ["a rock"], blend=("a red mushroom", wrong))
+
+
+def test_adherence_is_asked_of_models_that_know_it_with_a_shape(pipeline) -> None:
+    cube = torch.rand(1, 512, 6) - 0.5
+    loose, close = (make(pipeline, ["a rock"], clouds=cube, adherence=alpha)[0] for alpha in (0.0, 1.0))
+    assert loose.vertices.shape != close.vertices.shape or not np.array_equal(loose.vertices, close.vertices)
+    with pytest.raises(BadRequest, match="needs a shape"):
+        make(pipeline, ["a rock"], adherence=0.5)
+    with pytest.raises(BadRequest, match="adherence '2'.*from 0 to 1"):
+        make(pipeline, ["a rock"], clouds=cube, adherence=2)
+    knowing, pipeline.generator.adherence = pipeline.generator.adherence, None
+    try:
+        with pytest.raises(BadRequest, match="trained without adherence"):
+            make(pipeline, ["a rock"], clouds=cube, adherence=0.5)
+    finally:
+        pipeline.generator.adherence = knowing

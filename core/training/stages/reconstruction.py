@@ -128,8 +128,10 @@ class Reconstruction(Stage):
 
     @torch.no_grad()
     def _encoded(self, batch: ReconstructionBatch) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Of the frozen encoder."""
-        return self.generator.encode(batch.objects.tokens, batch.objects.mask, batch.objects.z, batch.cloud, batch.adherence)
+        """Of the frozen encoder: condition, tokens, planes of every level."""
+        condition, queries = self.generator.condition(batch.objects.tokens, batch.objects.mask, batch.objects.z)
+        condition, levels = self.generator.encode(condition, queries, batch.cloud, batch.adherence)
+        return condition, queries, levels
 
     def _shape_losses(self, sdf: Tensor, objects: Examples) -> dict[str, Tensor]:
         """Of the distances [B, N] at the objects' points, and their IoU for the report."""
