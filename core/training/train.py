@@ -49,7 +49,7 @@ def train(settings: TrainSettings, tell: Tell | None = None) -> Path:
             return settings.out  # asked to stop
     if settings.pictures and "reconstruction" in settings.stages and accelerator.is_main_process:  # else there is no model yet
         before = read_card(settings.start_from)[1] if settings.start_from else None
-        describe(settings.out, settings.device, learnt.things, before)
+        describe(settings.out, settings.device, learnt.things, before, tell)
         if settings.library != STARTER:
             finish_card(settings.out, Path(settings.library), settings.device, tell)
     return settings.out
