@@ -52,8 +52,10 @@ def main(argv: list[str]) -> int:
 
 def describe(folder: Path, device: str = "auto", more: Sequence[Thing] = (), before: ModelCard | None = None,
              tell: Callable[[dict], None] | None = None) -> None:  # fmt: skip
-    """Write the things, which of them are of one piece, and the pictures into a model's folder, each file whole or not at all. more: things
-    beside the kinds of the starter. before: the card of a model of the same kinds, which need not be counted again. tell: is told of progress.
+    """Write the things, which of them are of one piece, and the pictures into a model's folder, each file whole or not at all.
+
+    more: things beside the kinds of the starter. before: the card of a model of the same kinds, which need not be counted again. tell: is
+    told of progress.
     """
     pipeline = Latte3DPipeline.from_pretrained(folder, device)
     things = (*more, *things_of([kind for kind in pipeline.kinds if kind in KINDS]))
