@@ -17,7 +17,7 @@ from typing import TextIO
 
 import bpy
 
-from . import STARTED, arguments, files, library_commands, machine, naming, terminal
+from . import STARTED, arguments, files, library_commands, machine, naming, populate_commands, terminal
 from .client import batch
 from .client.batch import Say
 from .client.job import EngineFault, Fault, Result
@@ -177,6 +177,7 @@ def parser() -> argparse.ArgumentParser:
     make = commands.add_parser("generate", help="make one object per prompt", description=about)
     arguments.add_generate(make)
     commands.add_parser("library", help="check, prepare and caption a prompt library of your own (library --help says more)")
+    commands.add_parser("populate", help="fill a scene with objects by a recipe (populate --help says more)")
     help_engine = "the engine's Python (default: as in the preferences, else what Set Up made)"
     make.add_argument("--engine", default="", metavar="PYTHON", help=help_engine)
     return top
@@ -204,6 +205,8 @@ def main(argv: list[str], out: TextIO | None = None, begun: float = 0.0) -> int:
     out = out or sys.stdout
     if argv[:1] == ["library"]:
         return library_commands.main(argv[1:], out)
+    if argv[:1] == ["populate"]:
+        return populate_commands.main(argv[1:], out)
     try:
         with redirect_stdout(out):
             options = parser().parse_args(argv)

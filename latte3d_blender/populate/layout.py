@@ -7,7 +7,7 @@ Places are drawn evenly over the surface and kept where the masks, the distances
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from mathutils.kdtree import KDTree
@@ -20,6 +20,7 @@ from .surface import Samples, Surface, dot, turned
 
 DRAWS = 400  # places drawn on the surface for each object that is wanted, at most
 TRIES = 40  # of them that are looked at beyond the masks
+FULL = 0.01  # share of the tries: where fewer find a place, the ground is taken for full
 SMALLEST, LARGEST = 256, 32_768  # places drawn at a time
 PROBES = 8192  # places by which the area that masks leave is estimated
 REASONS = {
@@ -106,8 +107,9 @@ def _parts(total: int, shares: np.ndarray) -> np.ndarray:
 
 
 def room(recipe: Recipe, layer: Layer, surface: Surface, scenery: masks.Scenery) -> float:
-    """About the square metres that a layer's masks leave."""
-    if surface.total <= 0:
+    """About the square metres that a layer's masks leave; those that ask where other layers stand are not known yet, and leave all."""
+    layer = replace(layer, masks=tuple(mask for mask in layer.masks if mask.kind != "layer"))
+    if surface.total <= 0 or layer.density is None:
         return 0.0
     seed = chance.key(recipe.seed, layer.name, "room")
     samples = _sample(surface, seed, np.arange(PROBES))
@@ -146,9 +148,10 @@ class LayerRun:
 
     def lay_out(self, standing: Bodies, scenery: masks.Scenery, cancelled: Callable[[], bool]) -> None:
         """Find places until all that is wanted has one, or the tries end."""
-        total = int(self.need.sum())
+        total, full = int(self.need.sum()), False
         self._clump(scenery)
-        while self.need.sum() and self.drawn < DRAWS * total + 4096 and self.tried < TRIES * total + 1024 and not cancelled():
+        while self.need.sum() and not (full or cancelled()) and self.drawn < DRAWS * total + 4096 and self.tried < TRIES * total + 1024:
+            before, left = self.tried, self.need.sum()
             passed = (self.tried + 64) / (self.drawn + 64)
             size = int(np.clip(1.5 * self.need.sum() / passed, SMALLEST, LARGEST))
             index = np.arange(self.drawn, self.drawn + size)
@@ -158,6 +161,7 @@ class LayerRun:
             samples, index = samples.take(free), index[free]
             self.tried += len(index)
             self._place(samples, index, standing)
+            full = self.tried > 2 * total + 4096 and left - self.need.sum() < FULL * (self.tried - before)
 
     def _clump(self, scenery: masks.Scenery) -> None:
         """Draw the middles of clumps where the masks allow them; from then on they are a mask."""
