@@ -15,8 +15,8 @@ from mathutils import Vector
 
 SIZE, CELLS = 64.0, 192  # metres along a side, and squares
 WATER = 0.0  # height of the pond
-PATH = [(1.5, -31), (2.0, -24), (4.5, -17), (3.0, -10), (-1.5, -4), (-1.0, 2), (4.5, 6), (8.5, 10), (8.0, 15), (10.5, 19)]
-POND, VILLAGE, KNOLL = (-10.5, -12.5), (0.0, 4.5), (12.0, 20.5)
+PATH = [(1.5, -31), (2.0, -24), (4.5, -17), (3.0, -10), (-1.5, -4), (-1.0, 2), (4.0, 6), (8.5, 9), (9.5, 13), (6.5, 16), (7.5, 19)]
+POND, VILLAGE, KNOLL = (-9.5, -11.5), (0.0, 4.5), (8.0, 20.0)
 GRASS, MEADOW, EARTH, SAND, STONE = (0.10, 0.20, 0.035), (0.22, 0.30, 0.06), (0.36, 0.25, 0.14), (0.50, 0.42, 0.27), (0.28, 0.26, 0.23)
 
 
@@ -65,7 +65,7 @@ def colors(x, y, z, slope, way) -> np.ndarray:
     mixed = smooth(-0.4, 0.5, waves(1.7 * x + 3, 1.7 * y))[..., None]
     found = np.array(GRASS) * (1 - mixed) + np.array(MEADOW) * mixed
     for share, color in (
-        (smooth(0.55, 0.85, slope), STONE),
+        (0.5 * smooth(0.8, 1.2, slope), STONE),
         (1 - smooth(0.15, 0.55, z - WATER), SAND),
         (1 - smooth(0.7, 1.25, way + 0.25 * waves(4 * x, 4 * y)), EARTH),
     ):
@@ -155,10 +155,10 @@ def light(scene: bpy.types.Scene) -> None:
 
 def camera(scene: bpy.types.Scene) -> None:
     data = bpy.data.cameras.new("Camera")
-    data.lens = 40
+    data.lens = 37
     item = bpy.data.objects.new("Camera", data)
-    item.location = (0.5, -33.0, 8.2)
-    item.rotation_euler = (Vector((0.4, 2.0, 3.6)) - item.location).to_track_quat("-Z", "Y").to_euler()
+    item.location = (-2.0, -38.0, 11.0)
+    item.rotation_euler = (Vector((0.2, 2.0, 4.6)) - item.location).to_track_quat("-Z", "Y").to_euler()
     scene.collection.objects.link(item)
     scene.camera = item
 

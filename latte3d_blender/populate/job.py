@@ -97,7 +97,7 @@ class Job:
 
     def remove(self) -> None:
         """Remove the folder with all that it holds: what is in the scene is saved elsewhere now."""
-        for path in [*self.folder.glob(f"*{SUFFIX}"), self.folder / "job.json"]:
+        for path in [*self.folder.glob(f"*{SUFFIX}"), self.folder / "job.json", self.folder / "engine.log"]:
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody keeps other files there
             self.folder.rmdir()

@@ -20,7 +20,7 @@ from .surface import Samples, Surface, dot, turned
 
 DRAWS = 400  # places drawn on the surface for each object that is wanted, at most
 TRIES = 40  # of them that are looked at beyond the masks
-FULL = 0.01  # share of the tries: where fewer find a place, the ground is taken for full
+FULL, ENOUGH = 0.01, 512  # where fewer than this share of so many tries find a place, the ground is taken for full
 SMALLEST, LARGEST = 256, 32_768  # places drawn at a time
 PROBES = 8192  # places by which the area that masks leave is estimated
 REASONS = {
@@ -161,7 +161,8 @@ class LayerRun:
             samples, index = samples.take(free), index[free]
             self.tried += len(index)
             self._place(samples, index, standing)
-            full = self.tried > 2 * total + 4096 and left - self.need.sum() < FULL * (self.tried - before)
+            tries = self.tried - before
+            full = tries >= ENOUGH and left - self.need.sum() < FULL * tries
 
     def _clump(self, scenery: masks.Scenery) -> None:
         """Draw the middles of clumps where the masks allow them; from then on they are a mask."""
