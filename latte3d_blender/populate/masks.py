@@ -30,7 +30,8 @@ def weights(layer: Layer, surface: Surface, samples: Samples, scenery: Scenery) 
     """The product of a layer's masks at points: [N]."""
     found = np.ones(len(samples))
     for mask in layer.masks:
-        value = ramp(_measure(mask, surface, samples, scenery), *mask.range, mask.falloff)
+        value = np.round(_measure(mask, surface, samples, scenery), 9)
+        value = np.clip(value, 0, 1) if mask.range is None else ramp(value, *mask.range, mask.falloff)
         value = 1 - value if mask.invert else value
         found = found * (1 - mask.strength * (1 - value))
     if layer.name in scenery.clumps:
@@ -51,7 +52,7 @@ def _measure(mask: Mask, surface: Surface, samples: Samples, scenery: Scenery) -
     """What a mask's range is about, at points: [N]."""
     kind, where = mask.kind, samples.position
     if kind == "slope":
-        return np.round(np.degrees(np.arccos(np.clip(samples.normal[:, 2], -1, 1))), 6)
+        return np.degrees(np.arccos(np.clip(samples.normal[:, 2], -1, 1)))
     if kind == "height":
         return where[:, 2]
     if kind in ("vertex_group", "attribute"):

@@ -28,7 +28,7 @@ class Mask:
     """Where a layer may stand: a weight from 0 to 1 at each point of the surface. Masks of a layer multiply."""
 
     kind: str  # one of MASKS
-    range: tuple[float, float] = (0.0, 1.0)  # of degrees, metres of height or of distance, or of a group's weight
+    range: tuple[float, float] | None = None  # of degrees, metres of height or of distance; None: what it measures is the weight itself
     falloff: float = 0.0  # beyond the range the weight falls to 0 over so much
     invert: bool = False
     strength: float = 1.0  # 0: as if the mask were not there
@@ -241,7 +241,6 @@ def _prompts(template: str, path, notes: Notes) -> list[str]:
 def _mask(entry: Entry, before: list[str]) -> Mask:
     kind = entry.choice("kind", "", MASKS)
     limits = {"slope": (0.0, 180.0), "height": (-FAR, FAR)}.get(kind, (0.0, 1.0 if kind in ("vertex_group", "attribute", "image") else FAR))
-    default = (0.5, 1.0) if kind in ("vertex_group", "attribute", "image") else limits
     if kind in ("slope", "height", "objects", "curves", "layer") and "range" not in entry:
         entry.notes.add(entry.path, f"a mask of kind “{kind}” needs a “range” [from, to]")
     names = entry.texts(NAMED.get(kind, "layer" if kind == "layer" else "names")) if kind in NAMED or kind == "layer" else ()
@@ -251,7 +250,7 @@ def _mask(entry: Entry, before: list[str]) -> Mask:
         entry.wrong("layer", f"there is no layer “{names[0]}” before this one")
     made = Mask(
         kind=kind,
-        range=entry.pair("range", default, *limits, open_ends=True),
+        range=entry.pair("range", None, *limits, open_ends=True),
         falloff=entry.number("falloff", 0.0, 0.0, FAR),
         invert=entry.flag("invert"),
         strength=entry.number("strength", 1.0, 0.0, 1.0),

@@ -11,7 +11,7 @@ from ..client.batch import Say
 from ..client.engine import Launch
 from ..scene import meshes, placement
 from . import assets, layout, scatter, targets
-from .footprints import Bodies, Footprint
+from .footprints import Bodies, Footprint, footprint
 from .job import Job, Progress, Want
 from .job import make as make_objects
 from .masks import Scenery
@@ -130,14 +130,24 @@ def put(
 
 
 def _obstacles(chosen: Plan, first: int) -> tuple[Bodies, list[Footprint]]:
-    """What stands in the scene already and has to be kept free, as bodies whose footprints come after the assets'."""
-    names = chosen.recipe.avoid
-    items = targets.objects_of(names, "to keep free") if names else []
-    found, places = [], []
-    for item in items:
-        if item.type in targets.SOLID and len(item.bound_box):
-            found.append(assets.footprint_of(item, chosen.unit_m))
-            places.append(np.array(item.matrix_world.translation) * chosen.unit_m)
-    count = len(found)
-    rotation = np.tile(np.eye(3), (count, 1, 1))
-    return Bodies(np.arange(first, first + count), np.array(places).reshape(count, 3), rotation, np.ones(count)), found
+    """What stands in the scene already and has to be kept free, as bodies whose footprints come after the assets'. Instances count, such as
+    those of another population."""
+    names, found, rows = chosen.recipe.avoid, {}, []
+    items = set(targets.objects_of(names, "to keep free")) if names else set()
+    graph = bpy.context.evaluated_depsgraph_get()
+    for one in graph.object_instances if items else ():
+        owner = one.parent if one.is_instance else one.object
+        if owner.original not in items or one.object.type not in targets.SOLID:
+            continue
+        place, turn, size = one.matrix_world.decompose()
+        key = (one.object.original.name_full, tuple(round(length, 5) for length in size))
+        if key not in found:
+            points, edges = targets.shape_of(one.object)
+            if not len(points):
+                continue
+            found[key] = (len(found), footprint(points * np.array(size) * chosen.unit_m, edges))
+        rows.append((found[key][0], np.array(place) * chosen.unit_m, np.array(turn.to_matrix())))
+    count = len(rows)
+    places, turns = (np.array([row[i] for row in rows]) for i in (1, 2))
+    asset = first + np.array([row[0] for row in rows], np.int64).reshape(count)
+    return Bodies(asset, places.reshape(count, 3), turns.reshape(count, 3, 3), np.ones(count)), [one for _, one in found.values()]

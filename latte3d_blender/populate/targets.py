@@ -67,6 +67,17 @@ def edges_of(mesh: bpy.types.Mesh) -> np.ndarray:
     return flat.reshape(-1, 2)
 
 
+def shape_of(final: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices [V, 3] and edges [E, 2] of an evaluated object, in its frame; none where it has no faces."""
+    mesh = final.to_mesh()
+    try:
+        if mesh is None or not len(mesh.polygons):
+            return np.zeros((0, 3)), np.zeros((0, 2), np.int32)
+        return vertices_of(mesh), edges_of(mesh)
+    finally:
+        final.to_mesh_clear()
+
+
 def in_world(item: bpy.types.Object, points: np.ndarray, unit_m: float) -> np.ndarray:
     """Points [V, 3] of an object's frame in the world, metres."""
     matrix = np.array([tuple(row) for row in item.matrix_world], np.float64)

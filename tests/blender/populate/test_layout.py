@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things stand: evenly, apart, on the ground, and the same every time. What is asserted is measured by other means than the layout's."""
+"""Where things stand: evenly, apart, on the ground, and the same every time; measured by other means than the layout's own."""
 
 import math
 
@@ -46,7 +46,12 @@ def test_even_over_a_curved_surface_of_uneven_triangles():
 def test_apart_and_on_the_ground():
     """2,000 things of four shapes: no surfaces cross, the distance holds, nothing floats, nothing sinks in too deep."""
     ground = terrain()
-    shapes = [prism("post", 8, 0.12, 0.9), prism("bar", 4, 0.1, 0.2, stretch=6), prism("tree", 12, 0.08, 1.6, top=6), prism("rock", 7, 0.25, 0.3, 0.6)]
+    shapes = [
+        prism("post", 8, 0.12, 0.9),
+        prism("bar", 4, 0.1, 0.2, stretch=6),
+        prism("tree", 12, 0.08, 1.6, top=6),
+        prism("rock", 7, 0.25, 0.3, 0.6),
+    ]
     rules = {"things": ["x"], "count": 2000, "distance": 0.2, "scale": [0.7, 1.3], "align": 0.5, "tilt": 5, "sink": 0.3}
     made, found = lay(written(Things=rules), {"Things": shapes})
     assert len(made) == 2000 and not made.notes
@@ -81,7 +86,7 @@ def test_the_same_again_and_another_seed():
     first, second = (lay(written(Boxes=rules), {"Boxes": [box]})[0] for _ in range(2))
     other = lay(written(Boxes={**rules, "seed": 1}), {"Boxes": [box]})[0]
     assert first.sha256() == second.sha256() != other.sha256()
-    assert first.sha256() == "PINNED", first.sha256()
+    assert first.sha256() == "6641c84857ed55a1151a52954041a8944fc2dfb6a9add8e1bc3a4a4169660175", "the layout has changed"
 
 
 def test_rolling_one_layer_again_leaves_those_before_it():
@@ -111,6 +116,7 @@ def test_masks():
     line.points.foreach_set("co", [-20, 4, 0, 1, 20, 4, 0, 1])
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("Way", curve))
     ring = mesh_object("Ring", [(-5, -5, 0), (5, -5, 0), (5, 5, 0), (-5, 5, 0)], [(0, 1, 2, 3)])
+    ground.data.update()
     bpy.context.view_layer.update()
     seed = prism("seed", radius=0.02, height=0.05)
 
@@ -122,7 +128,7 @@ def test_masks():
     assert (places({"kind": "height", "range": [1, None]})[:, 2] > 0.98).all()
     assert (places({"kind": "vertex_group", "name": "East"})[:, 0] > 0).all()
     assert (places({"kind": "attribute", "name": "North", "invert": True})[:, 1] < 1).all()
-    assert (places({"kind": "image", "file": "left.png"})[:, 0] < 0.1).all()
+    assert (places({"kind": "image", "file": "left.png", "range": [0.5, 1]})[:, 0] < 0.1).all()
     near = places({"kind": "curves", "names": "Way", "range": [0, 2]})
     assert (np.hypot(near[:, 1] - 4, near[:, 2]) < 2.01).all()
     assert (np.abs(places({"kind": "inside", "names": "Ring", "invert": True})[:, :2]).max(1) > 5).all()
@@ -149,7 +155,7 @@ def test_another_layer_attracts_and_repels():
 
 def test_what_cannot_be_reached_is_told():
     terrain(size=6, cells=12, height=0)
-    made, _ = lay(written(Boxes={"things": ["x"], "count": 1000}), {"Boxes": [prism("box")]})
+    made, _ = lay(written(Boxes={"things": ["x"], "count": 400}), {"Boxes": [prism("box")]})
     assert 40 < len(made) < 200 and "found places for" in made.notes[0] and "where something else stands" in made.notes[0]
     steep = written(Boxes={"things": ["x"], "count": 5, "masks": [{"kind": "slope", "range": [60, 90]}]})
     assert "its masks leave nothing" in lay(steep, {"Boxes": [prism("box")]})[0].notes[0]

@@ -25,16 +25,16 @@ def test_all_faults_at_once():
     for part in (
         "line 2, column 24: there is no “seeds”; did you mean “seed”?",
         "line 4, column 30: layers[0].things[0]: “a {red|blue box” has a brace without its other one",
-        "line 4, column 74: layers[0].density: there is a count as well",
+        "line 4, column 73: layers[0].density: there is a count as well",
         "line 5, column 50: layers[1].things[0]: there is no “shar”; did you mean “share”?",
         "line 5, column 72: layers[1].count: must be a whole number from 0 to 2,000,000",
-        "line 6, column 42: layers[1].masks[0].range: begins above its end",
+        "line 6, column 43: layers[1].masks[0].range: begins above its end",
         "layers[1].masks[1].kind: must be one of slope, height",
         "layers[1].masks[2].layer: there is no layer “z” before this one",
         "line 7, column 14: layers[2].name: there is another layer “b”",
-        "layers[2].things: a layer needs",
+        "line 7, column 5: layers[2]: a layer needs “things”",
     ):
-        assert part in told.replace("layers[2]: a layer needs “things”", "layers[2].things: a layer needs “things”"), told
+        assert part in told, told
 
 
 @pytest.mark.parametrize(
