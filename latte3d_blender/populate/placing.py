@@ -11,7 +11,9 @@ from .footprints import Bodies, Shapes
 from .recipe import Layer
 from .surface import Samples, dot, turned, unit
 
-Cast = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # from points [N, 3] along ways [N, 3], so far [N]: metres or inf [N]
+Cast = Callable[
+    [np.ndarray, np.ndarray, np.ndarray], np.ndarray
+]  # from points [N, P, 3] along ways [N, 3], so far [N]: metres or inf [N, P]
 PRESS = 0.005  # of the height: so far the last point of the base goes into the surface
 STEEP = 0.087  # cosine of 85°: on what is steeper, nothing stands
 
@@ -57,16 +59,13 @@ def _towards(axis: np.ndarray) -> np.ndarray:
 
 def drop(shapes: Shapes, bodies: Bodies, cast: Cast) -> Dropped:
     """Move objects along their own vertical until the last point of each base is just in the surface."""
-    base, count = shapes.base[bodies.asset], shapes.base.shape[1]
+    base = shapes.base[bodies.asset]
     height = (shapes.box[bodies.asset, 1, 2] - shapes.box[bodies.asset, 0, 2]) * bodies.scale
     aside = base - base[:, -1:]  # the last one is the middle
     reach = np.sqrt(dot(aside, aside)).max(1) * bodies.scale
     lift = 1.5 * reach + 0.1 * height
     up = bodies.rotation[:, :, 2]
-    points = bodies.world(base)
-    starts = points + (lift[:, None] * up)[:, None]
-    repeated = np.repeat(-up, count, 0)
-    found = cast(starts.reshape(-1, 3), repeated, np.repeat(2 * lift + reach, count)).reshape(-1, count)
+    found = cast(bodies.world(base) + (lift[:, None] * up)[:, None], -up, 2 * lift + reach)
     gap = found - lift[:, None]  # how far the surface is below each point; above it, less than 0
     stands = np.isfinite(gap).all(1)
     gap = np.where(np.isfinite(gap), gap, 0.0)

@@ -153,9 +153,10 @@ def caster(surface: Surface):
     tree = BVHTree.FromPolygons(flat.tolist(), np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True)
 
     def cast(starts: np.ndarray, ways: np.ndarray, reach: np.ndarray) -> np.ndarray:
-        one = tree.ray_cast
-        found = [one(start, way, far)[3] for start, way, far in zip(starts.tolist(), ways.tolist(), reach.tolist(), strict=True)]
-        return np.array([np.inf if distance is None else distance for distance in found])
+        one, found = tree.ray_cast, []
+        for points, way, far in zip(starts.tolist(), ways.tolist(), reach.tolist(), strict=True):
+            found += [one(point, way, far)[3] for point in points]
+        return np.array([np.inf if distance is None else distance for distance in found]).reshape(starts.shape[:2])
 
     return cast
 
