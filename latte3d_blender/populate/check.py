@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An independent look at a layout: do any two objects' real surfaces cross, and does any base float? It shares no code with layout.py.
+"""An independent look at a layout: do any two objects' real surfaces cross, or is one within another? It shares no code with layout.py.
 
 Every pair is looked at: first the boxes around both in the world, then their triangles.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 from mathutils.bvhtree import BVHTree
 
 from .assets import Assets, own_matrix
@@ -46,7 +46,22 @@ def crossing(assets: Assets, layout: Layout, unit_m: float) -> Findings:
     trees: dict[int, BVHTree] = {}
     for row in {row for pair in pairs for row in pair}:
         trees[row] = BVHTree.FromPolygons(world(row).tolist(), meshes[bodies.asset[row]][1], all_triangles=True)
-    return Findings([pair for pair in pairs if trees[pair[0]].overlap(trees[pair[1]])], len(pairs))
+
+    def meet(one: int, other: int) -> bool:
+        return bool(trees[one].overlap(trees[other])) or _inside(trees[other], world(one)[0]) or _inside(trees[one], world(other)[0])
+
+    return Findings([pair for pair in pairs if meet(*pair)], len(pairs))
+
+
+def _inside(tree: BVHTree, point: np.ndarray) -> bool:
+    """Whether a point is inside a closed surface: straight up, one leaves it once more than one enters it."""
+    start, hits = Vector(point), 0
+    while hits < 64:
+        place = tree.ray_cast(start, Vector((0.0, 0.0, 1.0)))[0]
+        if place is None:
+            break
+        start, hits = place + Vector((0.0, 0.0, 1e-5)), hits + 1
+    return hits % 2 == 1
 
 
 def _mesh(item: bpy.types.Object, unit_m: float) -> tuple[np.ndarray, list]:
