@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,17 +58,22 @@ class Job:
         return self.folder / f"{want.key}{SUFFIX}"
 
     def has(self, want: Want) -> bool:
-        return self.path(want).is_file()
+        """Whether an object is there, to the end of its file: a power cut may leave a part of one."""
+        try:
+            with open(self.path(want), "rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                header = json.loads(file.read(length))
+                ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+                return os.fstat(file.fileno()).st_size == 8 + length + max(ends, default=0)
+        except (OSError, ValueError, KeyError, TypeError, struct.error, MemoryError, OverflowError):
+            return False
 
     def keep(self, want: Want, result: Result) -> None:
         """Write a finished object: whole or not at all."""
         about = {"prompt": result.prompt, "seed": result.seed, "settings": result.settings, "fields": result.fields, "style": result.style}
         partial = self.path(want).with_suffix(f".{os.getpid()}.partial")
         try:
-            with open(partial, "wb") as file:
-                file.write(protocol.encode(about, result.arrays))
-                file.flush()
-                os.fsync(file.fileno())
+            partial.write_bytes(protocol.encode(about, result.arrays))
             os.replace(partial, self.path(want))
         finally:
             partial.unlink(missing_ok=True)
