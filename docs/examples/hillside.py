@@ -134,7 +134,7 @@ def path() -> bpy.types.Object:
 def light(scene: bpy.types.Scene) -> None:
     """A low sun from the left and a clear sky."""
     sun = bpy.data.lights.new("Sun", "SUN")
-    sun.energy, sun.angle, sun.color = 4.2, 0.02, (1.0, 0.87, 0.68)
+    sun.energy, sun.angle, sun.color = 4.8, 0.02, (1.0, 0.87, 0.68)
     item = bpy.data.objects.new("Sun", sun)
     item.rotation_euler = Vector((-0.75, -0.42, 0.62)).to_track_quat("Z", "Y").to_euler()
     scene.collection.objects.link(item)
@@ -147,9 +147,9 @@ def light(scene: bpy.types.Scene) -> None:
     tree.links.new(where.outputs["Generated"], split.inputs[0])
     tree.links.new(split.outputs["Z"], ramp.inputs[0])
     tree.links.new(ramp.outputs[0], background.inputs["Color"])
-    ramp.color_ramp.elements[0].color, ramp.color_ramp.elements[0].position = (0.95, 0.83, 0.68, 1), 0.0
-    ramp.color_ramp.elements[1].color, ramp.color_ramp.elements[1].position = (0.20, 0.42, 0.80, 1), 0.45
-    ramp.color_ramp.elements.new(0.13).color = (0.62, 0.78, 0.92, 1)
+    ramp.color_ramp.elements[0].color, ramp.color_ramp.elements[0].position = (0.86, 0.88, 0.90, 1), 0.0
+    ramp.color_ramp.elements[1].color, ramp.color_ramp.elements[1].position = (0.08, 0.30, 0.80, 1), 0.40
+    ramp.color_ramp.elements.new(0.10).color = (0.48, 0.72, 0.95, 1)
     background.inputs["Strength"].default_value = 0.75
 
 

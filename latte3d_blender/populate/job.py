@@ -18,6 +18,7 @@ from pathlib import Path
 from ..client import batch, protocol
 from ..client.engine import Launch
 from ..client.job import EngineFault, Fault, Result
+from ..files import WriteError
 
 SUFFIX = ".latte3d"
 
@@ -69,12 +70,14 @@ class Job:
             return False
 
     def keep(self, want: Want, result: Result) -> None:
-        """Write a finished object: whole or not at all."""
+        """Write a finished object: whole or not at all. Raises WriteError."""
         about = {"prompt": result.prompt, "seed": result.seed, "settings": result.settings, "fields": result.fields, "style": result.style}
         partial = self.path(want).with_suffix(f".{os.getpid()}.partial")
         try:
             partial.write_bytes(protocol.encode(about, result.arrays))
             os.replace(partial, self.path(want))
+        except OSError as error:
+            raise WriteError(self.folder, error.strerror or str(error)) from error
         finally:
             partial.unlink(missing_ok=True)
 

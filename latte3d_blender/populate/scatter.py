@@ -18,6 +18,7 @@ from .recipe import Recipe
 
 SIMPLER_FROM = 400  # triangles: below, a simpler mesh saves nothing
 SIMPLER = 0.15  # share of the triangles that it keeps
+PARTS = {"Assets": "Objects", "Boxes": "Boxes", "Simpler": "Simpler"}  # the modifier's inputs, and the collections that they take
 SIGNS = np.array([(x, y, z) for z in (0, 1) for y in (0, 1) for x in (0, 1)], float)
 QUADS = ((0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (3, 2, 6, 7), (1, 3, 7, 5), (2, 0, 4, 6))
 
@@ -78,8 +79,9 @@ def _assets_collection(top: bpy.types.Collection, recipe: Recipe, assets: Assets
     own = bpy.data.collections.new(f"{name} Assets")
     top.children.link(own)
     own["latte3d_assets"] = True
-    parts = {kind: bpy.data.collections.new(f"{name} {kind}") for kind in ("Objects", "Boxes", "Simpler")}
-    for part in parts.values():
+    parts = {kind: bpy.data.collections.new(f"{name} {kind}") for kind in PARTS.values()}
+    for kind, part in parts.items():
+        part["latte3d_part"] = kind
         own.children.link(part)
     cube = _cube()
     for number, asset in enumerate(assets.found):
@@ -183,8 +185,8 @@ def as_scatter(top: bpy.types.Collection, own: bpy.types.Collection, name: str, 
     item["latte3d_layer"] = name
     modifier = item.modifiers.new("Scatter", "NODES")
     modifier.node_group = nodes.scatter_group()
-    kinds = {one.name.split(" ")[-1].split(".")[0]: one for one in own.children}
-    for socket, kind in (("Assets", "Objects"), ("Boxes", "Boxes"), ("Simpler", "Simpler")):
+    kinds = {one["latte3d_part"]: one for one in own.children if "latte3d_part" in one}
+    for socket, kind in PARTS.items():
         nodes.set_input(modifier, socket, kinds[kind])
     top.objects.link(item)
     return item
