@@ -282,6 +282,7 @@ def lay_out(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Layout:
     """Find a place for everything. `grounds`: by the layers' names. Of layers on targets without area a note says so."""
+    scenery.clumps.clear()  # of an earlier layout
     needs = wanted(recipe, options, {one.name: room(recipe, one, grounds[one.name].surface, scenery) for one in recipe.layers})
     standing, parts, total = obstacles or Bodies.none(), [], sum(int(need.sum()) for need in needs.values())
     notes: list[str] = []
