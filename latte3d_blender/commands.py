@@ -205,7 +205,8 @@ def main(argv: list[str], out: TextIO | None = None, begun: float = 0.0) -> int:
     begun: when its program did (0: now): what others have written since then is theirs.
     """
     out = out or sys.stdout
-    others = {"library": library_commands.main, "train": train_commands.train, "evaluate": train_commands.evaluate, "populate": populate_commands.main}
+    others = {"library": library_commands.main, "populate": populate_commands.main}
+    others |= {"train": train_commands.train, "evaluate": train_commands.evaluate}
     if argv and argv[0] in others:
         return others[argv[0]](argv[1:], out)
     try:
