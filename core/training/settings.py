@@ -82,7 +82,7 @@ def _check_folder(settings: TrainSettings) -> None:
         raise BadRequest("There is no such library.", cause, remedy)
     check_replay(settings)
     if settings.kinds or settings.more:
-        raise BadRequest("--kinds and --more choose among the starter's things.", "A folder's prompts say what is learnt.", "Leave them out.")
+        raise BadRequest("--kinds and --more choose among the starter's things.", "This library is a folder.", "Leave them out.")
     PreparedFolder.open(Path(settings.library))
 
 
