@@ -21,6 +21,7 @@ from .panels import gallery
 from .scene import placing
 
 TAB = "LATTE3D"  # of the sidebar
+PICTURE = 128  # pixels of the picture of each object that the engine is asked for
 KEEP = 16  # results that can still be placed again
 LOG = logging.getLogger(__package__)
 
@@ -178,14 +179,18 @@ def at_cursor(scene: bpy.types.Scene) -> Place:
 
 
 def submit(
-    place: Place, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = ""
+    place: Place, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = "", guide=None
 ) -> Job:
-    """Start a job (and the engine, where it does not run). model: the id of the one that shall make it. Raises EngineFault."""
+    """Start a job (and the engine, where it does not run). model: the id of the one that shall make it. guide: what shapes it beside its
+    prompt (client.guide.Guide). Raises EngineFault."""
     if fault := next(filter(None, map(client.check_prompt, prompts)), None):
         raise EngineFault(fault)
     SESSION.fault = SESSION.question = None
     start()
-    job = SESSION.engine.submit([prompt.strip() for prompt in prompts], seeds, settings, strict=strict, styles=styles, model=model)
+    wanted = [prompt.strip() for prompt in prompts]
+    job = SESSION.engine.submit(
+        wanted, seeds, settings, strict=strict, styles=styles, model=model, guide=guide, picture=PICTURE
+    )
     job.place = place
     SESSION.waiting.append(job)
     wake()

@@ -159,6 +159,8 @@ def _write_origin(made: bpy.types.Object, result: Result, height_m: float) -> No
     made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"] = result.prompt, result.seed, result.fields["model"]
     if result.style is not None:
         made["latte3d_style"] = [float(number) for number in result.style]
+    for name, value in (result.guide.facts if result.guide else {}).items():
+        made[f"latte3d_{name}"] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
     made["latte3d_settings"] = json.dumps({**result.settings, "height_m": height_m})
     made["latte3d_version"] = version()
     made["latte3d_familiar"] = bool(result.fields.get("familiar", True))
@@ -170,6 +172,7 @@ def _key(result: Result) -> str:
     """What an object was asked for and looks like, as a short text: the same for the same model, prompt, seed, style and settings."""
     look = [result.fields.get(part) for part in ("color", "roughness", "metallic")]
     asked = [result.fields["model"], result.prompt, result.seed, result.settings, *look, *([result.style] if result.style else [])]
+    asked += [result.guide.facts] if result.guide else []
     return hashlib.sha1(json.dumps(asked, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 

@@ -9,7 +9,8 @@ import bpy
 
 @dataclass(frozen=True)
 class Origin:
-    """What an object was made of. `settings` as they were asked for; `notes`: sentences of the engine; `timings_ms` of each stage."""
+    """What an object was made of. `settings` as they were asked for; `notes`: sentences of the engine; `timings_ms` of each stage. `blend`:
+    a second prompt and its share; `cloud`: the hash of a shape that it started from; `adherence`: how closely it was to keep to that."""
 
     prompt: str
     seed: int
@@ -19,6 +20,14 @@ class Origin:
     notes: list[str]
     familiar: bool
     timings_ms: dict[str, float]
+    blend: tuple[str, float] | None = None
+    cloud: str = ""
+    adherence: float | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether prompt, seed, model and settings alone make it again."""
+        return not (self.style or self.blend or self.cloud)
 
     @property
     def detail(self) -> str:
@@ -55,7 +64,18 @@ def of(item: bpy.types.Object | None) -> Origin | None:
         [note for note in _read(item, "latte3d_notes", list) if isinstance(note, str)],
         bool(item.get("latte3d_familiar", True)),
         {stage: ms for stage, ms in _read(item, "latte3d_timings_ms", dict).items() if isinstance(ms, int | float)},
+        _blend(item),
+        cloud if isinstance(cloud := item.get("latte3d_cloud"), str) else "",
+        adherence if isinstance(adherence := item.get("latte3d_adherence"), int | float) and 0 <= adherence <= 1 else None,
     )
+
+
+def _blend(item: bpy.types.Object) -> tuple[str, float] | None:
+    """A second prompt and its share; None where there is none, or somebody has changed it."""
+    match _read(item, "latte3d_blend", list):
+        case [str(prompt), int() | float() as share] if 0 <= share <= 1:
+            return prompt, float(share)
+    return None
 
 
 def _style(item: bpy.types.Object) -> list[float] | None:
