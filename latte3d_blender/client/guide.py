@@ -22,6 +22,13 @@ class Guide:
     adherence: float | None = None
     cloud: np.ndarray | None = None
 
+    @staticmethod
+    def of(params: dict, cloud: np.ndarray | None) -> "Guide | None":
+        """What `params` and `arrays` stand for; None where nothing was asked for. Raises TypeError, ValueError for anything else."""
+        blend = params.get("blend")
+        made = Guide((str(blend[0]), float(blend[1])) if blend else None, params.get("adherence"), cloud)
+        return made if made.facts else None
+
     @property
     def params(self) -> dict:
         """What a request says of it; nothing where nothing is asked for, so that older engines understand the rest."""

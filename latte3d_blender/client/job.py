@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is asked of the engine, and what comes back: jobs, results and faults. Knows nothing of bpy."""
 
+import hashlib
+import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +57,14 @@ class Result:
     total_ms: float = 0.0  # from the click until it was placed
     guide: Any = None  # what shaped it beside (guide.Guide), where anything did
     picture: bytes = b""  # a PNG of it, where the engine has sent one
+
+    @property
+    def key(self) -> str:
+        """What it was asked for and looks like, as a short text: the same for the same model, prompt, seed, style, settings and guide."""
+        look = [self.fields.get(part) for part in ("color", "roughness", "metallic")]
+        asked = [self.fields["model"], self.prompt, self.seed, self.settings, *look, *([self.style] if self.style else [])]
+        asked += [self.guide.facts] if self.guide else []
+        return hashlib.sha1(json.dumps(asked, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
     @property
     def complete(self) -> bool:
