@@ -18,11 +18,12 @@ def register() -> None:
     from .operators import prompt as operators_prompt
     from .operators import setup as operators_setup
     from .operators import training as operators_training
+    from .operators import variations as operators_variations
     from .panels import library as panels_library
     from .panels import main as panels
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    makers = (operators, operators_setup, operators_prompt, operators_library, operators_training)
+    makers = (operators, operators_setup, operators_prompt, operators_variations, operators_library, operators_training)
     for module in (properties, session, library_session, *makers, panels, panels_library):
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
@@ -38,11 +39,12 @@ def unregister() -> None:
     from .operators import prompt as operators_prompt
     from .operators import setup as operators_setup
     from .operators import training as operators_training
+    from .operators import variations as operators_variations
     from .panels import library as panels_library
     from .panels import main as panels
 
     bpy.utils.unregister_cli_command(_command)
-    makers = (operators_training, operators_library, operators_prompt, operators_setup, operators)
+    makers = (operators_training, operators_library, operators_variations, operators_prompt, operators_setup, operators)
     for module in (panels_library, panels, *makers, library_session, session, properties):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)

@@ -2,9 +2,10 @@
 """What the artist types, saved with the scene; and what Set Up needs to know, for this session."""
 
 import bpy
-from bpy.props import EnumProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from . import session
+from .variations import MOST
 
 SOURCES = [
     ("INTERNET", "Internet", "Download what the engine needs"),
@@ -60,6 +61,23 @@ class LATTE3D_PG_scene(bpy.types.PropertyGroup):
     model_choice: EnumProperty(name="Model", description="What makes the object", items=_models, get=_chosen, set=_choose)
     detail: EnumProperty(name="Detail", description="How fine the mesh and its texture are", items=DETAILS, default="standard")
     seed: IntProperty(name="Seed", description="Another seed is another object of the same description", min=0, max=2**31 - 1)
+    count: IntProperty(
+        name="Variations", description="How many objects of the description to make, each of its own seed, side by side", default=1, min=1,
+        max=MOST,
+    )  # fmt: skip
+    use_blend: BoolProperty(name="Blend", description="Make something between the prompt and a second one")
+    blend_prompt: StringProperty(name="Blend With", description="The second prompt, as in “a brown mushroom”", update=_prompt_changed)
+    blend: FloatProperty(
+        name="Share", description="How much of the second prompt is in it", subtype="FACTOR", default=0.5, min=0.0, max=1.0
+    )
+    adherence: FloatProperty(
+        name="Adherence", description="How closely the new object keeps to the shape of the selected one", subtype="FACTOR", default=0.6,
+        min=0.0, max=1.0,
+    )  # fmt: skip
+    spread: FloatProperty(
+        name="Difference", description="How far more of a kind are from the one that they are like", subtype="FACTOR", default=0.4,
+        min=0.05, max=1.5,
+    )  # fmt: skip
 
 
 class LATTE3D_PG_session(bpy.types.PropertyGroup):

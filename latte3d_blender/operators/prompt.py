@@ -2,6 +2,7 @@
 """Writing prompts, answering the engine's question, and the ways to the panel."""
 
 import random
+from dataclasses import replace
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
@@ -79,8 +80,9 @@ class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
         return not reason
 
     def execute(self, context):
-        asked = session.SESSION.question
-        return self.begin(asked.place, asked.prompt, asked.seed, asked.settings, model=asked.model)
+        asked = session.SESSION.question.job
+        place = replace(asked.place, batch=None)
+        return self.begin(place, asked.prompts[0], asked.seeds, asked.settings, styles=asked.styles, model=asked.model, guide=asked.guide)
 
 
 class LATTE3D_OT_dismiss(bpy.types.Operator):
@@ -150,7 +152,7 @@ class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
         place = session.at_cursor(context.scene)
         place.location, place.replaces = tuple(old.matrix_world.translation), old.name
         place.height = found.height_m
-        return self.begin(place, found.prompt, another_seed(), settings, model=found.model)  # not strict: it was made once
+        return self.begin(place, found.prompt, [another_seed()], settings, model=found.model)  # not strict: it was made once
 
 
 def known_detail(name: str, otherwise: str) -> str:

@@ -9,7 +9,7 @@ import bpy
 from .. import session
 from ..client.engine import STAGES
 from ..scene import origin
-from . import gallery
+from . import gallery, variations
 from .setup import draw_engine, wrapped
 
 EXAMPLE = "a red mushroom with white spots"
@@ -47,6 +47,10 @@ def draw_choices(layout: bpy.types.UILayout, wanted) -> None:
     row = layout.row(align=True)
     row.prop(wanted, "seed")
     row.operator("latte3d.new_seed", text="", icon="FILE_REFRESH")
+    row.separator()
+    count = row.row(align=True)
+    count.ui_units_x = 3.6
+    count.prop(wanted, "count", text="×")
 
 
 def missing_model(wanted) -> str:
@@ -82,7 +86,9 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         row.progress(factor=1.0, text=state.hold, type="BAR")
         row.operator("latte3d.cancel", text="", icon="X")
     else:
-        row.operator("latte3d.generate", icon="SHADERFX")
+        wanted = context.scene.latte3d
+        what = "Blend" if wanted.use_blend else "Generate"
+        row.operator("latte3d.generate", text=f"{what} {wanted.count}" if wanted.count > 1 else what, icon="SHADERFX")
 
 
 def draw_things(
@@ -213,6 +219,8 @@ class LATTE3D_PT_main(bpy.types.Panel):
         draw_missing_model(self.layout, context)
         if session.SESSION.question:
             draw_question(self.layout, context)
+        if session.SESSION.batch:
+            variations.draw_variations(self.layout, context)
         if origin.of(context.active_object):
             draw_object(self.layout, context)
         if gallery.things():
