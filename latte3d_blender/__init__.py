@@ -14,6 +14,7 @@ def register() -> None:
 
     from . import library_session, preferences, properties, session
     from .operators import generate as operators
+    from .operators import history as operators_history
     from .operators import library as operators_library
     from .operators import prompt as operators_prompt
     from .operators import setup as operators_setup
@@ -23,7 +24,7 @@ def register() -> None:
     from .panels import main as panels
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    makers = (operators, operators_setup, operators_prompt, operators_variations, operators_library, operators_training)
+    makers = (operators, operators_setup, operators_prompt, operators_variations, operators_history, operators_library, operators_training)
     for module in (properties, session, library_session, *makers, panels, panels_library):
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
@@ -35,6 +36,7 @@ def unregister() -> None:
 
     from . import library_session, preferences, properties, session
     from .operators import generate as operators
+    from .operators import history as operators_history
     from .operators import library as operators_library
     from .operators import prompt as operators_prompt
     from .operators import setup as operators_setup
@@ -44,7 +46,7 @@ def unregister() -> None:
     from .panels import main as panels
 
     bpy.utils.unregister_cli_command(_command)
-    makers = (operators_training, operators_library, operators_variations, operators_prompt, operators_setup, operators)
+    makers = (operators_training, operators_library, operators_history, operators_variations, operators_prompt, operators_setup, operators)
     for module in (panels_library, panels, *makers, library_session, session, properties):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -37,12 +38,13 @@ class Entry:
     shaped: str = ""
 
     @staticmethod
-    def of(result: Result, size: int, made: float) -> "Entry":
-        guide = result.guide
-        shaped = "shape" if guide and guide.cloud is not None else "blend" if guide and guide.blend else "style" if result.style else ""
-        triangles = len(result.arrays["triangles"])
-        height, detail = float(result.fields["height_m"]), str(result.settings.get("detail", ""))
-        return Entry(result.key, result.prompt, result.seed, str(result.fields["model"]), detail, height, triangles, made, size, shaped)
+    def of(key: str, about: dict, triangles: int, cloud: bool, size: int, made: float) -> "Entry":
+        """about: what the object's file says (populate.job.Job.keep)."""
+        blend = about.get("guide", {}).get("blend")
+        shaped = "shape" if cloud else "blend" if blend else "style" if about["style"] else ""
+        fields, detail = about["fields"], str(about["settings"].get("detail", ""))
+        height, model = float(fields["height_m"]), str(fields["model"])
+        return Entry(key, str(about["prompt"]), int(about["seed"]), model, detail, height, triangles, made, size, shaped)
 
     def matches(self, words: list[str]) -> bool:
         """Whether every word is part of its prompt, its model or its seed."""
@@ -109,10 +111,9 @@ class History:
             Job(self.folder).keep(named, result)
             if result.picture:
                 _replace(self.picture(result.key), result.picture)
-            size = sum(path.stat().st_size for path in (self.folder / f"{named.key}{SUFFIX}", self.picture(named.key)) if path.exists())
+            entry = self._look_at(named.key, time.time())
             with self._lock:
                 self.refresh()
-                entry = Entry.of(result, size, time.time())
                 self._write([entry, *(one for one in self.entries if one.key != entry.key)])
                 self.fault = ""
             self.trim(limit)
@@ -158,19 +159,26 @@ class History:
             except (OSError, ValueError, KeyError, TypeError):
                 changed, known = 0, {}
             try:
-                files = {path.name.removesuffix(SUFFIX): path for path in self.folder.glob(f"*{SUFFIX}")}
+                keys = [path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}")]
             except OSError:
-                files = {}
-            found = [known[key] if key in known else self._look_at(key, path) for key, path in files.items()]
+                keys = []
+            found = [known[key] if key in known else self._look_at(key) for key in keys]
             self.entries = tuple(sorted(filter(None, found), key=lambda entry: -entry.made))
             self._seen, self.changes = changed, self.changes + 1
 
-    def _look_at(self, key: str, path: Path) -> Entry | None:
-        """The entry of an object that the index does not know."""
-        result = Job(self.folder).read(_Named(key)) if re.fullmatch(r"[0-9a-f]{40}", key) else None
+    def _look_at(self, key: str, made: float = 0.0) -> Entry | None:
+        """The entry of an object by the head of its file, which has to be whole; None where there is no such."""
+        path = self.folder / f"{key}{SUFFIX}"
+        if not re.fullmatch(r"[0-9a-f]{40}", key) or not Job(self.folder).has(_Named(key)):
+            return None
         try:
-            return Entry.of(result, path.stat().st_size, path.stat().st_mtime) if result and result.key == key else None
-        except (OSError, KeyError, TypeError, ValueError):
+            with open(path, "rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                head = json.loads(file.read(length))
+            size = sum(file.stat().st_size for file in (path, self.picture(key)) if file.exists())
+            about, triangles = json.loads(head["__metadata__"]["rpc"]), head["triangles"]["shape"][0]
+            return Entry.of(key, about, triangles, "cloud" in head, size, made or path.stat().st_mtime)
+        except (OSError, KeyError, TypeError, ValueError, IndexError, AttributeError):
             return None
 
     def _write(self, entries: list[Entry]) -> None:

@@ -24,6 +24,11 @@ def history() -> History | None:
     return _history if limit() else None
 
 
+def shown() -> History | None:
+    """The same for draw(), which opens nothing: None until the timer has."""
+    return _history if limit() else None
+
+
 def limit() -> int:
     """How many bytes it may take."""
     chosen = machine.get()
@@ -49,7 +54,7 @@ def remember() -> None:
 
 def picture_of(key: str) -> Path:
     """Where the picture of an object lies, or will."""
-    log = history()
+    log = shown()
     return log.picture(key) if log else Path(bpy.app.tempdir) / f"latte3d-{key}.png"
 
 

@@ -28,6 +28,10 @@ def _choice_changed(self, context) -> None:
     session.forget("choice", "setup")
 
 
+def _search_changed(self, context) -> None:
+    self.history_page = 0
+
+
 AUTOMATIC = ("AUTO", "Automatic", "For each prompt the installed model that knows it best")
 _items: list[tuple] = [AUTOMATIC]  # Blender keeps no reference to the texts of a menu that is made as it opens
 
@@ -81,7 +85,7 @@ class LATTE3D_PG_scene(bpy.types.PropertyGroup):
 
 
 class LATTE3D_PG_session(bpy.types.PropertyGroup):
-    """Set Up's choices."""
+    """Set Up's choices, and what is looked at in the history."""
 
     source: EnumProperty(name="Source", items=SOURCES, update=_choice_changed)
     wheels: StringProperty(
@@ -93,6 +97,13 @@ class LATTE3D_PG_session(bpy.types.PropertyGroup):
     python: StringProperty(
         name="Python", description="The Python of an environment that can run the engine", subtype="FILE_PATH", update=_choice_changed
     )
+
+
+    history_search: StringProperty(
+        name="Search", description="Words of a prompt, a model or a seed", options={"TEXTEDIT_UPDATE"}, update=_search_changed
+    )
+    history_page: IntProperty(min=0)
+    history_key: StringProperty()  # of the object that is chosen
 
 
 class LATTE3D_PG_asset(bpy.types.PropertyGroup):

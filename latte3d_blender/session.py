@@ -343,6 +343,7 @@ def _step() -> float | None:
     if SESSION.stale and not engine.jobs:
         look_up()
     collect()
+    kept.history()
     gallery.show(engine)
     by_itself = SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel)
     if engine.state == client.STOPPED and (by_itself or engine.jobs) and not SESSION.setup:  # whose files it would hold open

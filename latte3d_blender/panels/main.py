@@ -6,10 +6,10 @@ What is always there comes first and keeps its place; what comes and goes stands
 
 import bpy
 
-from .. import session
+from .. import kept, session
 from ..client.engine import STAGES
 from ..scene import origin
-from . import gallery, variations
+from . import gallery, history, variations
 from .setup import draw_engine, wrapped
 
 EXAMPLE = "a red mushroom with white spots"
@@ -223,6 +223,8 @@ class LATTE3D_PT_main(bpy.types.Panel):
             variations.draw_variations(self.layout, context)
         if origin.of(context.active_object):
             draw_object(self.layout, context)
+        if kept.shown():
+            history.draw_history(self.layout, context)
         if gallery.things():
             draw_gallery(self.layout, context)
 
