@@ -17,6 +17,7 @@ def register() -> None:
     from .operators import history as operators_history
     from .operators import library as operators_library
     from .operators import prompt as operators_prompt
+    from .operators import restyle as operators_restyle
     from .operators import setup as operators_setup
     from .operators import training as operators_training
     from .operators import variations as operators_variations
@@ -24,7 +25,8 @@ def register() -> None:
     from .panels import main as panels
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    makers = (operators, operators_setup, operators_prompt, operators_variations, operators_history, operators_library, operators_training)
+    artists = (operators, operators_setup, operators_prompt, operators_variations, operators_restyle, operators_history)
+    makers = (*artists, operators_library, operators_training)
     for module in (properties, session, library_session, *makers, panels, panels_library):
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
@@ -39,6 +41,7 @@ def unregister() -> None:
     from .operators import history as operators_history
     from .operators import library as operators_library
     from .operators import prompt as operators_prompt
+    from .operators import restyle as operators_restyle
     from .operators import setup as operators_setup
     from .operators import training as operators_training
     from .operators import variations as operators_variations
@@ -46,7 +49,8 @@ def unregister() -> None:
     from .panels import main as panels
 
     bpy.utils.unregister_cli_command(_command)
-    makers = (operators_training, operators_library, operators_history, operators_variations, operators_prompt, operators_setup, operators)
+    artists = (operators_history, operators_restyle, operators_variations, operators_prompt, operators_setup, operators)
+    makers = (operators_training, operators_library, *artists)
     for module in (panels_library, panels, *makers, library_session, session, properties):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)

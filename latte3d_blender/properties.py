@@ -20,6 +20,12 @@ DETAILS = [  # the engine holds the exact numbers: core/limits.py
 ]
 
 
+PLACES = [
+    ("BESIDE", "Beside", "On a free spot near the shape that it was made from"),
+    ("INSTEAD", "Instead", "On the shape's own place; the shape is hidden, not deleted"),
+]
+
+
 def _prompt_changed(self, context) -> None:
     session.forget("unfamiliar", "bad_request")  # they speak of another prompt
 
@@ -78,6 +84,7 @@ class LATTE3D_PG_scene(bpy.types.PropertyGroup):
         name="Adherence", description="How closely the new object keeps to the shape of the selected one", subtype="FACTOR", default=0.6,
         min=0.0, max=1.0,
     )  # fmt: skip
+    restyle_place: EnumProperty(name="Place", description="Where the restyled object stands", items=PLACES)
     spread: FloatProperty(
         name="Difference", description="How far more of a kind are from the one that they are like", subtype="FACTOR", default=0.4,
         min=0.05, max=1.5,

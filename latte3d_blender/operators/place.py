@@ -53,7 +53,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 
     replaces: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the object whose place it takes
-    hides: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the object that it stands for, which is hidden
+    hides: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the objects that it stands for, line by line
 
     @classmethod
     def poll(cls, context):
@@ -78,9 +78,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
                     made = origin.replace_object(old, made)
                 else:
                     self._stand(context, made)
-                    if hidden := context.view_layer.objects.get(self.hides):
-                        hidden.hide_set(True)
-                        hidden.hide_render = True
+                    placement.hide(context, self.hides.splitlines())
                 placement.select_only(context, [made])
         except (ValueError, TypeError, KeyError, RuntimeError) as error:
             self.report({"ERROR"}, str(error))

@@ -9,7 +9,7 @@ import bpy
 from .. import kept, session
 from ..client.engine import STAGES
 from ..scene import origin
-from . import gallery, history, variations
+from . import gallery, history, shape, variations
 from .setup import draw_engine, wrapped
 
 EXAMPLE = "a red mushroom with white spots"
@@ -219,6 +219,8 @@ class LATTE3D_PT_main(bpy.types.Panel):
         draw_missing_model(self.layout, context)
         if session.SESSION.question:
             draw_question(self.layout, context)
+        if session.SESSION.engine.features & {"blend", "cloud"}:
+            shape.draw_shape(self.layout, context)
         if session.SESSION.batch:
             variations.draw_variations(self.layout, context)
         if origin.of(context.active_object):

@@ -70,6 +70,13 @@ def ground_below(
     return Vector((point.x, point.y, 0.0))
 
 
+def hide(context: bpy.types.Context, names: list[str]) -> None:
+    """Hide objects in the view and in renders."""
+    for item in filter(None, map(context.view_layer.objects.get, names)):
+        item.hide_set(True)
+        item.hide_render = True
+
+
 def select_only(context: bpy.types.Context, objects: list[bpy.types.Object]) -> None:
     """Select these objects and nothing else; the last one becomes active. A viewport in local view shows them too."""
     layer = context.view_layer
