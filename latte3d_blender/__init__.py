@@ -16,6 +16,7 @@ def register() -> None:
     from .operators import generate as operators
     from .operators import history as operators_history
     from .operators import library as operators_library
+    from .operators import made as operators_made
     from .operators import prompt as operators_prompt
     from .operators import restyle as operators_restyle
     from .operators import setup as operators_setup
@@ -25,7 +26,7 @@ def register() -> None:
     from .panels import main as panels
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    artists = (operators, operators_setup, operators_prompt, operators_variations, operators_restyle, operators_history)
+    artists = (operators, operators_setup, operators_prompt, operators_variations, operators_restyle, operators_history, operators_made)
     makers = (*artists, operators_library, operators_training)
     for module in (properties, session, library_session, *makers, panels, panels_library):
         module.register()
@@ -40,6 +41,7 @@ def unregister() -> None:
     from .operators import generate as operators
     from .operators import history as operators_history
     from .operators import library as operators_library
+    from .operators import made as operators_made
     from .operators import prompt as operators_prompt
     from .operators import restyle as operators_restyle
     from .operators import setup as operators_setup
@@ -49,7 +51,7 @@ def unregister() -> None:
     from .panels import main as panels
 
     bpy.utils.unregister_cli_command(_command)
-    artists = (operators_history, operators_restyle, operators_variations, operators_prompt, operators_setup, operators)
+    artists = (operators_made, operators_history, operators_restyle, operators_variations, operators_prompt, operators_setup, operators)
     makers = (operators_training, operators_library, *artists)
     for module in (panels_library, panels, *makers, library_session, session, properties):
         module.unregister()

@@ -161,6 +161,12 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row = body.row(align=True)
     row.operator("latte3d.use_prompt")
     row.operator("latte3d.new_seed_here")
+    row = body.row(align=True)
+    row.operator("latte3d.regenerate")
+    row.operator("latte3d.more_like_this")
+    row.operator("latte3d.copy_prompt", text="", icon="COPYDOWN")
+    row.operator("latte3d.select_same", text="", icon="RESTRICT_SELECT_OFF")
+    draw_keep(body)
     triangles = len(item.data.loops) - 2 * len(item.data.polygons)
     facts = [f"{triangles:,} triangles", length(context, item.dimensions.z), f"seed {found.seed}"]
     header, more = body.panel("latte3d_facts", default_closed=True)
@@ -175,6 +181,14 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         for stage in (*STAGES, "wire", "insert"):
             if stage in found.timings_ms:
                 fact(column, STAGE_NAMES[stage], f"{found.timings_ms[stage]:.0f} ms")
+
+
+def draw_keep(layout: bpy.types.UILayout) -> None:
+    """Where the selected objects can go from here."""
+    row = layout.row(align=True)
+    row.operator("latte3d.mark_assets", text="Asset…", icon="ASSET_MANAGER")
+    for name in ("GLB", "USD", "FBX"):
+        row.operator("latte3d.export_selected", text=name).format = name
 
 
 def fact(column: bpy.types.UILayout, name: str, value: str) -> None:
