@@ -7,28 +7,26 @@ STARTED = time.time()  # when Blender loaded the add-on; as a program of its own
 _command = None
 
 
+def _modules() -> tuple:
+    """What is registered, in its order: each has a register and an unregister of its own."""
+    from . import library_session, properties, session
+    from .operators import generate, history, library, live, made, prompt, restyle, setup, training, variations
+    from .panels import library as panels_library
+    from .panels import main as panels
+
+    operators = (generate, setup, prompt, live, variations, restyle, history, made, library, training)
+    return (properties, session, library_session, *operators, panels, panels_library)
+
+
 def register() -> None:
     """Called by Blender when the add-on is enabled."""
     global _command
     import bpy
 
-    from . import library_session, preferences, properties, session
-    from .operators import generate as operators
-    from .operators import history as operators_history
-    from .operators import library as operators_library
-    from .operators import made as operators_made
-    from .operators import prompt as operators_prompt
-    from .operators import restyle as operators_restyle
-    from .operators import setup as operators_setup
-    from .operators import training as operators_training
-    from .operators import variations as operators_variations
-    from .panels import library as panels_library
-    from .panels import main as panels
+    from . import preferences
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    artists = (operators, operators_setup, operators_prompt, operators_variations, operators_restyle, operators_history, operators_made)
-    makers = (*artists, operators_library, operators_training)
-    for module in (properties, session, library_session, *makers, panels, panels_library):
+    for module in _modules():
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
 
@@ -37,23 +35,10 @@ def unregister() -> None:
     """Called by Blender when the add-on is disabled: ends the engine and takes everything back."""
     import bpy
 
-    from . import library_session, preferences, properties, session
-    from .operators import generate as operators
-    from .operators import history as operators_history
-    from .operators import library as operators_library
-    from .operators import made as operators_made
-    from .operators import prompt as operators_prompt
-    from .operators import restyle as operators_restyle
-    from .operators import setup as operators_setup
-    from .operators import training as operators_training
-    from .operators import variations as operators_variations
-    from .panels import library as panels_library
-    from .panels import main as panels
+    from . import preferences
 
     bpy.utils.unregister_cli_command(_command)
-    artists = (operators_made, operators_history, operators_restyle, operators_variations, operators_prompt, operators_setup, operators)
-    makers = (operators_training, operators_library, *artists)
-    for module in (panels_library, panels, *makers, library_session, session, properties):
+    for module in reversed(_modules()):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
 

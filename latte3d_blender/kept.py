@@ -64,6 +64,8 @@ def guide_of(item: bpy.types.Object) -> Guide | None:
     if not found.cloud:
         return Guide(blend=found.blend) if found.blend else None
     log = history()
+    if log and log.busy:  # it may be about to be written
+        log.finish()
     result = log.result(str(item.data.get("latte3d_key", ""))) if log else None
     if result is None or result.guide is None:
         raise EngineFault(Fault("The shape that it started from is no longer in the history.", "", "Use Restyle again.", "bad_request"))

@@ -63,7 +63,10 @@ def _choose(self, number: int) -> None:
 class LATTE3D_PG_scene(bpy.types.PropertyGroup):
     """The prompt, its model, its detail and its seed."""
 
-    prompt: StringProperty(name="Prompt", description="What to make, as in “a red mushroom with white spots”", update=_prompt_changed)
+    prompt: StringProperty(
+        name="Prompt", description="What to make, as in “a red mushroom with white spots”", update=_prompt_changed,
+        options={"ANIMATABLE", "TEXTEDIT_UPDATE"},
+    )  # fmt: skip
     model: StringProperty(
         name="Model", description="The id of the model that makes the objects of this scene; empty: the one that knows the prompt best",
         update=_prompt_changed,
@@ -76,7 +79,10 @@ class LATTE3D_PG_scene(bpy.types.PropertyGroup):
         max=MOST,
     )  # fmt: skip
     use_blend: BoolProperty(name="Blend", description="Make something between the prompt and a second one")
-    blend_prompt: StringProperty(name="Blend With", description="The second prompt, as in “a brown mushroom”", update=_prompt_changed)
+    blend_prompt: StringProperty(
+        name="Blend With", description="The second prompt, as in “a brown mushroom”", update=_prompt_changed,
+        options={"ANIMATABLE", "TEXTEDIT_UPDATE"},
+    )  # fmt: skip
     blend: FloatProperty(
         name="Share", description="How much of the second prompt is in it", subtype="FACTOR", default=0.5, min=0.0, max=1.0
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import bpy
 from bpy.app.handlers import persistent
 
-from . import kept, machine
+from . import kept, live, machine
 from .client import engine as client
 from .client.engine import Engine
 from .client.installer import Setup
@@ -302,6 +302,7 @@ def _picture() -> tuple:
         SESSION.question,
         len(gallery.things()),
         kept.changes(),
+        (live.LIVE.on, live.LIVE.note, live.LIVE.name),
         panel_visible(),
         job and (job.id, job.text, round(job.factor, 2)),
         setup and (setup.text, setup.amount, round(setup.factor, 3), setup.over),
@@ -352,6 +353,7 @@ def _step() -> float | None:
         except EngineFault:
             look_up()  # turns it into a state that the panel explains
     placing.place_next(SESSION)
+    live.follow(SESSION)
     if thumbnails.load():
         redraw()
     if engine.state in (client.BUSY, client.STARTING):
@@ -360,7 +362,7 @@ def _step() -> float | None:
         return 0.01  # the next of several
     if SESSION.to_do or SESSION.setup or (SESSION.plan and not SESSION.plan.over) or kept.busy():
         return 0.2
-    if engine.active or SESSION.stale:
+    if engine.active or SESSION.stale or live.LIVE.on:
         return 0.03
     return 0.3 if SESSION.question or SESSION.fault else None  # the status bar speaks of them as long as no sidebar does
 
@@ -372,6 +374,7 @@ def _detach(*_) -> None:
         SESSION.engine.cancel(job)
     SESSION.waiting.clear()
     SESSION.to_place.clear()
+    live.detach()
     SESSION.fault, SESSION.question, SESSION.hold, SESSION.batch = None, None, "", None
 
 
@@ -386,6 +389,7 @@ def shutdown() -> None:
 
 def register() -> None:
     bpy.app.handlers.load_pre.append(_detach)
+    live.register()
     atexit.register(shutdown)
 
 
@@ -393,6 +397,7 @@ def unregister() -> None:
     shutdown()
     atexit.unregister(shutdown)
     bpy.app.handlers.load_pre.remove(_detach)
+    live.unregister()
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     gallery.clear()

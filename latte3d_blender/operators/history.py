@@ -127,11 +127,10 @@ class LATTE3D_OT_page_history(bpy.types.Operator):
     bl_idname = "latte3d.page_history"
     bl_label = "Turn the Page"
 
-    step: IntProperty(default=1, options={"HIDDEN", "SKIP_SAVE"})
+    page: IntProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def execute(self, context):
-        chosen = context.window_manager.latte3d
-        chosen.history_page = max(chosen.history_page + self.step, 0)
+        context.window_manager.latte3d.history_page = self.page
         session.redraw()
         return {"FINISHED"}
 

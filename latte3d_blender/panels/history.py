@@ -7,6 +7,7 @@ import bpy
 
 from .. import kept
 from ..history import Entry, History
+from ..words import say
 from . import thumbnails
 from .setup import wrapped
 from .variations import columns_in, picture
@@ -23,15 +24,15 @@ def megabytes(size: int) -> str:
 def facts_of(entry: Entry) -> str:
     """What tells an object from others of its prompt."""
     when = time.strftime("%d %b %Y %H:%M", time.localtime(entry.made))
-    shaped = [SHAPED[entry.shaped]] if entry.shaped in SHAPED else []
-    return " · ".join([f"seed {entry.seed}", entry.detail.capitalize(), *shaped, entry.model, when])
+    shaped = [say(SHAPED[entry.shaped])] if entry.shaped in SHAPED else []
+    return " · ".join([say("seed {seed}", seed=entry.seed), entry.detail.capitalize(), *shaped, entry.model, when])
 
 
 def draw_history(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The fold of the panel."""
     log, chosen = kept.shown(), context.window_manager.latte3d
     header, body = layout.panel("latte3d_history", default_closed=True)
-    header.label(text=f"History ({len(log.entries)})")
+    header.label(text=say("History ({count})", count=len(log.entries)))
     if not body:
         return
     body.prop(chosen, "history_search", text="", icon="VIEWZOOM", placeholder="Search")
@@ -49,7 +50,8 @@ def _draw_page(layout: bpy.types.UILayout, context: bpy.types.Context, found: li
     chosen = context.window_manager.latte3d
     columns = max(columns_in(context, 0), 2)
     count = ROWS * columns
-    page = min(chosen.history_page, (len(found) - 1) // count)
+    pages = -(-len(found) // count)
+    page = min(chosen.history_page, pages - 1)
     grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True, align=True)
     shown = found[page * count : (page + 1) * count]
     for entry in shown:
@@ -59,14 +61,13 @@ def _draw_page(layout: bpy.types.UILayout, context: bpy.types.Context, found: li
         grid.label(text="")
     if len(found) > count:
         row = layout.row(align=True)
-        for step, icon, there in ((-1, "TRIA_LEFT", page > 0), (1, "TRIA_RIGHT", (page + 1) * count < len(found))):
+        for step, icon in ((-1, "TRIA_LEFT"), (1, "TRIA_RIGHT")):  # round and round: after the last page comes the first
             if step > 0:
                 middle = row.row()
                 middle.alignment = "CENTER"
-                middle.label(text=f"{page * count + 1}–{page * count + len(shown)} of {len(found)}")
-            side = row.row(align=True)
-            side.enabled = there
-            side.operator("latte3d.page_history", text="", icon=icon).step = step
+                first, last = page * count + 1, page * count + len(shown)
+                middle.label(text=say("{first}–{last} of {all}", first=first, last=last, all=len(found)))
+            row.operator("latte3d.page_history", text="", icon=icon).page = (page + step) % pages
 
 
 def _draw_chosen(layout: bpy.types.UILayout, context: bpy.types.Context, entry: Entry) -> None:
@@ -83,6 +84,6 @@ def _draw_size(layout: bpy.types.UILayout, context: bpy.types.Context, log: Hist
     if log.fault:
         wrapped(layout, context, log.fault, "ERROR")
     row = layout.row()
-    row.label(text=f"{megabytes(log.size)} of {megabytes(kept.limit())} on the disk")
+    row.label(text=say("{size} of {limit} on the disk", size=megabytes(log.size), limit=megabytes(kept.limit())))
     if some:
         row.operator("latte3d.delete_history", text="", icon="TRASH", emboss=False).everything = True

@@ -8,7 +8,9 @@ import bpy
 
 from .. import kept, session
 from ..client.engine import STAGES
+from ..live import LIVE
 from ..scene import origin
+from ..words import say
 from . import gallery, history, shape, variations
 from .setup import draw_engine, wrapped
 
@@ -86,9 +88,16 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         row.progress(factor=1.0, text=state.hold, type="BAR")
         row.operator("latte3d.cancel", text="", icon="X")
     else:
+        if LIVE.on:
+            row.operator("latte3d.keep_live", icon="CHECKMARK")
+            row.operator("latte3d.live", text="", icon="PAUSE", depress=True)
+            if LIVE.note:
+                wrapped(layout, context, LIVE.note, "INFO")
+            return
         wanted = context.scene.latte3d
-        what = "Blend" if wanted.use_blend else "Generate"
-        row.operator("latte3d.generate", text=f"{what} {wanted.count}" if wanted.count > 1 else what, icon="SHADERFX")
+        what = say("Blend" if wanted.use_blend else "Generate")
+        row.operator("latte3d.generate", text=f"{what} {wanted.count}" if wanted.count > 1 else what, icon="SHADERFX", translate=False)
+        row.operator("latte3d.live", text="", icon="PLAY")
 
 
 def draw_things(

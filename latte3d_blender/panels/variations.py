@@ -5,6 +5,7 @@ import bpy
 
 from .. import kept, session
 from ..variations import Batch
+from ..words import say
 from . import thumbnails
 
 CELL = 84  # pixels: the width of a picture with its buttons
@@ -16,7 +17,8 @@ def draw_variations(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
     batch, wanted = session.SESSION.batch, context.scene.latte3d
     header, body = layout.panel("latte3d_variations")
     there, asked = len(batch.results), len(batch.job.prompts)
-    header.label(text=f"Variations ({there})" if batch.over else f"Variations ({there} of {asked})")
+    text = "Variations ({there})" if batch.over else "Variations ({there} of {asked})"
+    header.label(text=say(text, there=there, asked=asked))
     if batch.over:
         header.operator("latte3d.close_variations", text="", icon="X", emboss=False)
     if not body:

@@ -57,6 +57,7 @@ def place_batch(batch, last: Result | None = None) -> None:
     """Place the variations that have arrived, up to `last`, beside those that are there; together they are one undo step, once no more
     come. Raises EngineFault with the reason where they cannot be placed."""
     wanted, step = batch.more(last, towards=framing.towards_viewer(bpy.context)), batch.ends_with(last)
+    wanted["height"] = batch.job.place.height / placement.meters(bpy.context.scene)
     try:
         bpy.ops.latte3d.place_variations("EXEC_DEFAULT", step, **wanted)
     except RuntimeError as error:

@@ -83,7 +83,7 @@ def test_pages(addon, log, drawn):
     log.finish()
     seen = panel(addon, drawn, width=300)
     assert "1–9 of 18" in seen.texts() and seen.of("operator").count("latte3d.choose_history") == 9
-    bpy.ops.latte3d.page_history(step=1)
+    bpy.ops.latte3d.page_history(page=1)
     assert "10–18 of 18" in panel(addon, drawn, width=300).texts()
     chosen.history_page = 99
     assert "10–18 of 18" in panel(addon, drawn, width=300).texts()  # a page that is not there is the last
