@@ -39,12 +39,15 @@ class Place:
     batch: Batch | None = None  # of which it is one
     angle: float = 0.0  # about the vertical
     clear: bool = True  # beside what is there
+    align: bool = False  # stand straight on the surface, whose normal this is
+    normal: tuple[float, float, float] = (0.0, 0.0, 0.0)
     hides: list[str] = field(default_factory=list)  # the objects that are hidden, as this one stands for them
 
     def properties(self, unit_m: float = 1.0) -> dict:
         """What place_result has to know, in a scene whose unit is so many metres."""
         wanted = {"location": self.location, "height": self.height / unit_m, "replaces": self.replaces}
-        return wanted | {"angle": self.angle, "clear": self.clear, "hides": "\n".join(self.hides)}
+        wanted |= {"angle": self.angle, "clear": self.clear, "hides": "\n".join(self.hides)}
+        return wanted | {"align": self.align, "normal": self.normal}
 
 
 @dataclass

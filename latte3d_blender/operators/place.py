@@ -7,7 +7,7 @@ import time
 import bpy
 import numpy as np
 from bpy.props import BoolProperty, FloatProperty, FloatVectorProperty, IntProperty, StringProperty
-from mathutils import Vector
+from mathutils import Quaternion, Vector
 
 from .. import session
 from ..scene import clearance, meshes, origin, placement
@@ -50,6 +50,10 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
         default=True,
         options={"SKIP_SAVE"},
     )
+    align: BoolProperty(
+        name="Align to Surface", description="Stand straight on the surface below, however that slopes", options={"SKIP_SAVE"}
+    )
+    normal: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # of the surface, where it is known
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 
     replaces: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the object whose place it takes
@@ -99,6 +103,11 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
             free = clearance.free_spot(context, place, box, Vector(self.towards))
             place = self._ground(context, made, free) if free.xy != place.xy else free
         made.location, made.rotation_euler = place, (0, 0, self.angle)
+        if self.align:
+            known = Vector(self.normal)
+            normal = known if known.length > 0.5 else placement.normal_below(context, place)
+            turn = Vector((0, 0, 1)).rotation_difference(normal) @ Quaternion((0, 0, 1), self.angle)
+            made.rotation_euler = turn.to_euler()
         placement.generated_collection(context).objects.link(made)
 
     def _ground(self, context, made, place):

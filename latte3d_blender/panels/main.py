@@ -97,6 +97,7 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         wanted = context.scene.latte3d
         what = say("Blend" if wanted.use_blend else "Generate")
         row.operator("latte3d.generate", text=f"{what} {wanted.count}" if wanted.count > 1 else what, icon="SHADERFX", translate=False)
+        row.operator("latte3d.generate_here", text="", icon="RESTRICT_SELECT_OFF")
         row.operator("latte3d.live", text="", icon="PLAY")
 
 
