@@ -116,9 +116,12 @@ def wake() -> None:
         bpy.app.timers.register(_tick, first_interval=0.02, persistent=True)
 
 
+thumbnails.missed = wake  # a picture that draw() lacks is loaded by the timer
+
+
 def panel_shown() -> None:
     """Called by draw(), which must not do more than this: the timer looks up and starts the engine."""
-    if not SESSION.shown or SESSION.stale or SESSION.engine.active or SESSION.setup or SESSION.to_do or thumbnails.wanted():
+    if not SESSION.shown or SESSION.stale or SESSION.engine.active or SESSION.setup or SESSION.to_do:
         SESSION.shown = True
         wake()
 
@@ -290,7 +293,8 @@ def redraw() -> None:
             if area.type in ("VIEW_3D", "PREFERENCES"):
                 area.tag_redraw()
         if not any(getattr(window, "modal_operators", ())):  # a tool's own hints stay
-            window.workspace.status_text_set(None)  # the status bar is in no screen's areas; this redraws it
+            with bpy.context.temp_override(window=window):  # after a file was loaded, a timer has none: Blender 5.2 would crash
+                window.workspace.status_text_set(None)  # the status bar is in no screen's areas; this redraws it
 
 
 def _picture() -> tuple:

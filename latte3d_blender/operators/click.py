@@ -75,9 +75,14 @@ class LATTE3D_OT_generate_here(Making, bpy.types.Operator):
         context.workspace.status_text_set(None)
         return how
 
+    @property
+    def _on_a_wall(self) -> bool:
+        """Whether what stands upright at this place would stand inside what was clicked."""
+        return not self.align and self.normal[2] < 0.5
+
     def execute(self, context):
         wanted, place = context.scene.latte3d, session.at_cursor(context.scene)
-        place.location, place.normal, place.align, place.clear = tuple(self.location), tuple(self.normal), self.align, False
+        place.location, place.normal, place.align, place.clear = tuple(self.location), tuple(self.normal), self.align, self._on_a_wall
         settings = machine.settings(wanted.detail)
         return self.begin(place, wanted.prompt, [wanted.seed], settings, strict=True, model=wanted.model, guide=blend_of(wanted))
 

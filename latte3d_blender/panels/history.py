@@ -55,7 +55,8 @@ def _draw_page(layout: bpy.types.UILayout, context: bpy.types.Context, found: li
     grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True, align=True)
     shown = found[page * count : (page + 1) * count]
     for entry in shown:
-        cell = grid.box() if entry.key == chosen.history_key else grid.column(align=True)
+        cell = grid.column(align=True)
+        cell.active = chosen.history_key in ("", entry.key)
         picture(cell, thumbnails.icon(kept.picture_of(entry.key)), "latte3d.choose_history", key=entry.key)
     for _ in range(-len(shown) % columns):  # a last row of the same widths
         grid.label(text="")

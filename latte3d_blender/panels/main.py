@@ -196,7 +196,7 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 def draw_keep(layout: bpy.types.UILayout) -> None:
     """Where the selected objects can go from here."""
     row = layout.row(align=True)
-    row.operator("latte3d.mark_assets", text="Asset…", icon="ASSET_MANAGER")
+    row.operator("latte3d.mark_assets", text="Asset…")
     for name in ("GLB", "USD", "FBX"):
         row.operator("latte3d.export_selected", text=name).format = name
 

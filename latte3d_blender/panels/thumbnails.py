@@ -11,12 +11,18 @@ _pictures: bpy.utils.previews.ImagePreviewCollection | None = None
 _missing: dict[str, Path] = {}
 
 
+def missed() -> None:
+    """Called when draw() lacks a picture whose file is there; the session puts its own in this place."""
+
+
 def icon(path: Path) -> int | None:
     """The icon of a picture; None as long as it is not loaded."""
     name = str(path)
     if _pictures is not None and name in _pictures:
         return _pictures[name].icon_id
     _missing[name] = path
+    if path.is_file():
+        missed()
     return None
 
 

@@ -97,7 +97,7 @@ def main():
     REPORT["state"], REPORT["knows"] = state.engine.state, state.engine.knows_adherence()
     yield 1.0
     steps.picture(OUT / "1-folded.png")
-    for part in (variations, keep, more, blend, restyle, history, assets, another_file):
+    for part in (variations, keep, more, blend, live, click, restyle, history, assets, another_file):
         yield from part(state)
 
 
@@ -153,6 +153,48 @@ def blend(state):
     REPORT["blend"] = bpy.context.view_layer.objects.active.get("latte3d_blend")
     steps.picture(OUT / "8-blend.png")
     wanted.use_blend = False
+
+
+def live(state):
+    """A draft follows the seed; kept, it is one undo step, which leaves no draft behind."""
+    follows, wanted = steps.addon("live").LIVE, bpy.context.scene.latte3d
+    before = sorted(bpy.data.objects.keys())
+    wanted.prompt, wanted.seed = "a blue car", 3
+    bpy.ops.ed.undo_push(message="Prompt")
+    operate("live")
+    yield from steps.until(lambda: follows.shown, 60)
+    yield 1.0
+    steps.picture(OUT / "9-live.png")
+    delays = []
+    for wanted.seed in range(4, 14):
+        changed, seed = time.perf_counter(), wanted.seed
+        yield from steps.until(lambda seed=seed: follows.shown.seed == seed, 30)
+        delays.append(1000 * (time.perf_counter() - changed))
+    REPORT["live_ms"] = [round(delay) for delay in delays]
+    bpy.ops.ed.undo_push(message="A step while the draft is there")
+    operate("keep_live")
+    yield from quiet(state)
+    kept = sorted(set(bpy.data.objects.keys()) - set(before))
+    REPORT["live_kept"] = [len(kept), bpy.data.objects[kept[0]]["latte3d_seed"], bpy.data.objects[kept[0]].get("latte3d_live")]
+    yield from steps.hover_viewport()
+    yield from steps.key("Z", ctrl=True)
+    yield 1.5
+    REPORT["live_undone"] = sorted(bpy.data.objects.keys()) == before
+    steps.picture(OUT / "9-live-undone.png")
+
+
+def click(state):
+    """One click in the view: an object on what is there."""
+    operate("generate_here", "INVOKE_DEFAULT")
+    yield 0.5
+    yield from steps.hover_viewport()
+    steps.picture(OUT / "9-where.png")
+    for value in ("PRESS", "RELEASE"):
+        steps.window().event_simulate(type="LEFTMOUSE", value=value, **steps.MOUSE)
+        yield 0.2
+    yield from quiet(state)
+    REPORT["clicked"] = list(bpy.context.view_layer.objects.active.location)
+    steps.picture(OUT / "9-clicked.png")
 
 
 def restyle(state):
@@ -225,8 +267,10 @@ def assets(state):
     yield 0.5
     operate("mark_assets", tags="props", licence="CC0-1.0", author="Me", catalogue="Props/Toys")
     REPORT["assets"] = [item.name for item in bpy.data.objects if item.asset_data]
-    area = next(area for area in steps.window().screen.areas if area.type in ("DOPESHEET_EDITOR", "TIMELINE"))
+    area = next(area for area in steps.window().screen.areas if area.type == "PROPERTIES")
     area.ui_type = "ASSETS"
+    yield 1.0
+    area.spaces.active.params.asset_library_reference = "LOCAL"
     yield 3.0
     steps.picture(OUT / "14-assets.png")
     with steps.override():
