@@ -41,11 +41,11 @@ class Batch:
     def shown(self, number: int) -> bpy.types.Object | None:
         """The object of a variation, where it is in the file."""
         item = bpy.data.objects.get(self.names.get(number, ""))
-        return item if item and item.get("latte3d_number") == mark_of(number) and item.users_scene else None
+        return item if item and item.get("latte3d_variation") == mark_of(number) and item.users_scene else None
 
     def take(self, number: int, item: bpy.types.Object) -> None:
         """A variation has an object now."""
-        item["latte3d_number"], self.names[number] = mark_of(number), item.name
+        item["latte3d_variation"], self.names[number] = mark_of(number), item.name
 
     def ends_with(self, last: Result | None) -> bool:
         """Whether no other comes after this one."""

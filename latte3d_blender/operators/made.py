@@ -131,7 +131,7 @@ class LATTE3D_OT_mark_assets(bpy.types.Operator):
         column = self.layout.column()
         column.use_property_split = True
         hints = {"tags": "besides the prompt's words", "description_text": "the prompt", "licence": "CC0-1.0", "catalogue": "Props/Food"}
-        for name, hint in ({"author": ""} | hints).items():
+        for name, hint in (hints | {"author": ""}).items():
             column.prop(self, name, placeholder=hint)
         if assets.library_folder() is None:
             column.label(text="Save the file to give it a catalogue", icon="INFO")
