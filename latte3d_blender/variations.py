@@ -22,6 +22,7 @@ class Batch:
     kept: set[int] = field(default_factory=set)  # those that the artist has ticked
     rejected: set[int] = field(default_factory=set)
     spot: tuple[float, float, float] | None = None  # where the first one stands
+    turn: float | None = None  # of its rows
     stepped: bool = False  # their undo step is there
 
     @property
@@ -56,7 +57,8 @@ class Batch:
         stays empty."""
         numbers = [number for number in self.results if last is None or number <= last.number]
         wish = ",".join(str(-number if number in self.rejected else number) for number in numbers)
-        return {"results": wish, "location": self.spot or self.job.place.location, "clear": self.spot is None, **properties}
+        spot = {"location": self.spot or self.job.place.location, "clear": self.spot is None, "turn": self.turn or 0.0}
+        return {"results": wish, **spot, **properties}
 
 
 def mark_of(number: int) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Variations of a prompt: placing them in rows as one undo step, keeping, rejecting, and making more like one of them."""
 
+import math
 import random
 
 import bpy
@@ -40,6 +41,10 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
         name="Height", description="Of each; 0 takes the heights that the model predicts", unit="LENGTH", min=0.0, soft_max=20.0,
         options={"SKIP_SAVE"},
     )  # fmt: skip
+    turn: FloatProperty(
+        name="Direction", description="Of the rows; 0 is along X", unit="ROTATION", soft_min=-math.pi, soft_max=math.pi,
+        options={"SKIP_SAVE"},
+    )  # fmt: skip
     clear: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # find a spot where they are free
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 
@@ -60,10 +65,10 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
         found = [batch.results[abs(number)] for number in numbers]
         sizes = np.array([self._size(result, unit_m) for result in found])
         if self.clear:
-            row = rows.box_of(sizes[0], len(batch.job.prompts), self.columns, self.gap)
+            row = rows.box_of(sizes[0], len(batch.job.prompts), self.columns, self.gap, self.turn)
             self.location, self.clear = clearance.free_spot(context, Vector(self.location), row, Vector(self.towards)), False
-        batch.spot = tuple(self.location)
-        places = rows.in_rows(sizes[:, :2], self.columns, self.gap)
+        batch.spot, batch.turn = tuple(self.location), self.turn
+        places = rows.across(sizes[:, :2], self.columns, self.gap, self.turn)
         items = [
             self._stand(context, batch, result, place, unit_m)
             for number, result, place in zip(numbers, found, places, strict=True)

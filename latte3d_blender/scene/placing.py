@@ -8,7 +8,7 @@ import bpy
 
 from .. import machine
 from ..client.job import EngineFault, Fault, Result
-from . import framing, placement
+from . import framing, placement, rows
 
 EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
 AGAIN = "Generate it again: the same prompt and seed make the same object."
@@ -56,7 +56,10 @@ def place(result: Result) -> None:
 def place_batch(batch, last: Result | None = None) -> None:
     """Place the variations that have arrived, up to `last`, beside those that are there; together they are one undo step, once no more
     come. Raises EngineFault with the reason where they cannot be placed."""
-    wanted, step = batch.more(last, towards=framing.towards_viewer(bpy.context)), batch.ends_with(last)
+    towards = framing.towards_viewer(bpy.context)
+    if batch.turn is None:
+        batch.turn = rows.facing(towards)
+    wanted, step = batch.more(last, towards=towards), batch.ends_with(last)
     wanted["height"] = batch.job.place.height / placement.meters(bpy.context.scene)
     try:
         bpy.ops.latte3d.place_variations("EXEC_DEFAULT", step, **wanted)

@@ -19,10 +19,24 @@ def in_rows(sizes: np.ndarray, columns: int, gap: float = GAP) -> np.ndarray:
     return places
 
 
-def box_of(size: np.ndarray, count: int, columns: int, gap: float = GAP) -> np.ndarray:
+def across(sizes: np.ndarray, columns: int, gap: float, angle: float) -> np.ndarray:
+    """The same for rows turned by an angle about the vertical, while the objects are not: places [N, 2]. Boxes never overlap."""
+    along, aside = abs(np.cos(angle)), abs(np.sin(angle))
+    if min(along, aside) < 1e-6:
+        turned = sizes if along > aside else sizes[:, ::-1]
+    else:
+        turned = np.repeat(sizes.max(1, keepdims=True), 2, 1) / max(along, aside)
+    places = in_rows(turned, columns, gap)
+    return places @ np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
+
+
+def box_of(size: np.ndarray, count: int, columns: int, gap: float, angle: float) -> np.ndarray:
     """The box [2, 3] around the first one's place that so many objects of about one size [3] fill."""
-    across, deep = min(count, columns), -(-count // columns)
-    space = gap * float(size[:2].max())
-    whole = np.array([across * size[0] + (across - 1) * space, deep * size[1] + (deep - 1) * space, size[2]])
-    low = np.array([-size[0] / 2, -size[1] / 2, 0.0])
-    return np.stack([low, low + whole])
+    places, half = across(np.tile(size[:2], (count, 1)), columns, gap, angle), size[:2] / 2
+    return np.stack([np.array([*(places.min(0) - half), 0.0]), np.array([*(places.max(0) + half), size[2]])])
+
+
+def facing(towards: np.ndarray) -> float:
+    """The angle of rows that go from left to right for who looks from that side (horizontally), in steps of 45 degrees."""
+    step = np.pi / 4
+    return float(np.round(np.arctan2(towards[0], -towards[1]) / step) * step) if np.hypot(*towards[:2]) > 1e-6 else 0.0

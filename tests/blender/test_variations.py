@@ -65,6 +65,27 @@ def test_rows_never_move_what_stands_already(addon):
             assert ((high[i] <= low[j] + 1e-9) | (high[j] <= low[i] + 1e-9)).any()
 
 
+@pytest.mark.parametrize("degrees", [0, 45, 90, 135, 180, -45])
+def test_rows_in_every_direction_keep_their_boxes_apart(addon, degrees):
+    rows, sizes = addon("scene.rows"), np.random.default_rng(1).uniform(0.1, 2.0, (9, 2))
+    places = rows.across(sizes, 3, 0.1, np.radians(degrees))
+    low, high = places - sizes / 2, places + sizes / 2
+    for i in range(9):
+        for j in range(i):
+            assert ((high[i] <= low[j] + 1e-9) | (high[j] <= low[i] + 1e-9)).any()
+    way, ahead = places[1] - places[0], np.array((np.cos(np.radians(degrees)), np.sin(np.radians(degrees))))
+    assert way @ ahead > 0.85 * np.linalg.norm(way)  # fronts are in line, centres nearly
+    box = rows.box_of(np.array([1.0, 0.5, 2.0]), 5, 3, 0.1, np.radians(degrees))
+    assert (box[0] < 0.01).all() and (box[1] > -0.01).all() and np.prod((box[1] - box[0])[:2]) > 5 * 0.5
+
+
+def test_rows_go_from_left_to_right_for_who_looks(addon):
+    facing = addon("scene.rows").facing
+    looks = {(0, -1): 0, (1, 0): 90, (0, 1): 180, (-1, 0): -90, (0.7, -0.7): 45, (0.73, -0.6): 45, (0, 0): 0}
+    for towards, degrees in looks.items():
+        assert np.degrees(facing(np.array(towards))) == pytest.approx(degrees)
+
+
 def test_keep_reject_and_bring_back(addon, wanted):
     bpy.ops.latte3d.generate()
     numbers, batch = tiles(addon), addon("session").SESSION.batch
