@@ -234,6 +234,9 @@ class LATTE3D_PT_main(bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
 
+    def draw_header_preset(self, context):
+        bpy.types.LATTE3D_PT_presets.draw_panel_header(self.layout)
+
     def draw(self, context):
         session.panel_shown()
         draw_prompt(self.layout, context)

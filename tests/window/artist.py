@@ -87,6 +87,7 @@ def quiet(state, seconds: float = 120.0):
 def main():
     chosen, session = steps.preferences(), steps.addon("session")
     chosen.engine_python, chosen.model_folder = PYTHON, MODELS[0] if MODELS else ""
+    bpy.data.objects.remove(bpy.data.objects["Cube"])
     bpy.ops.ed.undo_push(message="Start")
     unfolded_draws()
     watch_steps(session)
@@ -267,12 +268,14 @@ def assets(state):
     yield 0.5
     operate("mark_assets", tags="props", licence="CC0-1.0", author="Me", catalogue="Props/Toys")
     REPORT["assets"] = [item.name for item in bpy.data.objects if item.asset_data]
-    area = next(area for area in steps.window().screen.areas if area.type == "PROPERTIES")
+    area, _ = steps.viewport()
     area.ui_type = "ASSETS"
     yield 1.0
     area.spaces.active.params.asset_library_reference = "LOCAL"
     yield 3.0
     steps.picture(OUT / "14-assets.png")
+    area.ui_type = "VIEW_3D"
+    yield 1.0
     with steps.override():
         bpy.ops.latte3d.export_selected("INVOKE_DEFAULT", format="GLB")
     yield 1.0
