@@ -30,7 +30,7 @@ def main():
     yield from steps.until(lambda: session.engine.state == "READY", 300.0)
     yield from steps.click(*TITLE)
     with steps.override():
-        bpy.ops.latte3d.add_to_library("EXEC_DEFAULT", title="Props")
+        bpy.ops.latte3d.add_to_library("EXEC_DEFAULT", folder=chosen.library_folder, title="Props")
         bpy.ops.latte3d.train("EXEC_DEFAULT", minutes=1)
     yield from steps.until(library.picture, 400.0)
     yield 1.5
