@@ -10,12 +10,13 @@ _command = None
 def _modules() -> tuple:
     """What is registered, in its order: each has a register and an unregister of its own."""
     from . import library_session, properties, session
-    from .operators import click, generate, history, library, live, made, presets, prompt, restyle, setup, training, variations
+    from .operators import click, extras, generate, history, library, live, made, presets, prompt, restyle, setup, training, variations
+    from .panels import extras as panels_extras
     from .panels import library as panels_library
     from .panels import main as panels
 
-    operators = (generate, setup, prompt, click, live, variations, restyle, history, made, presets, library, training)
-    return (properties, session, library_session, *operators, panels, panels_library)
+    operators = (generate, setup, prompt, click, live, variations, restyle, history, made, presets, library, training, extras)
+    return (properties, session, library_session, *operators, panels, panels_library, panels_extras)
 
 
 def register() -> None:

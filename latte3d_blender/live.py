@@ -130,7 +130,7 @@ def show_in(context: bpy.types.Context) -> None:
     result, item, unit_m = LIVE.result, LIVE.draft, placement.meters(context.scene)
     try:
         with meshes.all_or_nothing():
-            made = meshes.build_object(result, unit_m=unit_m)
+            made = meshes.build_object(result, height_m=origin.own_height(result), unit_m=unit_m)
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         LIVE.result, LIVE.note = LIVE.shown, str(error)
         return

@@ -26,7 +26,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
     result: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # its number; 0: the last one
     height: FloatProperty(
         name="Height",
-        description="The object's height; 0 takes the height that the model predicts",
+        description="The object's height; 0 takes the height that the model predicts, or the one last given where it knows none",
         unit="LENGTH",
         min=0.0,
         soft_max=20.0,
@@ -73,7 +73,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
             self.report({"ERROR"}, f"This result is no longer kept. {AGAIN}")
             return {"CANCELLED"}
         begun, unit_m = time.perf_counter(), placement.meters(context.scene)
-        self.height = self.height or result.fields["height_m"] / unit_m
+        self.height = self.height or origin.own_height(result) / unit_m
         height_m = float(f"{self.height * unit_m:.6g}")  # the property has 7 digits
         try:
             with meshes.all_or_nothing():

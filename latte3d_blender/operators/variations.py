@@ -78,7 +78,7 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
         return {"FINISHED"}
 
     def _height_m(self, result: Result, unit_m: float) -> float:
-        return float(f"{self.height * unit_m:.6g}") or result.fields["height_m"]
+        return float(f"{self.height * unit_m:.6g}") or origin.own_height(result)
 
     def _size(self, result: Result, unit_m: float) -> np.ndarray:
         """Width, depth and height [3] in the scene's units."""

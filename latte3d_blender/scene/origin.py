@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import bpy
 
+from ..client.job import Result
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -91,6 +93,24 @@ def replaceable(name: str) -> bpy.types.Object | None:
     """The object of this name, if it can become another: it may have been deleted since, or be linked from another file."""
     item = bpy.data.objects.get(name) if name else None
     return item if of(item) and not item.library and not item.override_library else None
+
+
+def height_given(prompt: str, model: str) -> float:
+    """How high, in metres, the newest object of this file is that a model made of a prompt, as it was placed and scaled since; 0 where
+    there is none."""
+    said = " ".join(prompt.lower().split())
+    newest = 0, 0.0
+    for item in bpy.data.objects:
+        found = of(item)
+        if found and found.model == model and " ".join(found.prompt.lower().split()) == said and found.height_m:
+            newest = max(newest, (item.session_uid, found.height_m * abs(item.matrix_world.to_scale().z)))
+    return newest[1]
+
+
+def own_height(result: Result) -> float:
+    """How high a result stands, in metres: as predicted, or as its like was given last where the model knows no real height."""
+    given = 0.0 if result.fields.get("height_known", True) else height_given(result.prompt, result.fields["model"])
+    return given or result.fields["height_m"]
 
 
 def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.Object:
