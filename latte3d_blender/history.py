@@ -104,6 +104,10 @@ class History:
             self._left += 1
         self._thread.submit(self._add, result, limit)
 
+    def bound(self, limit: int) -> None:
+        """Let the oldest make room, soon."""
+        self._thread.submit(self.trim, limit)
+
     def _add(self, result: Result, limit: int) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

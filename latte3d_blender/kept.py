@@ -72,6 +72,12 @@ def guide_of(item: bpy.types.Object) -> Guide | None:
     return result.guide
 
 
+def bound() -> None:
+    """The limit has changed: the oldest make room."""
+    if _history:
+        _history.bound(limit())
+
+
 def busy() -> bool:
     """Whether something is still being written."""
     return _history is not None and _history.busy

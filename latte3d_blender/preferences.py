@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
-from . import library_session, session
+from . import kept, library_session, session
 from .panels import setup as panels_setup
 
 DEVICES = [
@@ -21,6 +21,10 @@ def _changed(self, context) -> None:
 
 def _library_changed(self, context) -> None:
     library_session.STATE.check = None  # it speaks of another
+
+
+def _history_changed(self, context) -> None:
+    kept.bound()
 
 
 def _keep_changed(self, context) -> None:
@@ -78,6 +82,7 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         default=1000,
         min=0,
         soft_max=20_000,
+        update=_history_changed,
     )
     library_folder: StringProperty(
         name="Library",

@@ -67,6 +67,7 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
         if self.clear:
             row = rows.box_of(sizes[0], len(batch.job.prompts), self.columns, self.gap, self.turn)
             self.location, self.clear = clearance.free_spot(context, Vector(self.location), row, Vector(self.towards)), False
+        first = not any(map(batch.shown, batch.results))
         batch.spot, batch.turn = tuple(self.location), self.turn
         places = rows.across(sizes[:, :2], self.columns, self.gap, self.turn)
         items = [
@@ -74,7 +75,9 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
             for number, result, place in zip(numbers, found, places, strict=True)
             if number > 0
         ]
-        placement.select_only(context, [item for item in items if item])
+        made = [item for item in items if item]
+        if first or set(context.selected_objects) <= set(made):  # else somebody has selected something else meanwhile
+            placement.select_only(context, made)
         return {"FINISHED"}
 
     def _height_m(self, result: Result, unit_m: float) -> float:
@@ -94,9 +97,9 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
             except (ValueError, TypeError, KeyError, RuntimeError) as error:
                 self.report({"WARNING"}, f"“{result.prompt}”, seed {result.seed}: {error}")
                 return None
+            item.location = Vector(self.location) + Vector((*place, 0.0))  # one that is there may have been moved since
             placement.generated_collection(context).objects.link(item)
             batch.take(result.number, item)
-        item.location = Vector(self.location) + Vector((*place, 0.0))
         session.SESSION.last = result
         return item
 

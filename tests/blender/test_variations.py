@@ -44,14 +44,18 @@ def test_each_is_placed_as_it_comes_and_none_moves_later(addon, wanted):
     while not job.over:
         jobs.SESSION.engine.poll(wait_s=0.05)
     jobs.collect()
-    batch, places = jobs.SESSION.batch, {}
+    batch, places, other = jobs.SESSION.batch, {}, answers.cube(location=(9, 0, 0))
     for number, result in enumerate(list(jobs.SESSION.to_place), 1):
         assert not batch.stepped
         placing.place_batch(batch, result)
+        if number == 3:  # somebody goes on working meanwhile
+            batch.shown(result.number).location.z = 5
+            addon("scene.placement").select_only(bpy.context, [other])
         found = {item.name: tuple(item.location) for item in generated()}
         assert len(found) == number and places.items() <= found.items()
         places = found
     assert batch.stepped and len({item.data.name for item in generated()}) == 6
+    assert bpy.context.selected_objects == [other] and generated()[2].location.z == 5
 
 
 def test_rows_never_move_what_stands_already(addon):
