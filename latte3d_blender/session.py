@@ -246,6 +246,8 @@ def collect() -> None:
             SESSION.waiting.remove(job)
             if job.state == "failed" and job.fault is not SESSION.engine.fault:
                 SESSION.fault = job.fault
+            if SESSION.batch and SESSION.batch.job is job and not SESSION.batch.results:  # nothing came of it
+                SESSION.batch = None
     kept.remember()
     for old in [number for number, result in SESSION.results.items() if result not in SESSION.to_place][:-KEEP]:
         del SESSION.results[old]
