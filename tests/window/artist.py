@@ -220,7 +220,7 @@ def restyle(state):
     bpy.ops.object.shade_smooth()
     bpy.ops.ed.undo_push(message="Ring")
     wanted = bpy.context.scene.latte3d
-    wanted.prompt, wanted.adherence = "a cake", 0.5
+    wanted.prompt, wanted.seed, wanted.adherence = "a cake", 0, 0.6
     yield 0.5
     steps.picture(OUT / "9-shape.png")
     operate("restyle")
