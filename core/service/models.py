@@ -19,7 +19,7 @@ from core.language.rewording import NEAREST, Reading
 from core.limits import check_prompt
 from core.networks.storage import ModelCard, read_card
 from core.outcome import Failed, Made, failure
-from core.pipeline import Latte3DPipeline, Progress, load_memory
+from core.pipeline import CARD_TOO_SMALL, Latte3DPipeline, Progress, load_memory
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"  # a folder for each model that comes with the engine
 KEPT = 2  # models whose networks stay in memory
@@ -184,22 +184,29 @@ class Models:
         self._pipelines.move_to_end(model.id)
         return self._pipelines[model.id]
 
-    def _load(self, model: Model) -> Latte3DPipeline:
-        """Load a model; where the memory does not hold it beside others, these make room. Raises MissingWeights, or out_of_memory."""
+    def _load(self, model: Model, device: str | None = None) -> Latte3DPipeline:
+        """Load a model on to a device (None: that of all); where the memory does not hold it beside others, these make room, and where a
+        card's does not hold it alone, the processor works with it. Raises MissingWeights, or out_of_memory."""
+        device = device or str(self.device)
         try:
-            pipeline = self._read_weights(model)
+            pipeline = self._read_weights(model, device)
         except EngineError as error:
             if error.code == "out_of_memory" and self._pipelines:
                 self._pipelines.clear()
-                return self._load(model)
+                return self._load(model, device)
+            if error.code == "out_of_memory" and device != "cpu":
+                return self._load(model, "cpu")
             model.fault = error
             raise
         pipeline.model_id, model.fault = model.id, None
+        if device != str(self.device):
+            pipeline.notes.append(CARD_TOO_SMALL)
         return pipeline
 
-    def _read_weights(self, model: Model) -> Latte3DPipeline:
+    def _read_weights(self, model: Model, device: str) -> Latte3DPipeline:
         try:
-            return Latte3DPipeline.from_pretrained(model.folder, str(self.device), self.memory(model))
+            memory = self.memory(model) if device == str(self.device) else None
+            return Latte3DPipeline.from_pretrained(model.folder, device, memory)
         except EngineError:
             raise
         except (MemoryError, RuntimeError) as error:
