@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What runs on a GPU alone, tried on the CPU against the plain functions that it stands for (tests/gpu tries it where it belongs)."""
 
+import contextlib
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from core.mesh import mesh_health
 from core.networks.generator import Fields, Generator
@@ -178,6 +182,50 @@ def test_what_cannot_be_recorded_is_called_and_logged(tiny, capsys) -> None:
         assert same(replay(*inputs(tiny)), tiny.made(*inputs(tiny)))
     log = capsys.readouterr().err
     assert log == "The networks run without a CUDA graph: CUDA error: operation not permitted when stream is capturing\n"
+
+
+class Tape(TorchDispatchMode):
+    """Stands for torch.cuda.CUDAGraph: keeps what was calculated on which memory, and does the same on the same memory again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[tuple] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if str(function).startswith(Waits.NAMES):
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+        made = function(*args, **(kwargs or {}))
+        self.steps.append((function, args, kwargs or {}, made))
+        return made
+
+    def replay(self) -> None:
+        for function, args, kwargs, made in self.steps:
+            for mine, new in zip(tree_leaves(made), tree_leaves(function(*args, **kwargs)), strict=True):
+                mine.copy_(new)
+
+
+@pytest.fixture
+def taped(monkeypatch) -> None:
+    """torch.cuda as far as `record_graph` asks for it, on the CPU."""
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    for name, stand_in in {
+        "device": contextlib.nullcontext, "Stream": lambda: stream, "current_stream": lambda: stream, "stream": contextlib.nullcontext,
+        "CUDAGraph": Tape, "graph": lambda graph, **options: graph,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+
+
+@pytest.mark.parametrize("half", [None, torch.bfloat16])
+def test_a_recording_gives_what_the_call_gives(taped, tiny, capsys, half) -> None:
+    replay = Replay(tiny, half)
+    for points in (None, 512):
+        one = inputs(tiny, points=points)
+        other = tuple(given if given is None else given.flip(0) * 0.9 for given in one)
+        first = replay(*one)
+        for given in (other, one):
+            assert same(replay(*given), replay.called(*given))
+        assert same(first, replay.called(*one)) and not same(first, replay(*other))  # it stays as it is in the next
+    assert len(replay.replays) == 2 and replay.called not in replay.replays.values() and capsys.readouterr().err == ""
 
 
 def test_half_precision_leaves_planes_and_height_in_full(tiny) -> None:
