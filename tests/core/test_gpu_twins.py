@@ -2,6 +2,7 @@
 """What runs on a GPU alone, tried on the CPU against the plain functions that it stands for (tests/gpu tries it where it belongs)."""
 
 import contextlib
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,6 +29,9 @@ from core.surface.extract import (
     march_on_gpu,
     refine_grid,
 )
+from core.surface.meshing import make_surface
+from core.surface.texels import owned_texels
+from core.surface.texels_gpu import owned_on_device
 
 
 def wavy(p: Tensor) -> Tensor:
@@ -123,6 +127,38 @@ def test_the_bake_gives_the_same_images(unwrapped) -> None:
         assert (one == other).mean() > 0.999 and (np.abs(one[..., 0].astype(int) - other[..., 0]) > 1).mean() < 1e-4
     with pytest.raises(ExtractionCancelled):
         bake_on_device(maps, atlas.triangle, atlas.texel, 256, look, spread=8, device="cpu", batch=10_000, cancelled=lambda: True)
+
+
+@pytest.mark.parametrize("height", [64, 256])
+def test_texels_have_the_same_owners(unwrapped, height: int) -> None:
+    """Of an atlas, which shares none, and of triangles in disorder: some are level, upright or flat, some beside the image."""
+    atlas = unwrapped[2]
+    draw = np.random.default_rng(0)
+    disorder = draw.normal(32, 20, (500, 1, 2)) + draw.normal(0, 6, (500, 3, 2))
+    disorder[:100] = disorder[:100].round() + 0.5
+    disorder[100:110] = disorder[100:110, :1]
+    for points in (atlas.uvs * np.float32(256), disorder.astype(np.float32)):
+        depth = draw.integers(0, 20, len(points)).astype(np.float64)
+        plain, found = owned_texels(points, depth, 256, height), owned_on_device(points, depth, 256, height, "cpu")
+        assert found[0].dtype == found[1].dtype == np.int32
+        for one, other in zip(plain, found, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert len(plain[0]) > 1000 and 100 < len(plain[2]) < 500
+
+
+def test_an_object_is_as_sound_by_way_of_the_twins(monkeypatch) -> None:
+    """Other orders of vertices and triangles collapse otherwise, into a surface that is as near."""
+    plain = make_surface(wavy, resolution=64, triangles=3000)
+    monkeypatch.setattr("core.surface.extract.march", march_on_gpu)
+    monkeypatch.setattr("core.surface.atlas.owned_texels", functools.partial(owned_on_device, device="cpu"))
+    found = make_surface(wavy, resolution=64, triangles=3000)
+    health, other = (mesh_health(s.vertices, s.triangles) for s in (plain, found))
+    assert other["closed"] and other["manifold"] and other["oriented"] and not other["degenerate"]
+    assert len(found.triangles) == pytest.approx(len(plain.triangles), rel=0.02)
+    assert other["volume"] == pytest.approx(health["volume"], rel=0.01)
+    assert other["components"] == health["components"] and found.note == plain.note
+    texels = [unwrap(s.vertices, s.triangles, size=256, coarse=True).texel for s in (plain, found)]
+    assert len(texels[1]) == pytest.approx(len(texels[0]), rel=0.1) and len(np.unique(texels[1])) == len(texels[1])
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 8])

@@ -10,7 +10,10 @@ from core.networks.storage import load_generator
 from core.surface.atlas import unwrap
 from core.surface.bake import bake, spread_texels
 from core.surface.bake_gpu import spread_on_device
+from core.surface.decimate import decimate
 from core.surface.extract import dense_grid, extract_surface, march, march_on_gpu
+from core.surface.texels import owned_texels
+from core.surface.texels_gpu import owned_on_device
 from core.surface.topology import mesh_health
 from tests.conftest import ROOT
 from tests.core.test_gpu_twins import assert_same_surface, box, inputs, look, noise, same, signs, wavy
@@ -52,6 +55,22 @@ def test_a_surface_is_a_solid(device) -> None:
     vertices, triangles = extract_surface(lambda p: p.norm(dim=-1) - 0.4 + torch.sin(p * 40).sum(-1) * 0.01, resolution=128, device=device)
     health = mesh_health(vertices, triangles)
     assert health["closed"] and health["manifold"] and health["oriented"] and health["volume"] > 0.2
+
+
+def test_an_atlas_is_the_same(device) -> None:
+    vertices, triangles, _ = decimate(*extract_surface(wavy, resolution=64), 5000)  # with folds
+    for coarse in (False, True):
+        plain, found = (unwrap(vertices, triangles, size=512, coarse=coarse, device=d) for d in ("cpu", device))
+        for one, other in zip(vars(plain).values(), vars(found).values(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_texels_have_the_same_owners(device) -> None:
+    draw = np.random.default_rng(0)
+    points = (draw.normal(128, 60, (5000, 1, 2)) + draw.normal(0, 9, (5000, 3, 2))).astype(np.float32)
+    depth = draw.integers(0, 20, len(points)).astype(np.float64)
+    for one, other in zip(owned_texels(points, depth, 256, 256), owned_on_device(points, depth, 256, 256, device), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_bake_gives_the_same_images(device) -> None:
