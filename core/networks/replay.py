@@ -68,14 +68,13 @@ def record_graph(function: Made, inputs: Inputs) -> Made:
     """A CUDA graph of function(*inputs), as a function of inputs of the same shapes. Raises RuntimeError where it cannot be recorded."""
     device = inputs[0].device
     with torch.cuda.device(device):
-        held, stream = [given if given is None else given.clone() for given in inputs], torch.cuda.Stream()
+        held, graph, stream = [given if given is None else given.clone() for given in inputs], torch.cuda.CUDAGraph(), torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        with torch.cuda.stream(stream):  # around all of it: a recording that fails does not go back to the stream before
             function(*held)  # what the libraries choose and allocate at a first call is not to be recorded
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                fields = function(*held)
         torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            fields = function(*held)
 
     def replay(*inputs: Tensor | None) -> Fields:
         for mine, given in zip(held, inputs, strict=True):

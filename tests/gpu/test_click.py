@@ -155,3 +155,18 @@ def test_a_card_with_too_little_memory_leaves_it_to_the_processor(cuda) -> None:
     assert mesh.notes[0] == CARD_TOO_SMALL and mesh_health(mesh.vertices, mesh.triangles)["closed"]
     (mesh,) = pipeline(["a rock"], detail="draft")
     assert CARD_TOO_SMALL not in mesh.notes
+
+
+def test_a_recording_that_fails_leaves_the_gpu_as_it_was(cuda, generator, given, monkeypatch, capsys) -> None:
+    plain, before = generator.made, torch.cuda.current_stream()
+
+    def waiting(*arguments):
+        float(arguments[0].sum())  # asks for a number, which cannot be recorded
+        return plain(*arguments)
+
+    monkeypatch.setattr(generator, "made", waiting)
+    replay = Replay(generator, None)
+    with torch.inference_mode():
+        for _ in range(2):
+            assert same(replay(*given()), plain(*given()))
+    assert torch.cuda.current_stream() == before and capsys.readouterr().err.count("run without a CUDA graph") == 1
