@@ -123,7 +123,6 @@ def tables_on(device: torch.device) -> Tables:
     """The tables of a device, made the first time."""
     corners, edges = np.array(CORNERS), np.array(EDGES)
     along = corners[edges[:, 1]] - corners[edges[:, 0]]
-    # Along which axis an edge runs, as a number: 0 … 2, so that edges of several cells are the same one.
     fixed = {"corners": corners, "edges": edges, "faces": np.array(FACES), "says": np.array(SAYS), "along": along}
     fixed["rings"] = np.array([[int(corner) for corner in ring] for ring in RINGS.split()])
     fixed["low"] = np.concatenate((corners[edges[:, 0]], np.zeros((1, 3), int)))
@@ -165,6 +164,11 @@ def _lewiner() -> Callable[[str], np.ndarray]:
     return table
 
 
+def _tests(lewiner: Callable[[str], np.ndarray], case: int, config: int) -> list[int]:
+    """What a case that its signs leave open asks: its faces, 1 … 6, negative for the opposite answer, then its inside (`_test_inside`)."""
+    return np.atleast_1d(lewiner(f"TEST{case}")[config]).tolist()
+
+
 def _tiling(
     lewiner: Callable[[str], np.ndarray], case: int, config: int, joined: Callable[[int], bool], inside: int
 ) -> tuple[str | int, ...]:
@@ -173,7 +177,7 @@ def _tiling(
         return ("",)
     if case in DECIDED_BY_SIGNS:
         return f"{case}", config
-    tests = lewiner(f"TEST{case}").reshape(len(lewiner(f"TEST{case}")), -1)[config].tolist()
+    tests = _tests(lewiner, case, config)
     if case == 3:
         return "3_2" if joined(tests[0]) else "3_1", config
     if case == 4:
@@ -201,7 +205,7 @@ def _test_inside(lewiner: Callable[[str], np.ndarray], case: int, config: int, j
     """Which edges the test of a case's inside goes along, and the side that it asks about; (0, 0) where there is none."""
     if case not in (4, 6, 7, 10, 12, 13):
         return 0, 0
-    tests = lewiner(f"TEST{case}").reshape(len(lewiner(f"TEST{case}")), -1)[config].tolist()
+    tests = _tests(lewiner, case, config)
     if case in (4, 10):
         return UPRIGHT, tests[-1]
     if case == 13:
