@@ -13,6 +13,8 @@ def owned_on_device(
     triangle, texel = covered_on_device(torch.from_numpy(points).to(device, torch.float32), width, height)
     shared = torch.zeros(width * height, dtype=torch.int32, device=device).index_add_(0, texel, torch.ones_like(texel)) > 1
     clash = shared[texel].nonzero()[:, 0]
+    if not len(clash):
+        return triangle.cpu().numpy(), texel.cpu().numpy(), np.empty(0, np.int64)
     at, of = texel[clash].long(), triangle[clash]
     order = torch.from_numpy(depth).to(device)[of].argsort(stable=True)
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=device))
