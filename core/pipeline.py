@@ -172,7 +172,7 @@ class Latte3DPipeline:
         with watch.stage("text"):
             prompt = check_prompt(prompt)
             reading = self._read(prompt, strict)
-            tokens, mask = self.text([reading.text])
+            tokens, mask = self._tokens(reading)
         with watch.stage("networks"):
             z = (style_of([seed]) if style is None else torch.tensor([style])).to(self.device)
             condition = self.generator.condition(tokens, mask, z)
@@ -189,8 +189,13 @@ class Latte3DPipeline:
 
     def _mixed(self, condition: tuple[Tensor, Tensor], blend: tuple[str, float], z: Tensor) -> tuple[Tensor, Tensor]:
         """Between a prompt's condition and another prompt's: vector and tokens."""
-        other = self.generator.condition(*self.text([self._read(check_prompt(blend[0]), strict=False).text]), z)
+        other = self.generator.condition(*self._tokens(self._read(check_prompt(blend[0]), strict=False)), z)
         return tuple(torch.lerp(one, two, float(blend[1])) for one, two in zip(condition, other, strict=True))
+
+    def _tokens(self, reading: Reading) -> tuple[Tensor, Tensor]:
+        """Embeddings and mask of a prompt as it was read, where the networks are: the encoder is elsewhere where a card is small."""
+        tokens, mask = self.text([reading.text])
+        return tokens.to(self.device), mask.to(self.device)
 
     def _alpha(self, cloud: Tensor | None, adherence: float | None) -> Tensor | None:
         """α [1] of an object; None, which is 0, without a cloud."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from core.device import pick_device
-from core.errors import Cancelled, EngineError, MissingWeights, Unfamiliar, out_of_memory
+from core.errors import Cancelled, EngineError, MissingWeights, Unfamiliar, card_is_full, out_of_memory
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
 from core.language.rewording import NEAREST, Reading
@@ -172,7 +172,14 @@ class Models:
     def memory(self, model: Model) -> tuple[TextEncoder, KnownPrompts | None]:
         """A model's text encoder, and what it remembers of its prompts (None: nothing), without its networks. Raises MissingWeights."""
         if model.id not in self._memories:
-            self._memories[model.id] = load_memory(model.folder, read_card(model.folder)[0], self.device, self._text)
+            sizes = read_card(model.folder)[0]
+            try:
+                memory = load_memory(model.folder, sizes, self.device, self._text)
+            except RuntimeError as error:
+                if not card_is_full(error):
+                    raise
+                memory = load_memory(model.folder, sizes, pick_device("cpu"), self._text)  # reading is quick there, too
+            self._memories[model.id] = memory
         return self._memories[model.id]
 
     def pipeline(self, model: Model) -> Latte3DPipeline:

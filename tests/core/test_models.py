@@ -212,3 +212,21 @@ def test_a_model_that_a_graphics_card_does_not_hold_is_loaded_for_the_processor(
     (made,) = both.stream(["a red mushroom"], seeds=[0], model="garden", **SMALL)
     assert tried == [("cuda", 1), ("cuda", 0), ("cpu", 0)]  # what else was in memory made room first
     assert made.mesh.notes[0] == CARD_TOO_SMALL and made.mesh.model == "garden"
+
+
+def test_a_text_encoder_that_a_graphics_card_does_not_hold_reads_on_the_processor(both, monkeypatch) -> None:
+    load, tried = service.load_memory, []
+
+    def too_large(folder, sizes, device, make_text):
+        tried.append(device.type)
+        if device.type != "cpu":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 90.00 MiB.")
+        return load(folder, sizes, device, make_text)
+
+    garden = next(model for model in both.models if model.id == "garden")
+    both._memories.clear()
+    both.device = torch.device("cuda")
+    monkeypatch.setattr(service, "load_memory", too_large)
+    text, known = both.memory(garden)
+    assert tried == ["cuda", "cpu"] and text.device.type == "cpu" and known.read(["a red mushroom"], text)[0].familiar
+    assert both.memory(garden)[0] is text and len(tried) == 2

