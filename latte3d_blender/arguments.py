@@ -76,11 +76,20 @@ def folder(text: str) -> str:
     return path
 
 
+def part(text: str) -> tuple[int, int]:
+    """A type for argparse: i/n."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part: write i/n, as 1/4 for the first of four")
+    return int(found[1]), int(found[2])
+
+
 def add_generate(parser: argparse.ArgumentParser) -> None:
     """Add what to make, how fine, and where it goes."""
     add = parser.add_argument
-    add("prompts", nargs="+", metavar="PROMPT", help='what to make, as in "a red mushroom with white spots"; any number of them')
-    add("--out", default="out", metavar="DIR", help="where the files go (default: out)")
+    add("prompts", nargs="*", metavar="PROMPT", help='what to make, as in "a red mushroom with white spots"; any number of them')
+    add("--prompts", dest="prompt_list", metavar="LIST", help="make an asset library of a list: CSV, or text with one prompt a line")
+    add("--out", default="out", metavar="DIR", help="where the files go (default: out); for a list a folder, or one FILE.blend")
     add("--seed", type=whole_number("seed"), default=0, help="another seed is another object of the same description (default: 0)")
     add("--detail", choices=DETAILS, help="how fine: grid, images and triangles together (default: standard)")
     add("--resolution", type=whole_number("resolution", 8), help="cells along the grid's longest side, instead of what the detail says")
@@ -92,6 +101,19 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     add("--picture-size", type=whole_number("picture size"), default=640, help="pixels per side of the .png (default: 640)")
     add("--no-picture", action="store_true", help="do not render the .png")
     add("--json", action="store_true", help="print a last line for machines")
+    lists = parser.add_argument_group("for lists").add_argument
+    lists("--shard", type=part, metavar="i/n", help="make the i-th of n parts; without it, a FILE.blend is put together from all")
+    lists("--job", default="", metavar="DIR", help="folder for what is not in the library yet (default: a hidden one beside it)")
+    lists("--catalogue", default="", help="for prompts that name none (default: by the thing, such as Nature)")
+    lists("--licence", default="", help="for prompts that name none, such as CC0-1.0")
+    lists("--author", default="", help="for prompts that name none")
+
+
+def wrong_generate(options: argparse.Namespace) -> str:
+    """What is wrong with the arguments of `generate` together; "" for nothing."""
+    if bool(options.prompts) == bool(options.prompt_list):
+        return "name a PROMPT, or a list of them with --prompts LIST" + ("; not both" if options.prompts else "")
+    return "--shard is for lists: name one with --prompts" if options.shard and not options.prompt_list else ""
 
 
 def details(options: argparse.Namespace) -> dict:

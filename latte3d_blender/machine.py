@@ -93,6 +93,23 @@ def model_folder(model: str, source: Path) -> Path:
     return ids[wanted]
 
 
+def id_of(folder: str) -> str:
+    """What the model in a folder is called; "" for no folder. Raises EngineFault where it is not there."""
+    found = _models_in(existing(folder)) if folder else []
+    return found[0][1] if found else ""
+
+
+def groups(alone: str = "") -> dict[str, str]:
+    """The things that the models of this machine know, each with the group that it belongs to. alone: a model's folder, in place of all."""
+    source = source_folder()
+    places = [existing(alone)] if alone else [*([source / "core" / "weights"] if source else []), *model_folders()]
+    found: dict[str, str] = {}
+    for path, _ in (model for place in places for model in _models_in(place)):
+        for thing in json.loads((path / "config.json").read_text(encoding="utf-8")).get("things", []):
+            found.setdefault(thing["name"], thing.get("group", ""))
+    return found
+
+
 def _models_in(place: Path) -> list[tuple[Path, str]]:
     """The models in a folder, which may be one itself, with the ids that they say."""
     folders = [place] if (place / "config.json").is_file() else sorted(place.glob("*/")) if place.is_dir() else []
