@@ -104,6 +104,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     lists = parser.add_argument_group("for lists").add_argument
     lists("--shard", type=part, metavar="i/n", help="make the i-th of n parts; without it, a FILE.blend is put together from all")
     lists("--job", default="", metavar="DIR", help="folder for what is not in the library yet (default: a hidden one beside it)")
+    lists("--listing", action="store_true", help="also write what makes a FOLDER on a web server a remote library (Blender 5.2 and later)")
     lists("--catalogue", default="", help="for prompts that name none (default: by the thing, such as Nature)")
     lists("--licence", default="", help="for prompts that name none, such as CC0-1.0")
     lists("--author", default="", help="for prompts that name none")
@@ -113,7 +114,10 @@ def wrong_generate(options: argparse.Namespace) -> str:
     """What is wrong with the arguments of `generate` together; "" for nothing."""
     if bool(options.prompts) == bool(options.prompt_list):
         return "name a PROMPT, or a list of them with --prompts LIST" + ("; not both" if options.prompts else "")
-    return "--shard is for lists: name one with --prompts" if options.shard and not options.prompt_list else ""
+    if options.listing and options.out.lower().endswith(".blend"):
+        return "--listing is for folders: a remote library of one file would be downloaded as a whole"
+    given = [name for name in ("shard", "listing") if getattr(options, name) and not options.prompt_list]
+    return f"--{given[0]} is for lists: name one with --prompts" if given else ""
 
 
 def details(options: argparse.Namespace) -> dict:

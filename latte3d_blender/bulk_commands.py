@@ -15,7 +15,7 @@ from typing import TextIO
 import bpy
 
 from . import files, machine
-from .bulk import catalogues, prompt_list, shelf
+from .bulk import catalogues, listing, prompt_list, shelf
 from .bulk.prompt_list import Entry
 from .client.engine import EngineFault
 from .client.job import Fault
@@ -44,6 +44,8 @@ class Run:
 
     def make(self) -> int:
         """Do it all; returns the exit status. Raises Refused before any work."""
+        if self.options.listing and (why := listing.fault()):
+            raise Refused(f"{why} Leave --listing out, and run there: blender -c asset_listing generate {self.options.out}")
         out, library, kept_in = self._places()
         everything = self._list()
         wanted = job.shard(everything, self.options.shard)
@@ -65,6 +67,9 @@ class Run:
             self._report(kept, entries)
         if not kept.failed and not self.options.shard:
             kept.remove()
+        if self.options.listing:
+            self.output.say(f"Listing {out} for the web")
+            listing.write(library, self.options.author)
         return int(bool(kept.failed))
 
     def _places(self) -> tuple[Path, Path, Path]:

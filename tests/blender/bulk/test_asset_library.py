@@ -131,6 +131,7 @@ def test_a_full_disk_is_told_and_keeps_what_is_finished(make, small_disk, tmp_pa
     [
         ("prompt,seed\na cube,x\n,1\n", [], ":2: the seed is “x”"),
         ("prompt\na cube\n", ["--texture-size", "512"], "--texture-size is not for lists"),
+        ("prompt\na cube\n", ["--listing"], "run there: blender -c asset_listing generate"),
         ("prompt\na cube\n", ["--model", "/nowhere/at-all"], "The model is missing"),
     ],
 )
