@@ -140,7 +140,7 @@ def generate(argv: list[str]) -> int:
     options = parser.parse_args(argv)  # wrong options are refused before any download; the add-on parses for itself
     if wrong := arguments.wrong_generate(options):
         parser.error(wrong)
-    engine = engine_python()
+    engine = engine_python(*["ray.txt"] * bool(options.ray))
     return run([blender_python(), "-m", "latte3d_blender", "generate", "--engine", engine, *argv])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 DETAILS = ("draft", "standard", "high", "full")
 LIMITS = {"seed": (0, 2**31 - 1), "resolution": (64, 256), "texture size": (64, 4096), "triangles": (16, 2**31 - 1)}
 LIMITS |= {"picture size": (4, 8192)}  # Blender makes no picture that is smaller
-LIMITS |= {"number of workers": (1, 1024)}
+LIMITS |= {"number of workers": (1, 1024), "number of cores": (1, 1024)}
 STARTER = "starter"  # the built-in library
 WORKERS = "assets at a time (default: one for each core)"
 TRAIN_OPTIONS = {
@@ -104,6 +104,9 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     lists = parser.add_argument_group("for lists").add_argument
     lists("--shard", type=part, metavar="i/n", help="make the i-th of n parts; without it, a FILE.blend is put together from all")
     lists("--job", default="", metavar="DIR", help="folder for what is not in the library yet (default: a hidden one beside it)")
+    lists("--ray", default="", metavar="ADDRESS", help='make it on the Ray cluster at host:port; "local": one of this machine alone')
+    help_cores = "of each worker, on a cluster without GPUs (default: 2)"
+    lists("--worker-cores", type=whole_number("number of cores"), default=2, metavar="N", help=help_cores)
     lists("--listing", action="store_true", help="also write what makes a FOLDER on a web server a remote library (Blender 5.2 and later)")
     lists("--catalogue", default="", help="for prompts that name none (default: by the thing, such as Nature)")
     lists("--licence", default="", help="for prompts that name none, such as CC0-1.0")
@@ -116,7 +119,7 @@ def wrong_generate(options: argparse.Namespace) -> str:
         return "name a PROMPT, or a list of them with --prompts LIST" + ("; not both" if options.prompts else "")
     if options.listing and options.out.lower().endswith(".blend"):
         return "--listing is for folders: a remote library of one file would be downloaded as a whole"
-    given = [name for name in ("shard", "listing") if getattr(options, name) and not options.prompt_list]
+    given = [name for name in ("shard", "listing", "ray") if getattr(options, name) and not options.prompt_list]
     return f"--{given[0]} is for lists: name one with --prompts" if given else ""
 
 

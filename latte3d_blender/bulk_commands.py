@@ -7,7 +7,6 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -15,9 +14,9 @@ from typing import TextIO
 import bpy
 
 from . import files, machine
-from .bulk import catalogues, listing, prompt_list, shelf
+from .bulk import catalogues, farm, listing, prompt_list, shelf
 from .bulk.prompt_list import Entry
-from .client.engine import EngineFault
+from .client.engine import EngineFault, Launch
 from .client.job import Fault
 from .populate import assets, job
 from .populate.job import Want
@@ -59,8 +58,7 @@ class Run:
         self.result |= {"library": str(out), "there": there}
         self.output.say(f"{len(wanted):,} objects for {out}; {len(wanted) - there:,} are to be made")
         try:
-            for _ in self._made(kept, entries, numbers):
-                self.result["made"] += 1
+            self._make(kept, entries, numbers)
             if alone and not self.options.shard:
                 self._save(out, shelf.collect(kept, entries, numbers, lambda done: self._tell("building", done, len(entries))))
         finally:
@@ -122,31 +120,39 @@ class Run:
             except RuntimeError as error:
                 raise Refused(f"Blender cannot open {there}: {str(error).strip().removeprefix('Error: ')}") from error
 
-    def _made(self, kept: job.Job, entries: list[Entry], numbers: dict[str, str]) -> Iterator[Want]:
-        """Make what is missing; give out each object that is in its place now."""
+    def _make(self, kept: job.Job, entries: list[Entry], numbers: dict[str, str]) -> None:
+        """Make what is missing, and put each object into its place as soon as it is there."""
         entry_of, filing = {entry.want: entry for entry in entries}, isinstance(kept, shelf.Shelf)
-
-        def launch():
-            log, device = kept.folder / "engine.log", self.options.device or ""
-            return machine.launch(python=self.options.engine, model=self.folder_of_model, device=device, log=log)
 
         def file(want: Want) -> bool:
             entry = entry_of[want]
             try:
-                return kept.file(entry, numbers.get(entry.catalogue, ""))
+                return not filing or kept.file(entry, numbers.get(entry.catalogue, ""))
             except ValueError as error:
                 kept.drop(want, str(error))
                 self._fail(want, str(error))
                 return False
 
-        if filing:  # what an earlier run had made when it was ended
-            yield from filter(file, entry_of)
-        progress, strict = lambda far: self._tell("objects", far.done, far.total, far.left_s), self.options.strict
-        for want, fault in job.make(kept, list(entry_of), launch, self.output.say, self.facts, strict=strict, progress=progress):
+        def take(want: Want, fault: Fault | None) -> None:
             if fault:
-                self._fail(want, str(fault), fault)
-            elif not filing or file(want):
-                yield want
+                self._fail(want, str(fault))
+            else:
+                self.result["made"] += file(want)
+
+        for want in entry_of if filing else ():  # what an earlier run had made when it was ended
+            self.result["made"] += file(want)
+        progress, say, wants = lambda far: self._tell("objects", far.done, far.total, far.left_s), self.output.say, list(entry_of)
+        if self.options.ray:
+            options = ["--ray", self.options.ray, "--cores", str(self.options.worker_cores), *["--strict"] * self.options.strict]
+            farm.make(kept, wants, self._launch(kept), options, self.output, self.facts, take=take, progress=progress)
+            return
+        strict, launch = self.options.strict, lambda: self._launch(kept)
+        for want, fault in job.make(kept, wants, launch, say, self.facts, strict=strict, progress=progress):
+            take(want, fault)
+
+    def _launch(self, kept: job.Job) -> Launch:
+        log, device = kept.folder / "engine.log", self.options.device or ""
+        return machine.launch(python=self.options.engine, model=self.folder_of_model, device=device, log=log)
 
     def _save(self, out: Path, made: list[bpy.types.Object]) -> None:
         """Write the one file."""
@@ -159,7 +165,7 @@ class Run:
         """What has become of all, however it ended."""
         seconds = time.perf_counter() - self.begun
         failed = [{"prompt": want.prompt, "seed": want.seed, "reason": reason} for want, reason in kept.failed.items()]
-        self.result |= {"failed": failed, "device": self.facts.get("device", ""), "seconds": round(seconds, 2)}
+        self.result |= {"failed": failed, "device": "", **self.facts, "seconds": round(seconds, 2)}
         self.result |= {"peak_mb": peak_mb(), "engine_peak_mb": peak_mb(children=True)}
         self.output.say(f"{self.result['made']:,} made in {seconds:.1f} s, {len(failed):,} failed: {self.result['library']}")
         with contextlib.suppress(OSError):  # of a full disk something else tells
@@ -175,7 +181,7 @@ class Run:
         if not self.output.as_json:
             self.output.line(f"{stage}: {done:,} of {total:,}" + (f", about {left_s:.0f} s left" if left_s else ""))
 
-    def _fail(self, want: Want, reason: str, fault: Fault | None = None) -> None:
+    def _fail(self, want: Want, reason: str) -> None:
         """Print why something was not made, once where many share the reason."""
         if reason != self.last_reason:
             self.output.say(f"latte3d: {want.prompt[:80]!r}, seed {want.seed}: {reason}")

@@ -118,6 +118,18 @@ def test_stopped_and_resumed_each_is_made_once(make, tmp_path, monkeypatch):
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+def test_what_a_cluster_makes_is_filed_as_it_comes(make, tmp_path):
+    """The cluster's command with one worker in place of Ray: what it leaves and says, and its end in the middle."""
+    rows = "prompt\na red cube\nan impossible cube\na die\n"
+    status, last, said = make(rows + "an explosive cube\na ring\n", "--ray", "somewhere:6379")
+    assert (status, last["made"], last["device"]) == (1, 2, "") and "goes on with the rest" in said
+    status, last, said = make(rows + "a ring\n", "--ray", "somewhere:6379")
+    assert (status, last["made"], last["there"], last["device"], last["workers_lost"]) == (1, 1, 2, "cpu", 0), said
+    assert "There is no an impossible cube" in said and [one["prompt"] for one in last["failed"]] == ["an impossible cube"]
+    paths = library(tmp_path / "lib")
+    assert len(paths) == 3 and [item["latte3d_model"] for path in paths for item in assets(path).values()] == ["fake"] * 3
+
+
 def test_a_full_disk_is_told_and_keeps_what_is_finished(make, small_disk, tmp_path):
     folder = small_disk(400)
     status, last, said = make(rows(40), out=folder / "lib")
