@@ -100,14 +100,28 @@ def id_of(folder: str) -> str:
 
 
 def groups(alone: str = "") -> dict[str, str]:
-    """The things that the models of this machine know, each with the group that it belongs to. alone: a model's folder, in place of all."""
+    """What the models of this machine call the things that they know, each with the group that it belongs to; things that the panel does
+    not show are groups of their own. alone: a model's folder, in place of all. Raises EngineFault where that is not there."""
     source = source_folder()
     places = [existing(alone)] if alone else [*([source / "core" / "weights"] if source else []), *model_folders()]
     found: dict[str, str] = {}
-    for path, _ in (model for place in places for model in _models_in(place)):
-        for thing in json.loads((path / "config.json").read_text(encoding="utf-8")).get("things", []):
-            found.setdefault(thing["name"], thing.get("group", ""))
+    for folder, _ in (model for place in places for model in _models_in(place)):
+        shown = {thing["name"]: thing.get("group", "") for thing in _json(folder / "config.json").get("things", [])}
+        called = {kind: about.get("names", []) for kind, about in _json(folder / "words.json").get("things", {}).items()}
+        for kind in (*shown, *called):
+            plain = kind.replace("_", " ")
+            group = shown.get(plain) or shown.get(kind) or f"More/{plain.capitalize()}"
+            for name in (plain, *called.get(kind, ())):
+                found.setdefault(name, group)
     return found
+
+
+def _json(file: Path) -> dict:
+    """A model's file; nothing where it is not there or damaged: what generates will say so."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def _models_in(place: Path) -> list[tuple[Path, str]]:
