@@ -49,7 +49,7 @@ class Run:
         everything = self._list()
         wanted = job.shard(everything, self.options.shard)
         numbers = self._catalogues(library, everything)
-        alone = out.suffix == ".blend"
+        alone = out.suffix.lower() == ".blend"
         self._open(out if alone and out.exists() else None)
         have = assets.in_file() if alone else {}
         entries = [entry for entry in wanted if entry.want not in have]
@@ -74,7 +74,7 @@ class Run:
         """What to write, the library's folder, and the job's. Raises Refused where nothing can be written there."""
         out, part = Path(self.options.out).expanduser().resolve(), self.options.shard
         library, own = out, out / (f".generate-{part[0]}-{part[1]}" if part else ".generate")
-        if out.suffix == ".blend":
+        if out.suffix.lower() == ".blend":
             library, own = out.parent, out.with_name(f".{out.stem}.generate")
         kept_in = Path(self.options.job).expanduser().resolve() if self.options.job else own
         try:

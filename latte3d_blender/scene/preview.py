@@ -58,7 +58,7 @@ def _visible(corners: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np
     first = np.clip(np.ceil(corners[:, :, :2].min(1) - 0.5), 0, side).astype(np.int32)
     last = np.clip(np.floor(corners[:, :, :2].max(1) - 0.5), -1, side - 1).astype(np.int32)
     size = np.maximum(last - first + 1, 0)
-    count = size[:, 0].astype(np.int64) * size[:, 1]
+    count = size[:, 0].astype(np.int64) * size[:, 1] * (_areas(corners) > 0)  # the far side of a closed mesh is hidden
     nearest = np.full(side * side, -np.inf, np.float32)
     owner, shares = np.full(side * side, -1, np.int64), np.zeros((side * side, 3), np.float32)
     ends = np.cumsum(count)
@@ -80,10 +80,16 @@ def _visible(corners: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np
     return owner[pixel], shares[pixel], pixel
 
 
+def _areas(corners: np.ndarray) -> np.ndarray:
+    """Twice the areas [F] of triangles in the picture; negative for those that are seen from behind."""
+    (ax, ay), (bx, by), (cx, cy) = (corners[:, corner, :2].T for corner in range(3))
+    return (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+
+
 def _weights(corners: np.ndarray, part: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The weights [P, 3] of triangles' corners at points; negative outside, and for triangles without an area."""
     a, b, c = corners[:, 0, :2], corners[:, 1, :2], corners[:, 2, :2]
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    area = _areas(corners)
     over = np.divide(1.0, area, out=np.full_like(area, np.nan), where=np.abs(area) > 1e-9)
     bx, by, cx, cy = ((end - a)[:, axis] * over for end in (b, c) for axis in (0, 1))
     dx, dy = x - a[part, 0], y - a[part, 1]
