@@ -69,11 +69,11 @@ def nodes():
 
 @pytest.fixture
 def connected(nodes):
-    """Workers of one core each on it."""
+    """Workers of one core each on it, or of one GPU each where there are some."""
     from core.bulk.cluster import Cluster
 
     said = []
-    made = Cluster(nodes.address, SlowPipeline, cores=1, gpus=False, strict=False, say=said.append)
+    made = Cluster(nodes.address, SlowPipeline, cores=1, gpus=True, strict=False, say=said.append)
     made.said = said
     yield made
     made.end()
@@ -94,6 +94,14 @@ def test_a_killed_node_is_replaced_and_each_object_comes_once(nodes, connected):
     assert came == Counter(want.key for want in asked)
     assert places == {("an explosive cube", "crashed"), ("an impossible cube", "bad_request")}
     assert connected.lost == 3 <= sum(connected.devices.values()), connected.said  # the node, and twice the cube
+
+
+@pytest.mark.slow
+def test_each_gpu_has_a_worker(nodes, connected):
+    """GPUs that are declared and not there: who has what is Ray's to say."""
+    nodes.add_node(num_cpus=4, num_gpus=2, object_store_memory=100 << 20)
+    assert len(list(connected.make(wants(8)))) == 8
+    assert sum(connected.devices.values()) == len(connected.workers) == 2 and connected.lost == 0
 
 
 @pytest.mark.slow
