@@ -146,10 +146,11 @@ class Latte3DPipeline:
             if blend is not None:
                 condition = self._mixed(condition, blend, z)
             fields = self.generator.made(*condition, guide[0], self._alpha(*guide))[0]
-        notes = [*reading.notes, *([] if self.card.knows_height(reading.thing) else [NO_HEIGHT])]
+        sized = self.card.knows_height(reading.thing)
         return textured_mesh(
             self.generator.sdf.of(fields), self.generator.texture.of(fields), sizes, watch=watch, height_m=float(fields.height_m[0]),
-            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE, notes=notes, familiarity=reading.to_dict(),
+            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE,
+            notes=[*reading.notes, *([] if sized else [NO_HEIGHT])], height_known=sized, familiarity=reading.to_dict(),
             prompt=prompt, seed=seed, style=style, model=self.model_id, **facts,
         )  # fmt: skip
 

@@ -13,17 +13,19 @@ def register() -> None:
     import bpy
 
     from . import library_session, preferences, properties, session
+    from .operators import extras as operators_extras
     from .operators import generate as operators
     from .operators import library as operators_library
     from .operators import prompt as operators_prompt
     from .operators import setup as operators_setup
     from .operators import training as operators_training
+    from .panels import extras as panels_extras
     from .panels import library as panels_library
     from .panels import main as panels
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    makers = (operators, operators_setup, operators_prompt, operators_library, operators_training)
-    for module in (properties, session, library_session, *makers, panels, panels_library):
+    makers = (operators, operators_setup, operators_prompt, operators_library, operators_training, operators_extras)
+    for module in (properties, session, library_session, *makers, panels, panels_library, panels_extras):
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
 
@@ -33,17 +35,19 @@ def unregister() -> None:
     import bpy
 
     from . import library_session, preferences, properties, session
+    from .operators import extras as operators_extras
     from .operators import generate as operators
     from .operators import library as operators_library
     from .operators import prompt as operators_prompt
     from .operators import setup as operators_setup
     from .operators import training as operators_training
+    from .panels import extras as panels_extras
     from .panels import library as panels_library
     from .panels import main as panels
 
     bpy.utils.unregister_cli_command(_command)
-    makers = (operators_training, operators_library, operators_prompt, operators_setup, operators)
-    for module in (panels_library, panels, *makers, library_session, session, properties):
+    makers = (operators_extras, operators_training, operators_library, operators_prompt, operators_setup, operators)
+    for module in (panels_extras, panels_library, panels, *makers, library_session, session, properties):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
 

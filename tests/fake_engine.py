@@ -54,6 +54,7 @@ class Cube:
     model: str = "fake"
     detail: str = "standard"
     height_m: float = 0.8
+    height_known: bool = True
     timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
     base_color: bytes | None = field(default_factory=lambda: png((200, 40, 30)))
     metallic_roughness: bytes | None = field(default_factory=lambda: png((0, 128, 0)))

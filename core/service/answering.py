@@ -79,6 +79,7 @@ def object_facts(mesh: Any) -> dict:
         "seed": int(mesh.seed),
         "style": None if mesh.style is None else list(mesh.style),
         "height_m": float(mesh.height_m),
+        "height_known": mesh.height_known,
         "model": mesh.model,
         "detail": mesh.detail,
         "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},

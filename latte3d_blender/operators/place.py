@@ -26,7 +26,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
     result: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # its number; 0: the last one
     height: FloatProperty(
         name="Height",
-        description="The object's height; 0 takes the height that the model predicts",
+        description="The object's height; 0 takes the height that the model predicts, or the one last given where it knows none",
         unit="LENGTH",
         min=0.0,
         soft_max=20.0,
@@ -68,7 +68,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
             self.report({"ERROR"}, f"This result is no longer kept. {AGAIN}")
             return {"CANCELLED"}
         begun, unit_m = time.perf_counter(), placement.meters(context.scene)
-        self.height = self.height or result.fields["height_m"] / unit_m
+        self.height = self.height or self._own_height(result) / unit_m
         height_m = float(f"{self.height * unit_m:.6g}")  # the property has 7 digits
         try:
             with meshes.all_or_nothing():
@@ -87,6 +87,11 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
             result.total_ms = 1000 * ((result.place.held_since or time.perf_counter()) - result.clicked)
             session.SESSION.last = result
         return {"FINISHED"}
+
+    def _own_height(self, result):
+        """In metres: the predicted one, or what its like was given last where the model knows no real height."""
+        given = 0.0 if result.fields.get("height_known", True) else origin.height_given(result.prompt, result.fields["model"])
+        return given or result.fields["height_m"]
 
     def _stand(self, context, made):
         """Stand the object at the location, or near it."""

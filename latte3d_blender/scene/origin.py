@@ -73,6 +73,18 @@ def replaceable(name: str) -> bpy.types.Object | None:
     return item if of(item) and not item.library and not item.override_library else None
 
 
+def height_given(prompt: str, model: str) -> float:
+    """How high, in metres, the newest object of this file is that a model made of a prompt, as it was placed and scaled since; 0 where
+    there is none."""
+    said = " ".join(prompt.lower().split())
+    newest = 0, 0.0
+    for item in bpy.data.objects:
+        found = of(item)
+        if found and found.model == model and " ".join(found.prompt.lower().split()) == said and found.height_m:
+            newest = max(newest, (item.session_uid, found.height_m * abs(item.matrix_world.to_scale().z)))
+    return newest[1]
+
+
 def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.Object:
     """Let an object that is in the scene become a new one that is in no collection yet: it keeps its transform, parent, collections,
     modifiers and whatever refers to it, and takes the mesh with its material, the name and the origin. Returns it; `made` is gone."""

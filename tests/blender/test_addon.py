@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from mathutils import Vector
 
+from tests.blender.answers import answer, place
+
 
 def generate(prompt: str = "a red cube", seed: int = 7) -> bpy.types.Object:
     """Press Generate and return the object."""
@@ -88,6 +90,19 @@ def test_place_again(addon, engine_of):
     assert item.dimensions.z == pytest.approx(2.0) and item.location.z == pytest.approx(1.0)
     with pytest.raises(RuntimeError, match="no longer kept"):
         bpy.ops.latte3d.place_result(result=number + 1000)
+
+
+def test_what_has_no_real_height_keeps_the_one_given_last(addon):
+    """A model of a library without units: by the redo panel, and by scaling."""
+    unknown = {"height_known": False, "model": "props"}
+    (first,) = place(addon, answer("a pizza", 1, (1.0, 1.0, 0.1), **unknown))
+    assert first.dimensions.z == pytest.approx(0.1)
+    (second,) = place(addon, answer("A pizza ", 2, (1.0, 1.0, 0.2), **unknown), height=0.05)
+    second.scale *= 2
+    bpy.context.view_layer.update()
+    others = answer("a pizza", 3, **unknown), answer("a cup", 3, **unknown), answer("a pizza", 3, model="test")
+    heights = [item.dimensions.z for item in place(addon, *others)]
+    assert heights == pytest.approx([0.1, 0.34, 0.34])
 
 
 def test_new_objects_are_not_hidden_with_old_ones(addon, engine_of):
