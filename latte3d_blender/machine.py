@@ -93,6 +93,37 @@ def model_folder(model: str, source: Path) -> Path:
     return ids[wanted]
 
 
+def id_of(folder: str) -> str:
+    """What the model in a folder is called; "" for no folder. Raises EngineFault where it is not there."""
+    found = _models_in(existing(folder)) if folder else []
+    return found[0][1] if found else ""
+
+
+def groups(alone: str = "") -> dict[str, str]:
+    """What the models of this machine call the things that they know, each with the group that it belongs to; things that the panel does
+    not show are groups of their own. alone: a model's folder, in place of all. Raises EngineFault where that is not there."""
+    source = source_folder()
+    places = [existing(alone)] if alone else [*([source / "core" / "weights"] if source else []), *model_folders()]
+    found: dict[str, str] = {}
+    for folder, _ in (model for place in places for model in _models_in(place)):
+        shown = {thing["name"]: thing.get("group", "") for thing in _json(folder / "config.json").get("things", [])}
+        called = {kind: about.get("names", []) for kind, about in _json(folder / "words.json").get("things", {}).items()}
+        for kind in (*shown, *called):
+            plain = kind.replace("_", " ")
+            group = shown.get(plain) or shown.get(kind) or f"More/{plain.capitalize()}"
+            for name in (plain, *called.get(kind, ())):
+                found.setdefault(name, group)
+    return found
+
+
+def _json(file: Path) -> dict:
+    """A model's file; nothing where it is not there or damaged: what generates will say so."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 def _models_in(place: Path) -> list[tuple[Path, str]]:
     """The models in a folder, which may be one itself, with the ids that they say."""
     folders = [place] if (place / "config.json").is_file() else sorted(place.glob("*/")) if place.is_dir() else []

@@ -97,11 +97,11 @@ def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.O
     name = made.name
     bpy.data.objects.remove(made)
     old.name = name
-    _forget_unused(before)
+    forget_unused(before)
     return old
 
 
-def _forget_unused(mesh: bpy.types.Mesh) -> None:
+def forget_unused(mesh: bpy.types.Mesh) -> None:
     """Remove a mesh that nothing uses any more, and the materials and images that only it used."""
     if mesh.users:
         return
