@@ -2,9 +2,9 @@
 """The add-on's preferences; machine.py reads them."""
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
-from . import library_session, session
+from . import kept, library_session, session
 from .panels import setup as panels_setup
 
 DEVICES = [
@@ -21,6 +21,10 @@ def _changed(self, context) -> None:
 
 def _library_changed(self, context) -> None:
     library_session.STATE.check = None  # it speaks of another
+
+
+def _history_changed(self, context) -> None:
+    kept.bound()
 
 
 def _keep_changed(self, context) -> None:
@@ -72,6 +76,14 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         default=True,
         description="Move the view to an object that was just made where it would be tiny, hidden or outside; never out of a camera's view",
     )
+    history_mb: IntProperty(
+        name="History, MB",
+        description="How much of the disk the history of what was made may take; the oldest make room. 0 keeps nothing",
+        default=1000,
+        min=0,
+        soft_max=20_000,
+        update=_history_changed,
+    )
     library_folder: StringProperty(
         name="Library",
         description="The folder of a prompt library: library.toml, prompts.csv and objects. Add Selected makes one where there is none",
@@ -91,6 +103,6 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
             layout.prop(self, name)
         if models := session.SESSION.engine.hello.get("models"):
             panels_setup.draw_models(layout, context, models)
-        for name in ("start_with_panel", "show_textures", "frame_new"):
+        for name in ("start_with_panel", "show_textures", "frame_new", "history_mb"):
             layout.prop(self, name)
         panels_setup.draw_engine(layout, context, where="preferences")

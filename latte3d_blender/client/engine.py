@@ -164,6 +164,16 @@ class Engine:
         return {model["id"]: model for model in said if not model.get("fault")}
 
     @property
+    def features(self) -> set[str]:
+        """What the engine has said that it can do."""
+        return set((self.hello or self._before).get("features", []))
+
+    def knows_adherence(self, model: str = "") -> bool:
+        """Whether a model was trained to keep to a given shape; without a model that is there, whether any was."""
+        asked = [self.models[model]] if model in self.models else self.models.values()
+        return any(one.get("adherence") for one in asked)
+
+    @property
     def kinds(self) -> list[str]:
         return [kind for model in self.models.values() for kind in model.get("kinds", [])]
 
@@ -216,11 +226,17 @@ class Engine:
         if self.state != NOT_INSTALLED:
             self.state = STOPPED
 
-    def submit(self, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = "") -> Job:
-        """Queue a job; it is sent when the engine is ready. `styles`: for each prompt z [8], or None where its seed draws z. `model`: see
-        Job; one that must be there stands in the settings instead."""
+    def submit(
+        self, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = "", guide=None,
+        picture: int = 0,
+    ) -> Job:  # fmt: skip
+        """Queue a job; it is sent when the engine is ready. `styles`: for each prompt z [8], or None where its seed draws z. `model`,
+        `guide`, `picture`: see Job; a model that must be there stands in the settings instead. Raises EngineFault for a guide that cannot
+        be."""
+        if guide:
+            guide.check()
         self._next_id += 1
-        job = Job(self._next_id, list(prompts), list(seeds), dict(settings), strict, styles, model)
+        job = Job(self._next_id, list(prompts), list(seeds), dict(settings), strict, styles, model, guide=guide, picture=picture)
         self.jobs.append(job)
         self._send_next()
         return job
@@ -277,8 +293,15 @@ class Engine:
         params = {"model": model, "prompts": job.prompts, "seeds": job.seeds, "strict": job.strict, **job.settings}
         if job.styles:
             params["styles"] = job.styles
+        if job.picture and "pictures" in self.features:
+            params["picture"] = job.picture
+        arrays = job.guide.arrays if job.guide else {}
+        if job.guide:
+            params |= job.guide.params
+            if missing := {"cloud"} & arrays.keys() - self.features or {"blend"} & params.keys() - self.features:
+                return self._finish("failed", Fault(f"This engine does not know “{missing.pop()}”.", "", "Set it up again.", "bad_request"))
         try:
-            self.process.send({"jsonrpc": "2.0", "id": job.id, "method": "generate", "params": params})
+            self.process.send({"jsonrpc": "2.0", "id": job.id, "method": "generate", "params": params}, arrays)
         except protocol.ProtocolError as error:
             return self._finish("failed", Fault("The request is too large.", str(error), "Ask for fewer objects at once.", "bad_request"))
         except (OSError, ValueError):
@@ -304,7 +327,7 @@ class Engine:
         mine = job is not None and job.state == "running"
         if method == "hello":
             self._greet(params)
-        elif method in ("progress", "object", "failed"):
+        elif method in ("progress", "object", "failed", "picture"):
             if mine and params.get("id") == job.id and not job.cancelled_at:  # after a cancel, the artist has said no
                 self._hear(job, method, params, arrays, wire_s)
         elif "error" in rpc:
@@ -326,11 +349,14 @@ class Engine:
         if method == "progress":
             return job.advance(params["stage"], params["done"], params["total"])
         index = params["index"]
+        if method == "picture":
+            return job.show(index, arrays["picture"].tobytes())
         if method == "failed":
             return job.answer(Failure(index, fault_of(params.get("message"), params)))
         fields = params | {"timings_ms": {**(params.get("timings_ms") or {}), "wire": 1000 * wire_s}}
         settings = {name: value for name, value in job.settings.items() if name != "glb"}
         result = Result(params["prompt"], params["seed"], settings, fields, arrays, params.get("style"), index, job.clicked, job.place)
+        result.guide = job.guide
         job.answer(result if result.complete else Failure(index, Fault("The engine's object is incomplete.", "", "Restart the engine.")))
 
     def _greet(self, params: dict) -> None:
