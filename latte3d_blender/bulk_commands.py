@@ -13,8 +13,8 @@ from typing import TextIO
 
 import bpy
 
-from . import files, machine
-from .bulk import catalogues, farm, listing, prompt_list, shelf
+from . import catalogues, files, machine
+from .bulk import farm, listing, prompt_list, shelf
 from .bulk.prompt_list import Entry
 from .client.engine import EngineFault, Launch
 from .client.job import Fault

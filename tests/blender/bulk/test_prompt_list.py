@@ -3,7 +3,8 @@
 
 import pytest
 
-from latte3d_blender.bulk import catalogues, prompt_list
+from latte3d_blender import catalogues
+from latte3d_blender.bulk import prompt_list
 from latte3d_blender.bulk.prompt_list import Defaults, ListError
 
 
