@@ -134,11 +134,13 @@ def end(process: subprocess.Popen, patience_s: float) -> None:
 
 
 def generate(argv: list[str]) -> int:
-    """make textured objects from prompts: .blend, .glb and .png each"""
+    """make textured objects from prompts: .blend, .glb and .png each, or an asset library from a list"""
     parser = argparse.ArgumentParser(prog="build.py generate", description=generate.__doc__)
     arguments.add_generate(parser)
-    parser.parse_args(argv)  # wrong options are refused before any download; the add-on parses for itself
-    engine = engine_python()
+    options = parser.parse_args(argv)  # wrong options are refused before any download; the add-on parses for itself
+    if wrong := arguments.wrong_generate(options):
+        parser.error(wrong)
+    engine = engine_python(*["ray.txt"] * bool(options.ray))
     return run([blender_python(), "-m", "latte3d_blender", "generate", "--engine", engine, *argv])
 
 

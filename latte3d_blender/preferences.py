@@ -49,6 +49,20 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
         update=_changed,
     )
+    engine_command: StringProperty(
+        name="Remote Engine",
+        description="A command that starts the engine on another machine and speaks to it through its own input and output, such as "
+        "ssh box latte3d/build.py engine worker. Empty: the engine of this machine",
+        update=_changed,
+    )
+    idle_minutes: IntProperty(
+        name="Rest After, Minutes",
+        description="Stop the engine when nobody has asked it for so long, so that its memory is free; the next Generate starts it again. "
+        "0: never",
+        default=30,
+        min=0,
+        soft_max=240,
+    )
     device: EnumProperty(name="Device", description="What the engine computes on", items=DEVICES, update=_changed)
     resolution: EnumProperty(
         name="Grid",
@@ -99,10 +113,10 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
-        for name in ("engine_python", "model_folder", "device", "resolution", "texture_size"):
+        for name in ("engine_python", "engine_command", "model_folder", "device", "resolution", "texture_size"):
             layout.prop(self, name)
         if models := session.SESSION.engine.hello.get("models"):
             panels_setup.draw_models(layout, context, models)
-        for name in ("start_with_panel", "show_textures", "frame_new", "history_mb"):
+        for name in ("start_with_panel", "idle_minutes", "show_textures", "frame_new", "history_mb"):
             layout.prop(self, name)
         panels_setup.draw_engine(layout, context, where="preferences")

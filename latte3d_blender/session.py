@@ -6,6 +6,7 @@ Only this timer and operators touch bpy's data. Jobs hold numbers, never pointer
 
 import atexit
 import logging
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from .variations import Batch
 TAB = "LATTE3D"  # of the sidebar
 PICTURE = 128  # pixels of the picture of each object that the engine is asked for
 KEEP = 16  # results that can still be placed again
+LOOK_S = 30.0  # between two looks at whether the engine is of use
 LOG = logging.getLogger(__package__)
 
 
@@ -81,7 +83,7 @@ class Question:
 class Session:
     """All that the panel shows."""
 
-    engine: Engine = field(default_factory=Engine)
+    engine: Engine = field(default_factory=lambda: Engine(forgiving=True))
     setup: Setup | None = None
     plan: Setup | None = None  # finds out how large Set Up gets
     fault: Fault | None = None  # of the last job or of Set Up; the engine has its own
@@ -96,6 +98,8 @@ class Session:
     shown: bool = False  # the panel has been drawn
     stale: bool = True  # where the engine lies has to be looked up again
     autostart: bool = True  # until the artist stops the engine
+    used: float = 0.0  # when the engine was last asked or had something to do
+    resting: bool = False  # it was stopped because nobody asked it for long; the next wish starts it
 
     @property
     def running(self) -> Job | None:
@@ -171,11 +175,13 @@ def new_setup(wheels: Path | None = None, *, plan: bool = False) -> Setup | None
 def start() -> None:
     """Start the engine unless it runs as the preferences ask. Raises EngineFault when it cannot."""
     launch = machine.launch()
-    SESSION.stale, SESSION.autostart = False, True
+    SESSION.stale, SESSION.autostart, SESSION.resting, SESSION.used = False, True, False, time.monotonic()
     if SESSION.engine.process and launch != SESSION.engine.launch:
         SESSION.engine.stop()
     SESSION.engine.start(launch)
     wake()
+    if not bpy.app.background and not bpy.app.timers.is_registered(_rest):
+        bpy.app.timers.register(_rest, first_interval=LOOK_S, persistent=True)
     if SESSION.engine.state == client.FAILED:
         raise EngineFault(SESSION.engine.fault)
 
@@ -185,6 +191,19 @@ def stop() -> None:
     SESSION.autostart = False
     SESSION.engine.stop()
     wake()
+
+
+def _rest() -> float | None:
+    """A slow timer of its own: free the memory of an engine that nobody has asked for as long as the preferences say."""
+    engine, chosen = SESSION.engine, machine.get()
+    if engine.active or live.LIVE.on:
+        SESSION.used = time.monotonic()
+    idle = time.monotonic() - SESSION.used
+    if engine.state == client.READY and chosen and 0 < 60 * chosen.idle_minutes < idle:
+        SESSION.resting = True
+        engine.stop()
+        redraw()
+    return LOOK_S if engine.process else None
 
 
 def busy() -> str:
@@ -280,6 +299,8 @@ def run_now(job: Job) -> list[Result]:
     """Wait for a job without a timer, as in background mode; returns what it has made. Raises EngineFault where it made nothing."""
     while not job.over:
         SESSION.engine.poll(wait_s=0.1)
+        if SESSION.engine.state == client.STOPPED:  # after a crash
+            start()
     before = len(SESSION.to_place)
     collect()
     made = SESSION.to_place[before:]
@@ -359,7 +380,7 @@ def _step() -> float | None:
     collect()
     kept.history()
     gallery.show(engine)
-    by_itself = SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel)
+    by_itself = SESSION.shown and SESSION.autostart and not SESSION.resting and (not chosen or chosen.start_with_panel)
     if engine.state == client.STOPPED and (by_itself or engine.jobs) and not SESSION.setup:  # whose files it would hold open
         try:
             start()
@@ -411,8 +432,8 @@ def unregister() -> None:
     atexit.unregister(shutdown)
     bpy.app.handlers.load_pre.remove(_detach)
     live.unregister()
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    for timer in filter(bpy.app.timers.is_registered, (_tick, _rest)):
+        bpy.app.timers.unregister(timer)
     gallery.clear()
     thumbnails.clear()
     SESSION.__init__()

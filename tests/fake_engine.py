@@ -2,6 +2,7 @@
 """The real worker around a canned cube: an engine without torch, whose faults can be provoked.
 
     python tests/fake_engine.py --fail oom|crash|hang|slow|load|garbage|two   (or the environment variable LATTE3D_FAKE_FAIL)
+    python tests/fake_engine.py bulk …                                        the command of a cluster, with one worker and no Ray
 
 It takes, and ignores, the worker's own options, so that it can stand in for `python -m core.service.worker`.
 """
@@ -20,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+from core.bulk import cli
+from core.bulk.maker import Maker
 from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, Unfamiliar, plain_error
 from core.limits import check_prompt
 from core.networks.things import Thing
@@ -167,7 +170,25 @@ class FakePipeline:
                 time.sleep(0.02 if self.fault == "slow" else 0)
 
 
+class OneWorker:
+    """Stands in for a Ray cluster: a worker in this process."""
+
+    lost, devices = 0, {"cpu": 1}
+
+    def __init__(self, address, load, *, cores, gpus, strict, say):
+        self.maker = Maker(FakePipeline, strict)
+
+    def make(self, wants):
+        return ((want, self.maker.make(want)) for want in wants)
+
+    def end(self):
+        """There is nothing to end."""
+
+
 def main() -> int:
+    if "bulk" in sys.argv[1:]:
+        cli.Cluster = OneWorker
+        return cli.main(sys.argv[sys.argv.index("bulk") + 1 :])
     parser = argparse.ArgumentParser()
     parser.add_argument("--fail", choices=FAULTS, default=os.environ.get("LATTE3D_FAKE_FAIL", ""))
     parser.add_argument("--model", type=Path, default=Path())

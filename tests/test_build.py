@@ -36,7 +36,7 @@ def test_there_is_one_version():
 
 
 def test_every_requirement_is_pinned_once():
-    for files in (["engine", "text-encoder", "train", "dev", "constraints"], ["blender"]):
+    for files in (["engine", "text-encoder", "train", "dev", "ray", "constraints"], ["blender"]):
         lines = [line for name in files for line in (install.REQUIREMENTS / f"{name}.txt").read_text().splitlines()]
         pins = [line for line in lines if line and not line.startswith("#")]
         assert all(pin.count("==") == 1 for pin in pins)

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 
 from core.device import pick_device
-from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, Unfamiliar, out_of_memory
+from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, Unfamiliar, card_is_full, out_of_memory
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
 from core.language.rewording import NEAREST, Reading
@@ -22,7 +22,7 @@ from core.limits import check_prompt
 from core.mesh import TexturedMesh
 from core.networks.storage import ModelCard, read_card
 from core.outcome import Failed, Made, failure
-from core.pipeline import Latte3DPipeline, Progress, load_memory
+from core.pipeline import CARD_TOO_SMALL, Latte3DPipeline, Progress, load_memory
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"  # a folder for each model that comes with the engine
 WORDS = "words.json"  # in a model's folder
@@ -209,7 +209,14 @@ class Models:
     def memory(self, model: Model) -> tuple[TextEncoder, KnownPrompts | None]:
         """A model's text encoder, and what it remembers of its prompts (None: nothing), without its networks. Raises MissingWeights."""
         if model.id not in self._memories:
-            self._memories[model.id] = load_memory(model.folder, read_card(model.folder)[0], self.device, self._text)
+            sizes = read_card(model.folder)[0]
+            try:
+                memory = load_memory(model.folder, sizes, self.device, self._text)
+            except RuntimeError as error:
+                if not card_is_full(error):
+                    raise
+                memory = load_memory(model.folder, sizes, pick_device("cpu"), self._text)  # reading is quick there, too
+            self._memories[model.id] = memory
         return self._memories[model.id]
 
     def pipeline(self, model: Model) -> Latte3DPipeline:
@@ -221,22 +228,29 @@ class Models:
         self._pipelines.move_to_end(model.id)
         return self._pipelines[model.id]
 
-    def _load(self, model: Model) -> Latte3DPipeline:
-        """Load a model; where the memory does not hold it beside others, these make room. Raises MissingWeights, or out_of_memory."""
+    def _load(self, model: Model, device: str | None = None) -> Latte3DPipeline:
+        """Load a model on to a device (None: that of all); where the memory does not hold it beside others, these make room, and where a
+        card's does not hold it alone, the processor works with it. Raises MissingWeights, or out_of_memory."""
+        device = device or str(self.device)
         try:
-            pipeline = self._read_weights(model)
+            pipeline = self._read_weights(model, device)
         except EngineError as error:
             if error.code == "out_of_memory" and self._pipelines:
                 self._pipelines.clear()
-                return self._load(model)
+                return self._load(model, device)
+            if error.code == "out_of_memory" and device != "cpu":
+                return self._load(model, "cpu")
             model.fault = error
             raise
         pipeline.model_id, model.fault = model.id, None
+        if device != str(self.device):
+            pipeline.notes.append(CARD_TOO_SMALL)
         return pipeline
 
-    def _read_weights(self, model: Model) -> Latte3DPipeline:
+    def _read_weights(self, model: Model, device: str) -> Latte3DPipeline:
         try:
-            return Latte3DPipeline.from_pretrained(model.folder, str(self.device), self.memory(model))
+            memory = self.memory(model) if device == str(self.device) else None
+            return Latte3DPipeline.from_pretrained(model.folder, device, memory)
         except EngineError:
             raise
         except (MemoryError, RuntimeError) as error:

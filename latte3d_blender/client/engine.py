@@ -44,9 +44,12 @@ class Launch:
     device: str
     log: Path
     models: tuple[Path, ...] = ()
+    remote: tuple[str, ...] = ()  # a command that starts an engine elsewhere, such as ssh box …, in place of all this but the log
 
     @property
     def command(self) -> list[str]:
+        if self.remote:
+            return list(self.remote)
         alone = ["--model", str(self.model)] if self.model else []
         more = [part for folder in self.models for part in ("--models", str(folder))]
         return [str(self.python), "-m", "core.service.worker", *alone, *more, "--device", self.device]
@@ -135,7 +138,10 @@ def log_tail(path: Path, lines: int = 6) -> str:
 class Engine:
     """The state machine: at most one process, at most one job at a time, more of them queued."""
 
-    def __init__(self):
+    def __init__(self, *, forgiving: bool = False):
+        """forgiving: after a crash it stands still with the prompts that it owes, as if these had just been asked for: whoever starts it
+        again has them made. After another crash, with nothing made in between, it fails."""
+        self.forgiving, self.crashes = forgiving, 0  # one after another
         self.state = NOT_INSTALLED
         self.launch: Launch | None = None
         self.process: Process | None = None
@@ -296,9 +302,11 @@ class Engine:
         if self.state != READY or job is None:
             return
         model = job.model if job.model in self.models else None
-        params = {"model": model, "prompts": job.prompts, "seeds": job.seeds, "strict": job.strict, **job.settings}
+        job.asked = [i for i in range(len(job.prompts)) if i not in job.answered]
+        prompts, seeds = ([all[i] for i in job.asked] for all in (job.prompts, job.seeds))
+        params = {"model": model, "prompts": prompts, "seeds": seeds, "strict": job.strict, **job.settings}
         if job.styles:
-            params["styles"] = job.styles
+            params["styles"] = [job.styles[i] for i in job.asked]
         if job.picture and "pictures" in self.features:
             params["picture"] = job.picture
         arrays = job.guide.arrays if job.guide else {}
@@ -354,7 +362,7 @@ class Engine:
         """A notification about the running job."""
         if method == "progress":
             return job.advance(params["stage"], params["done"], params["total"])
-        index = params["index"]
+        index = job.asked[params["index"]]
         if method == "picture":
             return job.show(index, arrays["picture"].tobytes())
         if method == "failed":
@@ -388,6 +396,8 @@ class Engine:
     def _finish(self, state: str, fault: Fault | None) -> None:
         job = self.jobs.pop(0)
         job.state, job.fault = state, fault
+        if state == "done":
+            self.crashes = 0
         if self.state == BUSY:
             self.state = READY
         self._send_next()
@@ -403,6 +413,8 @@ class Engine:
         if job and job.cancelled_at:
             self.process, self.state = None, STOPPED
             return self._finish("cancelled", None)
+        if self.forgiving and not starting and not self.crashes:
+            return self._stand_still()
         if code is None:
             cause = reason or "It closed its pipe."
         elif code < 0:
@@ -420,8 +432,15 @@ class Engine:
             fault = Fault("The engine has stopped unexpectedly.", cause, "Generate again: it restarts by itself.", "crashed")
         self._fail(known or fault)
 
+    def _stand_still(self) -> None:
+        """After a first crash: what was being made is owed again."""
+        self.crashes += 1
+        self.process, self.state = None, STOPPED
+        if self.job:
+            self.job.state, self.job.stage = "queued", ""
+
     def _fail(self, fault: Fault) -> None:
-        self.fault, self.state, self.process = fault, FAILED, None
+        self.fault, self.state, self.process, self.crashes = fault, FAILED, None, 0
         for job in self.jobs:
             job.state, job.fault = "failed", fault
         self.jobs.clear()

@@ -104,6 +104,7 @@ class Job:
     failures: list[Failure] = field(default_factory=list)
     made: dict[int, Result] = field(default_factory=dict)  # by the indices of their prompts
     answered: set[int] = field(default_factory=set)  # indices of prompts that have an object or a failure
+    asked: list[int] = field(default_factory=list)  # indices of those that were sent to the engine, in its order
     clicked: float = field(default_factory=time.perf_counter)
     cancelled_at: float = 0.0
 
@@ -122,13 +123,15 @@ class Job:
         return STAGES.get(self.stage, ("Starting",))[0] + count
 
     def advance(self, stage: str, done: int, total: int) -> None:
-        """A stage begins, after `done` of `total` (objects × stages). Within an object, stages count by what they usually take."""
+        """A stage begins, after `done` of `total` (objects that were asked for × stages). Within an object, stages count by what they
+        usually take."""
         before = 0.0
         for name, (_, share) in STAGES.items():
             if name == stage:
                 break
             before += share
-        objects = done * len(self.prompts) // max(total, 1)
+        asked = len(self.asked) or len(self.prompts)
+        objects = len(self.prompts) - asked + done * asked // max(total, 1)
         self.stage = stage
         self.factor = max(self.factor, min((objects + before) / len(self.prompts), 1.0))
 

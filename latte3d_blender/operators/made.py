@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from .. import files, kept, machine, naming, session
+from .. import catalogues, files, kept, machine, naming, session
 from ..client.job import EngineFault
 from ..scene import assets, origin, placement
 from .generate import Making
@@ -138,7 +138,7 @@ class LATTE3D_OT_mark_assets(bpy.types.Operator):
 
     def execute(self, context):
         folder, items = assets.library_folder(), own(context)
-        if assets.tidy(self.catalogue) and folder is None:
+        if catalogues.tidy(self.catalogue) and folder is None:
             self.report({"ERROR"}, "Save the file first: its catalogues are written beside it")
             return {"CANCELLED"}
         try:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import files
 from ..client import batch, protocol
 from ..client.engine import Launch
 from ..client.guide import Guide
@@ -97,6 +98,11 @@ class Job:
             self.path(want).unlink(missing_ok=True)
             return None
 
+    def drop(self, want: Want, reason: str) -> None:
+        """Forget a message that makes no object: it is listed as failed, and made again by the next run."""
+        self.path(want).unlink(missing_ok=True)
+        self.failed[want] = reason
+
     def write_state(self, wants: list[Want]) -> None:
         """Write job.json, for people and for the next run."""
         state = {
@@ -104,9 +110,8 @@ class Job:
             "wanted": len(wants),
             "failed": [{"prompt": one.prompt, "seed": one.seed, "reason": reason} for one, reason in self.failed.items()],
         }
-        partial = self.folder / f"job.{os.getpid()}.partial"
-        partial.write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
-        os.replace(partial, self.folder / "job.json")
+        with files.written(self.folder / "job.json") as partial:
+            partial.write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
 
     def remove(self) -> None:
         """Remove the folder with all that it holds: what is in the scene is saved elsewhere now."""
@@ -128,6 +133,7 @@ def make(
     say: batch.Say,
     facts: dict,
     *,
+    strict: bool = False,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Want, Fault | None]]:
@@ -143,7 +149,7 @@ def make(
     for settings, group in grouped(missing):
         try:
             wishes = {batch.Wish(want.prompt, want.seed): want for want in group}
-            outcomes = batch.make(launch(), list(wishes), settings, say, facts)
+            outcomes = batch.make(launch(), list(wishes), settings, say, facts, strict=strict)
             for wish, outcome in outcomes:
                 want, fault = wishes[wish], outcome if isinstance(outcome, Fault) else None
                 if fault:

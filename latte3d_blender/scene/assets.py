@@ -3,21 +3,14 @@
 
 import contextlib
 import os
-import re
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
 
-from ..files import WriteError
+from .. import catalogues
+from ..naming import search_words
 from . import origin
-
-CATALOGUES = "blender_assets.cats.txt"  # Blender's own name for the file in an asset library's folder
-HEAD = "# This is an Asset Catalog Definition file for Blender.\n\nVERSION 1\n\n"
-SPACE = uuid.UUID("4f8f6b0e-6d0c-5c41-9a56-1a5f4c1f3d20")  # in which a catalogue's path makes its id: the same on every machine
-LINE = re.compile(r"([0-9a-fA-F-]{36}):([^:]*):?.*")
-SMALL_WORDS = frozenset(("a", "an", "the", "with", "and", "of", "on", "in", "its", "to", "for", "at", "by", "from", "is", "that"))
 
 
 def mark(
@@ -39,8 +32,9 @@ def mark(
     """
     if item.library or item.override_library:
         raise ValueError(f"“{item.name}” belongs to another file: make it local first.")
-    path = tidy(catalogue)
-    number = catalogue_ids(library, [path])[path] if path else None
+    path, number = catalogues.tidy(catalogue), ""
+    if path:
+        number = catalogues.ensure(library, [path])[path] if library else catalogues.own_id(path)
     item.asset_mark()
     about = item.asset_data
     for name, value in (("description", description), ("license", licence), ("author", author)):
@@ -66,17 +60,7 @@ def _give_preview(item: bpy.types.Object, picture: Path | None) -> None:
 def tags_of(item: bpy.types.Object) -> list[str]:
     """Tags for an object that was made here: the words of its prompt by which somebody would look for it."""
     found = origin.of(item)
-    words = re.findall(r"[^\W_][\w'’-]*", found.prompt.lower()) if found else []
-    return list(dict.fromkeys(word for word in words if word not in SMALL_WORDS))
-
-
-# Catalogues -----------------------------------------------------------------------------------------------------------------------
-
-
-def tidy(catalogue: str) -> str:
-    """A catalogue's path as its file takes it: parts apart by "/", none of them empty, no colon and no line's end."""
-    parts = (" ".join(re.sub(r"[:\\\x00-\x1f]", " ", part).split()) for part in catalogue.split("/"))
-    return "/".join(filter(None, parts))
+    return search_words(found.prompt) if found else []
 
 
 def library_folder() -> Path | None:
@@ -88,38 +72,3 @@ def library_folder() -> Path | None:
     libraries = [one.path for one in bpy.context.preferences.filepaths.asset_libraries if one.path]
     folders = [Path(os.path.realpath(bpy.path.abspath(path))) for path in libraries]
     return next((folder for folder in folders if here.is_relative_to(folder)), here)
-
-
-def catalogues(folder: Path) -> dict[str, str]:
-    """The catalogues of an asset library: path -> id. Nothing where it has no list."""
-    try:
-        lines = (folder / CATALOGUES).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return {}
-    return {found[2].strip(): found[1] for line in lines if (found := LINE.fullmatch(line.strip()))}
-
-
-def catalogue_ids(folder: Path | None, paths: Iterable[str]) -> dict[str, str]:
-    """The ids of catalogues by their (tidy) paths; those that a library's list lacks are added to it, and what it has stays.
-
-    Without a folder nothing is written. Raises WriteError.
-    """
-    known, paths = catalogues(folder) if folder else {}, list(dict.fromkeys(paths))
-    ids = {path: known.get(path) or str(uuid.uuid5(SPACE, path)) for path in paths}
-    missing = [path for path in paths if path not in known]
-    if folder is None or not missing:
-        return ids
-    file, partial = folder / CATALOGUES, folder / f".{CATALOGUES}.{os.getpid()}.partial"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = file.read_text(encoding="utf-8") if file.exists() else HEAD
-        text += "" if text.endswith("\n") else "\n"
-        text += "".join(f"{ids[path]}:{path}:{path.replace('/', '-')}\n" for path in missing)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise WriteError(file, getattr(error, "strerror", None) or str(error)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-    return ids

@@ -7,6 +7,7 @@ from pathlib import Path
 import bpy
 import pytest
 
+from latte3d_blender import catalogues
 from tests.blender import answers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -26,27 +27,18 @@ def test_an_asset_says_what_it_is(addon, assets, tmp_path):
     about = item.asset_data
     assert [tag.name for tag in about.tags] == ["red", "cube", "white", "dots"]
     assert (about.description, about.license, about.author) == ("A cube.", "CC0-1.0", "Me")
-    assert assets.catalogues(tmp_path) == {"Props/Toys 1": about.catalog_id}
+    assert catalogues.read(tmp_path) == {"Props/Toys 1": about.catalog_id}
     assert item.preview and tuple(item.preview.image_size) == (64, 64)
     assets.mark(item, tags=["toy"], description="")  # what is not said stays
-    assert about.description == "A cube." and len(about.tags) == 5 and about.catalog_id in assets.catalogues(tmp_path).values()
+    assert about.description == "A cube." and len(about.tags) == 5 and about.catalog_id in catalogues.read(tmp_path).values()
 
 
-def test_a_list_of_catalogues_keeps_what_it_has(assets, tmp_path):
-    own = "11111111-2222-3333-4444-555555555555"
-    (tmp_path / assets.CATALOGUES).write_text(f"# mine\nVERSION 1\n\n{own}:Props/Toys:Toys of mine")  # no line's end
-    ids = assets.catalogue_ids(tmp_path, ["Props/Toys", "Props/Food", "Props/Food"])
-    assert ids["Props/Toys"] == own and assets.catalogues(tmp_path) == ids
-    text = (tmp_path / assets.CATALOGUES).read_text()
-    assert text.startswith(f"# mine\nVERSION 1\n\n{own}:Props/Toys:Toys of mine\n") and text.count("Props/Food") == 1
-    assert assets.catalogue_ids(None, ["Props/Food"]) == {"Props/Food": ids["Props/Food"]}  # the same wherever it is made
-    assert (tmp_path / assets.CATALOGUES).read_text() == text and len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_list_that_cannot_be_written_is_a_sentence(assets, tmp_path):
+def test_a_list_that_cannot_be_written_is_a_sentence(addon, assets, tmp_path):
+    (item,) = answers.place(addon, answers.answer())
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="cannot be written"):
-        assets.catalogue_ids(tmp_path / "file", ["Props"])
+        assets.mark(item, catalogue="Props", library=tmp_path / "file")
+    assert item.asset_data is None
 
 
 def test_what_belongs_to_another_file_is_no_asset_of_this_one(addon, assets, tmp_path):

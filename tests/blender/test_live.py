@@ -31,6 +31,8 @@ def follow(addon, live, until=None, seconds: float = 10.0) -> bpy.types.Object |
     until = until or (lambda: live.LIVE.shown and not live.LIVE.job and live.LIVE.asked == live.wish_of(bpy.context.scene))
     while not until() and time.monotonic() < end:
         session.engine.poll(wait_s=0.01)
+        if session.engine.state == "STOPPED" and session.engine.jobs:  # after a first crash
+            addon("session").start()
         live.follow(session)
     assert until()
     return live.LIVE.draft

@@ -28,6 +28,7 @@ MADE_OF = {
     "starter": BASE | {"language", "library", "rendering"},
 }
 MAY_IMPORT = MADE_OF | {"training": {*MADE_OF, "evaluation"} - {"service"}, "evaluation": {*MADE_OF, "training"} - {"service"}}
+MAY_IMPORT |= {"bulk": BASE | {"outcome", "service"}}
 INFERENCE = ("pipeline", "service", "language", "networks", "surface", "mesh", "outcome", "rendering")
 
 
