@@ -7,7 +7,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from core.library.starter.objects import ExactObjects
 from core.mesh import TexturedMesh
-from core.rendering import raster, trace
+from core.rendering import mesh_pictures, trace
 from core.rendering.cameras import Camera
 from core.rendering.shading import GROUND, to_bytes
 
@@ -28,7 +28,7 @@ def exact_pictures(exact: ExactObjects, view: int, size: int = SIZE) -> np.ndarr
 
 def mesh_views(mesh: TexturedMesh, size: int = SIZE) -> np.ndarray:
     """The mesh from all sides: [views, size, size, 3] u8."""
-    return to_bytes(torch.stack([raster.render(mesh, camera, size) for camera in CAMERAS])).numpy()
+    return to_bytes(mesh_pictures.render(mesh, CAMERAS, size)).numpy()
 
 
 def empty_views(size: int = SIZE) -> np.ndarray:

@@ -23,6 +23,13 @@ def shade(direction: Tensor, normal: Tensor, look: Tensor) -> Tensor:
     return shaded.clamp(0, 1) ** (1 / 2.2)
 
 
+def lambert(color: Tensor, normal: Tensor, light: Tensor, ambient: float | Tensor = 0.5) -> Tensor:
+    """Matt sRGB colours [..., 3] under a far light, soft enough to train by: never black, and `color` itself where the light falls
+    straight. normal, light: unit vectors [..., 3], the light's towards it. ambient: the share of the light that comes from all around."""
+    facing = (normal * light).sum(-1, keepdim=True).clamp(min=0)
+    return color * (ambient + (1 - ambient) * facing)
+
+
 def to_bytes(pictures: Tensor) -> Tensor:
     """0..1 as u8, on the CPU."""
     return (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu()

@@ -84,9 +84,9 @@ def trace(
     return points, hit & torch.zeros_like(hit).scatter_(1, rays, there)
 
 
-def box_spans(half_size: Tensor, origin: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
-    """Where rays [1, R, 3] enter and leave boxes [B, 3], a little grown: [B, R] each; who misses leaves before entering."""
-    half = half_size[:, None] + MARGIN  # [B, 1, 3]
+def box_spans(half_size: Tensor, origin: Tensor, direction: Tensor, margin: float = MARGIN) -> tuple[Tensor, Tensor]:
+    """Where rays [1 or B, R, 3] enter and leave boxes [B, 3], grown by the margin: [B, R] each; who misses leaves before entering."""
+    half = half_size[:, None] + margin  # [B, 1, 3]
     flat = torch.where(direction.abs() < 1e-9, 1e-9, direction)
     low, high = (-half - origin) / flat, (half - origin) / flat
     return torch.minimum(low, high).amax(-1), torch.maximum(low, high).amin(-1)

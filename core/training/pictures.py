@@ -30,7 +30,7 @@ from core.networks.storage import picture_path, save_card
 from core.networks.things import Thing
 from core.pipeline import Latte3DPipeline
 from core.rendering.cameras import Camera
-from core.rendering.raster import shade_mesh
+from core.rendering.mesh_pictures import shade_mesh
 from core.surface.extract import refine_grid
 
 FRONT_RIGHT = Camera(distance=3.0)
@@ -109,7 +109,7 @@ def write_picture(pipeline: Latte3DPipeline, thing: Thing, path: Path) -> None:
 def draw(mesh: TexturedMesh) -> np.ndarray:
     """A mesh from its front right, as large as fits, on nothing: [SIDE, SIDE, 4] u8, alpha not multiplied in."""
     size = SIDE * SHARPER
-    pixel, color = shade_mesh(mesh, FRONT_RIGHT, size)
+    pixel, color = shade_mesh(mesh, [FRONT_RIGHT], size)
     large = np.zeros((size * size, 4), np.float32)  # alpha multiplied in: edges mix with nothing, not with black
     large[pixel] = np.concatenate((color.numpy(), np.ones((len(pixel), 1))), 1)
     small = _fit(large.reshape(size, size, 4), SIDE - 2 * MARGIN)

@@ -23,7 +23,7 @@ from core.evaluation import metrics, renders  # noqa: E402
 from core.limits import DETAILS  # noqa: E402
 from core.mesh import TexturedMesh, encode_image  # noqa: E402
 from core.pipeline import Latte3DPipeline  # noqa: E402
-from core.rendering.raster import rasterize  # noqa: E402
+from core.rendering.mesh_pictures import see  # noqa: E402
 from core.surface.topology import components  # noqa: E402
 
 PROMPTS = (
@@ -55,7 +55,7 @@ def wireframe(mesh: TexturedMesh, size: int) -> np.ndarray:
     """The triangles' edges over a plain shading: [size, size, 3] u8."""
     size *= FINER  # lines of a fraction of a pixel: the denser, the darker
     camera = renders.CAMERAS[VIEW]
-    seen = rasterize(mesh.vertices, mesh.triangles, camera, size)
+    seen = see(mesh.vertices, mesh.triangles, [camera], size)
     corners = mesh.vertices[mesh.triangles[seen.face]].astype(np.float64)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(normal, axis=1)

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 CORE = Path(__file__).resolve().parents[2] / "core"
-PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "igl": "libigl"}  # where the import has another name
-NOT_TO_GENERATE = ("training", "evaluation", "library", "guidance")  # folders of core
-AT_HAND = {"torchmetrics"}  # evaluation/standard.py: for who has it
+PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "igl": "libigl", "warp": "warp-lang"}  # where the import has another name
+NOT_TO_GENERATE = ("training", "evaluation", "library", "guidance", "rendering")  # folders of core
+AT_HAND = {"torchmetrics", "nvdiffrast"}  # evaluation/standard.py, rendering/raster_nvdiffrast.py: for who has them
 
 
 def imported(*, generating: bool) -> set[str]:

@@ -13,7 +13,7 @@ from core.frame import style_of
 from core.library.starter.objects import ExactObjects
 from core.library.starter.parser import parse
 from core.rendering.cameras import Camera
-from core.rendering.raster import rasterize
+from core.rendering.mesh_pictures import see
 from core.rendering.shading import GROUND, to_bytes
 from core.rendering.trace import Solid, render, trace
 from core.surface.extract import extract_surface
@@ -57,7 +57,7 @@ def test_solids_of_one_batch_have_their_own_pictures() -> None:
 def test_a_mesh_covers_the_pixels_of_its_solid_at_the_same_places() -> None:
     camera, size = Camera(azimuth=80, elevation=50), 64
     vertices, triangles = extract_surface(lambda points: ball(points), resolution=96)
-    seen = rasterize(vertices, triangles, camera, size)
+    seen = see(vertices, triangles, [camera], size)
     origin, direction = (rays[None] for rays in camera.rays(size))
     points, hit = trace(BALL.distance, BALL.half_size, origin, direction)
     traced = set(hit[0].nonzero()[:, 0].tolist())
