@@ -42,7 +42,7 @@ class FolderSource:
                 shapes[prompt.text].append(prompt)
         if not shapes:
             raise BadRequest(f"{folder.library.folder} has nothing to learn from.", "No prompt of the split train has a prepared shape.")
-        self._texts = list(shapes)
+        self._texts, self._known = list(shapes), {text: tuple(prompts) for text, prompts in shapes.items()}
         self._shapes = [tuple(shapes[text]) for text in self._texts]
         weights = np.array([sum(p.weight for p in prompts) for prompts in self._shapes])
         self._until = np.cumsum(weights) / weights.sum()
@@ -77,6 +77,13 @@ class FolderSource:
         return Examples(tokens, mask, torch.from_numpy(z).to(self.device), stack("cloud"), stack("points"), stack("sdf"), stack("surface"),
                         stack("look"), shares, stack("height_m"), alpha, foreign, objects[0].pairs)  # fmt: skip
 
+    def shape_of(self, text: str, z: ndarray) -> tuple[str, ndarray] | None:
+        """The shape that a prompt of the split train means in a style [8], and its proportions [3]; None for a prompt without a shape."""
+        if (prompts := self._known.get(text)) is None:
+            return None
+        name = prompts[_choice(z, len(prompts))].shape
+        return name, stretch_of(self.folder.shape(name), self.variation * np.clip(z, -2, 2))[0]
+
     def _object(self, prompts: tuple[Prompt, ...], z: ndarray, rng: np.random.Generator) -> "_Object":
         prompt = prompts[_choice(z, len(prompts))]
         height = self.folder.height_m(prompt.shape) if prompt.height_m is None else prompt.height_m
@@ -95,9 +102,7 @@ class _Object:
 
     def __init__(self, shape: Shape, z: ndarray, height_m: float | None, sampling: Sampling, rng: np.random.Generator):
         self.shape, self.alpha, self.height_m = shape, None, height_m
-        stretch = np.exp(0.08 * z[:3])
-        half = np.abs(shape.cloud[:, :3]).max(0)
-        self.stretch = stretch * (SPAN / 2) / max((half * stretch).max(), 1e-6)
+        self.stretch, half = stretch_of(shape, z)
         if height_m is None:  # an object of which nobody knows the size is one metre long
             self.height_m = float((half * self.stretch)[2] / (SPAN / 2))
         else:
@@ -153,6 +158,12 @@ class _Object:
         surface = np.where(rows[:, None], other.surface, own.surface)
         self.points, self.sdf, self.cloud, self.alpha = at, (1 - alpha) * mine + alpha * its, other.cloud, alpha
         self.surface, self.look = surface, look
+
+
+def stretch_of(shape: Shape, z: ndarray) -> tuple[ndarray, ndarray]:
+    """How long a style makes a shape along each axis [3], so that its longest side is SPAN; and half its own sides [3]."""
+    stretch, half = np.exp(0.08 * z[:3]), np.abs(shape.cloud[:, :3]).max(0)
+    return stretch * (SPAN / 2) / max((half * stretch).max(), 1e-6), half
 
 
 def _kept_points(count: int, pairs: int, kept: int, rng: np.random.Generator) -> tuple[ndarray, int]:

@@ -18,10 +18,12 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from core.device import machine_name
+from core.errors import EngineError
 from core.training.checkpoint import Checkpoint
 from core.training.stage import Stage
 
 REPORT = 20  # steps
+STRIKES = 20  # steps one after another whose losses are no numbers: then a training does not come back by itself
 Tell = Callable[[dict], None]  # an event of long work, as it is printed with --json
 Keep = Callable[[dict[str, nn.Module], dict], None]
 
@@ -51,6 +53,7 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             groups, self.settings.rate, betas=self.settings.betas, weight_decay=self.settings.weight_decay, fused=True
         )
+        self._strikes = 0
         self.progress = checkpoint.load(stage.name, self.parts, self.average, self.optimizer)
 
     @property
@@ -90,13 +93,30 @@ class Run:
         losses = module(self.stage.batch(self.progress.step, share))
         self.accelerator.backward(losses["total"])
         losses["gradient"] = self.accelerator.clip_grad_norm_(module.parameters(), s.clip)
-        optimizer.step()
+        if self._sound(losses):
+            optimizer.step()
         optimizer.zero_grad()
         self.progress.step += 1
         for name, average in self.average.items():
             follow(average, self.parts[name], min(s.average, (1 + self.progress.step) / (10 + self.progress.step)))
         self.progress.seconds += min(time.monotonic() - begun, 60.0)  # a machine that slept did not train
         return losses
+
+    def _sound(self, losses: dict[str, Tensor]) -> bool:
+        """Whether a step's gradient, of all processes together, is of numbers; one that is not is skipped, and counted. Raises EngineError
+        after STRIKES of them in a row; the last checkpoint is from before."""
+        if math.isfinite(float(losses["gradient"])):
+            self._strikes = 0
+            return True
+        self._strikes += 1
+        self.progress.skipped += 1
+        losses["skipped"] = torch.tensor(float(self.progress.skipped))
+        if self._strikes == STRIKES:
+            strange = [name for name, value in losses.items() if not math.isfinite(float(value)) and name != "gradient"]
+            cause = f"In {STRIKES} steps one after another these were no finite numbers: {', '.join(strange) or 'the gradients'}."
+            remedy = "The last checkpoint is whole: the same command goes on from there. Give a lower learning rate, or another --seed."
+            raise EngineError("internal", f"The stage {self.stage.name} stopped at step {self.progress.step + 1}.", cause, remedy)
+        return False
 
     def _over(self, stop: list[int]) -> bool:
         """Whether the run ends here. All processes decide alike, by the main one's clock and anybody's signal: one that left alone would
@@ -114,6 +134,7 @@ class Run:
             if self.keep:
                 hours = round(self.progress.seconds / 3600, 3)
                 facts = {"steps": self.progress.step, "hours": hours, "processes": self.accelerator.num_processes}
+                facts |= {"skipped": self.progress.skipped} if self.progress.skipped else {}
                 self.keep(self.average or self.parts, facts | {"hardware": machine_name(), "torch": torch.__version__})
 
     @contextlib.contextmanager

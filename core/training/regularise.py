@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps a distilled object in order: the mask of its prompt's shape (L_reg, the paper's Eq. 2), and a distance that is one."""
+
+import torch
+from torch import Tensor
+
+from core.rendering.volume import Field, gradient
+
+JITTER = 0.02  # around the surface that rays see, for points that the slope is asked at
+
+
+def mask_loss(opacity: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean square between opacities [B, V, H, W], of each object by its weight [B]."""
+    return ((opacity - target).square().mean((1, 2, 3)) * weight).mean()
+
+
+def slope_points(origin: Tensor, direction: Tensor, depth: Tensor, opacity: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """Half of the points around the surfaces that rays [B, R, 3] see, half anywhere in the frame: [B, count, 3]. No gradients."""
+    near, device = count // 2, origin.device
+    chance = opacity.detach().float().cpu() + 1e-4
+    rays = torch.multinomial(chance, near, replacement=True, generator=rng).to(device)
+    along = rays[..., None].expand(-1, -1, 3)
+    on = origin.gather(1, along) + direction.gather(1, along) * depth.detach().gather(1, rays)[..., None]
+    off = JITTER * torch.randn(on.shape, generator=rng).to(device)
+    anywhere = (torch.rand(len(on), count - near, 3, generator=rng) - 0.5).to(device)
+    return torch.cat(((on + off).clamp(-0.5, 0.5), anywhere), 1)
+
+
+def eikonal_loss(distance: Field, points: Tensor) -> Tensor:
+    """How far the distance's slope is from 1 at points [B, N, 3], mean square."""
+    return (gradient(distance, points).norm(dim=-1) - 1).square().mean()
+
+
+def share_gradient(values: Tensor, share: Tensor) -> Tensor:
+    """The same values [B, …], with `share` [B] of their gradient."""
+    share = share.view(-1, *[1] * (values.ndim - 1))
+    return values * share + (values * (1 - share)).detach()
+
+
+def tapped(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The same values, and a number that will be the norm of their gradient once there is one."""
+    norm = torch.zeros((), device=values.device)
+    copy = values * 1
+    if copy.requires_grad:
+        copy.register_hook(lambda gradient: norm.copy_(gradient.float().norm()))
+    return copy, norm

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage 2: T learns finer planes from a prior that is led by depth, on the surfaces that G makes; G stands still."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from core.guidance.sds import Guidance, Text
+from core.networks.generator import Fields, Generator, Upsampler
+from core.rendering.cameras import Viewpoints, Views
+from core.rendering.deferred import Surface, render_surfaces
+from core.training.annealing import anneal
+from core.training.options import option
+from core.training.stages.distilling import DistillationSettings, Distilling, Texts, numbers_of
+from core.training.stages.geometry import Clouds
+from core.training.subjects import Drawing, Subjects
+from core.training.views import as_images, surface_of
+
+KEPT = 64  # surfaces of typical objects in memory
+
+
+@dataclass(frozen=True)
+class TextureSettings(DistillationSettings):
+    """Settings of stage 2."""
+
+    size: int = option(512, "pixels of a picture, a side", above=0)
+    views: int = option(2, "pictures of an object; four where a multi-view prior teaches too", above=0)
+    cells: int = option(128, "cells a side of the grid that surfaces are made on", least=16)
+    multiview: float = option(0.0, "weight of the multi-view prior beside the depth prior", least=0)
+    real: float = option(0.1, "share of objects with a real cloud", least=0)
+    points: int = option(1 << 18, "points of surfaces that are held in memory together", above=0)
+    viewpoints: Viewpoints = field(default_factory=lambda: Viewpoints(half_side=(0.55, 0.75)))
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A prior, the texts that it has read, and how much it weighs."""
+
+    guidance: Guidance
+    texts: Texts
+    weight: float = 1.0
+
+
+@dataclass
+class TextureBatch:
+    """subjects: what is made; cloud [B, P, 6], None for the dummy alone; heard [B]: α; views: cameras; share: 0 … 1 of the stage; seed: of
+    all that the losses draw."""
+
+    subjects: Subjects
+    cloud: Tensor | None
+    heard: Tensor
+    views: Views
+    share: float
+    seed: int
+
+
+class Texture(Distilling):
+    """Amortised distillation of colours. T, its upsampler and its look learn; all else is frozen."""
+
+    name, shown = "texture", ("guidance", "multiview", "gradient_guidance", "empty")
+
+    def __init__(self, settings: TextureSettings, generator: Generator, teachers: Sequence[Teacher], drawing: Drawing, seed: int):
+        self.settings, self.generator, self.teachers, self.drawing, self.seed = settings, generator, teachers, drawing, seed
+        add_upsampler(generator, seed)
+        generator.requires_grad_(False)
+        for part in (generator.T, generator.upsampler, generator.texture):
+            part.requires_grad_(True)
+        generator.texture.waves.stretch.requires_grad_(False)
+        several = [t.guidance.views for t in teachers if t.guidance.views]
+        self.viewpoints = replace(settings.viewpoints, views=several[0] if several else settings.views)
+        self._surfaces: OrderedDict[str, Surface | None] = OrderedDict()
+
+    def batch(self, step: int, share: float) -> TextureBatch:
+        s, seed = self.settings, self.seed * 1_000_003 + step
+        rng, subjects = torch.Generator().manual_seed(seed), self.drawing.draw(step, s.batch)
+        alpha = torch.rand(s.batch, generator=rng).to(subjects.shaped.device) * subjects.shaped
+        drawn = Clouds(subjects.cloud, alpha, torch.zeros_like(subjects.shaped))
+        cloud, heard = anneal(drawn, self.generator.dummy, 1 - s.real, rng)
+        views = self.viewpoints.draw(s.batch, rng).to(alpha.device)
+        return TextureBatch(subjects, cloud, heard, views, share, seed)
+
+    def losses(self, batch: TextureBatch) -> dict[str, Tensor]:
+        g, of = self.generator, batch.subjects
+        with torch.no_grad():
+            condition, queries = g.condition(of.tokens, of.mask, of.z)
+            condition, levels = g.encode(condition, queries, batch.cloud, batch.heard)
+            shape = g.G(levels, condition, queries)
+        surfaces = self._surfaces_of(Fields(shape, shape, condition, condition[:, 0]), batch)
+        planes = g.texture_planes(condition, queries, levels)
+        return self.losses_of(surfaces, planes, condition, batch, torch.Generator().manual_seed(batch.seed + 1))
+
+    def losses_of(
+        self, surfaces: Sequence[Surface | None], planes: Tensor, condition: Tensor, batch: TextureBatch, rng: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Of T's planes [B, 3, C, R, R], whatever made them, on surfaces; objects without one are left out."""
+        there = [i for i, surface in enumerate(surfaces) if surface is not None]
+        empty = torch.tensor(float(len(surfaces) - len(there)))
+        if not there:
+            return {"total": planes.sum() * 0, "empty": empty}
+        s, rows = self.settings, torch.tensor(there, device=planes.device)
+        planes, condition = planes[rows], condition[rows]
+        views = Views(*(getattr(batch.views, name)[rows] for name in ("azimuth", "elevation", "fov", "distance")))
+        pictures = render_surfaces(
+            [surfaces[i] for i in there], lambda points: self.generator.texture(planes, condition, points), views, (s.size, s.size),
+            background=torch.full((3,), s.ground, device=planes.device), at_once=s.points,
+        )  # fmt: skip
+        images, depth = as_images(pictures.color), as_images(pictures.depth[..., None])
+        prompts, losses = [batch.subjects.prompts[i] for i in there], {}
+        norm = torch.zeros((), device=images.device)
+        if images.requires_grad:
+            images.register_hook(lambda gradient: norm.copy_(gradient.float().norm()))
+        for name, teacher in zip(("guidance", "multiview"), self.teachers, strict=False):
+            text: Text = teacher.texts.batch(prompts)
+            loss, _ = teacher.guidance.loss(images, text, views.matrices(), batch.share, generator=rng, depth=depth)
+            losses[name] = loss / numbers_of(teacher.guidance, images)
+        total = sum(t.weight * loss for t, loss in zip(self.teachers, losses.values(), strict=True))
+        return {"total": total, **losses, "gradient_guidance": norm, "empty": empty}
+
+    def _surfaces_of(self, fields: Fields, batch: TextureBatch) -> list[Surface | None]:
+        """A typical object out of the dummy is the same at every step."""
+        made = []
+        for i, prompt in enumerate(batch.subjects.prompts):
+            typical = batch.cloud is None and not batch.subjects.z[i].any()
+            if not typical or prompt not in self._surfaces:
+                surface = surface_of(self.generator, fields[i], self.settings.cells)
+                if typical:
+                    self._surfaces[prompt] = surface
+                    if len(self._surfaces) > KEPT:
+                        self._surfaces.popitem(last=False)
+            else:
+                surface = self._surfaces[prompt]
+            made.append(surface)
+        return made
+
+
+def add_upsampler(generator: Generator, seed: int) -> None:
+    """Give T planes twice as fine, where it has none: at first they say what the coarser ones say."""
+    if generator.upsampler is None:
+        generator.config = replace(generator.config, texture_upsampling=True)
+        with torch.random.fork_rng():
+            torch.default_generator.manual_seed(seed)
+            generator.upsampler = Upsampler(generator.config).to(generator.dummy.device)

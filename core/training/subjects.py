@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the distillation stages draw: prompts with a style each and, where the library has one, the shape that a prompt stands for.
+
+Other than a source's examples these are whole shapes, asked anywhere, and prompts whose texts a prior has read before.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.errors import BadRequest
+from core.frame import HALF_EXTENT, STYLE_SIZE
+from core.language.encoder import TextEncoder
+from core.library.folder_source import FolderSource
+from core.library.mixture import Mixture
+from core.library.source import Source
+from core.library.starter.objects import ExactObjects
+from core.library.starter.source import StarterSource
+
+TYPICAL = 4  # one object in so many is the typical one, of seed 0
+KEPT = 64  # shapes in memory
+
+Distance = Callable[[Tensor], Tensor]  # points [B, N, 3] -> [B, N]
+
+
+@dataclass
+class Subjects:
+    """B prompts of a step. tokens [B, L, W], mask [B, L], z [B, 8]: the generator's input; cloud [B, P, 6] and distance: of the prompts'
+    shapes; shaped [B]: which of them have one, the others' cloud and distance mean nothing."""
+
+    prompts: list[str]
+    tokens: Tensor
+    mask: Tensor
+    z: Tensor
+    cloud: Tensor
+    distance: Distance
+    shaped: Tensor
+
+
+class Drawing(Protocol):
+    """Subjects of one library. prompts: all texts that are drawn, for whom encodes them."""
+
+    prompts: Sequence[str]
+
+    def draw(self, step: int, size: int) -> Subjects:
+        """Those of a step: always the same for these two and a seed."""
+
+
+def drawing_of(source: Source, encoder: TextEncoder, dummy: Tensor, seed: int, count: int) -> Drawing:
+    """The subjects of a source. dummy [P, 6]: the cloud of prompts without a shape; count: different prompts of a grammar that has
+    endlessly many. Raises BadRequest for a source of another kind."""
+    if isinstance(source, Mixture):
+        own, replayed = (drawing_of(part, encoder, dummy, seed, count) for part in (source.own, source.replayed))
+        return MixedSubjects(own, replayed, source.share, seed)
+    if isinstance(source, FolderSource):
+        return FolderSubjects(source, encoder, dummy, seed)
+    if isinstance(source, StarterSource):
+        return StarterSubjects(source, encoder, len(dummy), seed, count)
+    raise BadRequest(f"The library {source.name} has no shapes that can be drawn.", "", "Distil on a folder or on the starter library.")
+
+
+def draw_styles(size: int, rng: np.random.Generator) -> np.ndarray:
+    """z [size, 8], some of them the typical object's."""
+    z = rng.standard_normal((size, STYLE_SIZE)).astype(np.float32)
+    z[rng.random(size) < 1 / TYPICAL] = 0
+    return z
+
+
+class StarterSubjects:
+    """So many prompts of the starter library, with its exact objects."""
+
+    def __init__(self, source: StarterSource, encoder: TextEncoder, points: int, seed: int, count: int):
+        self._known = source.prompts("train", count)
+        self.prompts = [prompt.text for prompt in self._known]
+        self.encoder, self.points, self.seed, self.device = encoder, points, seed, source.device
+
+    def draw(self, step: int, size: int) -> Subjects:
+        rng = np.random.Generator(np.random.PCG64([self.seed, step]))
+        drawn = [self._known[i] for i in rng.integers(len(self._known), size=size)]
+        z = torch.from_numpy(draw_styles(size, rng)).to(self.device)
+        objects = ExactObjects([prompt.description for prompt in drawn], z)
+        generator = torch.Generator(device=self.device).manual_seed(int(rng.integers(1 << 62)))
+        cloud = torch.cat(objects.sample_surface(self.points, generator), -1)
+        texts = [prompt.text for prompt in drawn]
+        return Subjects(texts, *self.encoder(texts), z, cloud, objects.sdf, torch.ones(size, dtype=torch.bool, device=self.device))
+
+
+class FolderSubjects:
+    """The train prompts of a prepared folder, drawn by their weights, those without a shape too."""
+
+    def __init__(self, source: FolderSource, encoder: TextEncoder, dummy: Tensor, seed: int):
+        weights: dict[str, float] = {}
+        for prompt in source.folder.prompts("train"):
+            weights[prompt.text] = weights.get(prompt.text, 0.0) + prompt.weight
+        self.prompts, share = list(weights), np.cumsum(list(weights.values()))
+        self._until = share / share[-1]
+        self.source, self.encoder, self.dummy, self.seed = source, encoder, dummy, seed
+        self._shapes: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
+
+    def draw(self, step: int, size: int) -> Subjects:
+        rng, device = np.random.Generator(np.random.PCG64([self.seed, step])), self.source.device
+        rows = np.minimum(np.searchsorted(self._until, rng.random(size)), len(self.prompts) - 1)
+        texts, z = [self.prompts[row] for row in rows], draw_styles(size, rng)
+        meant = [self.source.shape_of(text, own) for text, own in zip(texts, z, strict=True)]
+        clouds, grids, stretches = [], [], []
+        for shape in meant:
+            grid, cloud = (None, None) if shape is None else self._read(shape[0])
+            stretch = torch.ones(3) if shape is None else torch.from_numpy(shape[1].astype(np.float32))
+            stretches.append(stretch.to(device))
+            grids.append(grid)
+            clouds.append(self.dummy if cloud is None else self._stretched(cloud, stretches[-1], rng))
+        shaped = torch.tensor([grid is not None for grid in grids], device=device)
+
+        def distance(points: Tensor) -> Tensor:
+            return torch.stack([_grid_distance(g, s, p) for g, s, p in zip(grids, stretches, points, strict=True)])
+
+        return Subjects(texts, *self.encoder(texts), torch.from_numpy(z).to(device), torch.stack(clouds), distance, shaped)
+
+    def _read(self, name: str) -> tuple[Tensor, Tensor]:
+        """A shape's grid of distances and its cloud, from memory or from the disk."""
+        if name not in self._shapes:
+            shape, device = self.source.folder.shape(name), self.source.device
+            self._shapes[name] = torch.from_numpy(shape.grid.astype(np.float32)).to(device), torch.from_numpy(shape.cloud).to(device)
+            if len(self._shapes) > KEPT:
+                self._shapes.popitem(last=False)
+        self._shapes.move_to_end(name)
+        return self._shapes[name]
+
+    def _stretched(self, cloud: Tensor, stretch: Tensor, rng: np.random.Generator) -> Tensor:
+        """As many points as the dummy has, in the style's proportions."""
+        some = cloud[torch.from_numpy(rng.choice(len(cloud), len(self.dummy), replace=len(cloud) < len(self.dummy))).to(cloud.device)]
+        return torch.cat((some[:, :3] * stretch, F.normalize(some[:, 3:] / stretch, dim=1)), 1)
+
+
+def _grid_distance(grid: Tensor | None, stretch: Tensor, points: Tensor) -> Tensor:
+    """Distances [N] of a shape's grid [R, R, R], x slowest, at points [N, 3] of the stretched space; without a grid, of nothing."""
+    if grid is None:
+        return torch.ones_like(points[:, 0])
+    places = (points / stretch / HALF_EXTENT).flip(-1)[None, None, None]  # a sampler reads the fastest axis first
+    value = F.grid_sample(grid[None, None], places, padding_mode="border", align_corners=True)
+    return value.flatten() * stretch.amin()
+
+
+class MixedSubjects:
+    """Steps of one's own subjects, and of a share of others that are not to be forgotten."""
+
+    def __init__(self, own: Drawing, replayed: Drawing, share: float, seed: int):
+        self.own, self.replayed, self.share, self.seed = own, replayed, share, seed
+        self.prompts = [*own.prompts, *replayed.prompts]
+
+    def draw(self, step: int, size: int) -> Subjects:
+        others = np.random.Generator(np.random.PCG64([self.seed, step, 1])).random() < self.share
+        return (self.replayed if others else self.own).draw(step, size)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures of what a generator makes, as its stages need them: its fields as functions of points, volume rendering, surfaces."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.networks.generator import Fields, Generator
+from core.rendering.cameras import Views
+from core.rendering.deferred import Surface
+from core.rendering.volume import Field, Sampling, Volume, render_views
+from core.surface.extract import EmptySurfaceError
+from core.surface.meshing import make_surface
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What views see [B, V, H, W, 4]: colour times opacity, and the opacity."""
+
+    values: Tensor
+
+    @property
+    def opacity(self) -> Tensor:
+        return self.values[..., 3]
+
+    def over(self, ground: float) -> Tensor:
+        """Pictures [B · V, 3, H, W] in front of a grey."""
+        return as_images(self.values[..., :3] + (1 - self.values[..., 3:]) * ground)
+
+
+def as_images(pictures: Tensor) -> Tensor:
+    """[B, V, H, W, C] -> [B · V, C, H, W]"""
+    return pictures.flatten(0, 1).movedim(-1, 1)
+
+
+def fields_of(generator: Generator, fields: Fields) -> tuple[Field, Field]:
+    """Distance [B, N] and base colour [B, N, 3] of points [B, N, 3], with gradients."""
+    return (
+        lambda points: generator.sdf(fields.geometry, fields.condition, points),
+        lambda points: generator.texture(fields.texture, fields.condition, points)[..., :3],
+    )
+
+
+def volume_views(
+    distance: Field, look: Field, views: Views, size: int, beta: float, sampling: Sampling, rng: torch.Generator
+) -> tuple[Pixels, Volume]:
+    seen = render_views(distance, look, views, size, beta=beta, sampling=sampling, generator=rng)
+    return Pixels(torch.cat((seen.look, seen.opacity[..., None]), -1)), seen
+
+
+@torch.no_grad()
+def masks(distance: Field, views: Views, size: int, beta: float, sampling: Sampling) -> Tensor:
+    """Opacities [B, V, H, W] of shapes by their distances alone."""
+    bare = Sampling(sampling.coarse, sampling.fine, 1, sampling.at_once)
+    return render_views(distance, lambda points: points[..., :1] * 0, views, size, beta=beta, sampling=bare).opacity
+
+
+@torch.no_grad()
+def surface_of(generator: Generator, fields: Fields, cells: int) -> Surface | None:
+    """The mesh of a batch of one, on a grid of so many cells a side; None where there is none."""
+    device = fields.geometry.device
+    single = Fields(*(t.float() for t in (fields.geometry, fields.texture, fields.condition, fields.height_m)))
+    try:
+        with torch.autocast(device.type, enabled=False):  # half precision would roughen the surface
+            made = make_surface(generator.sdf.of(single), resolution=cells, device=device)
+    except EmptySurfaceError:
+        return None
+    return Surface.of(made.vertices, made.triangles, made.sharp, device)
