@@ -40,7 +40,11 @@ def share_gradient(values: Tensor, share: Tensor) -> Tensor:
 def tapped(values: Tensor) -> tuple[Tensor, Tensor]:
     """The same values, and a number that will be the norm of their gradient once there is one."""
     norm = torch.zeros((), device=values.device)
+
+    def see(gradient: Tensor) -> None:
+        norm.copy_(gradient.float().norm())
+
     copy = values * 1
     if copy.requires_grad:
-        copy.register_hook(lambda gradient: norm.copy_(gradient.float().norm()))
+        copy.register_hook(see)
     return copy, norm

@@ -14,6 +14,7 @@ from core.rendering.cameras import Viewpoints, Views
 from core.rendering.deferred import Surface, render_surfaces
 from core.training.annealing import anneal
 from core.training.options import option
+from core.training.regularise import tapped
 from core.training.stages.distilling import DistillationSettings, Distilling, Texts, numbers_of
 from core.training.stages.geometry import Clouds
 from core.training.subjects import Drawing, Subjects
@@ -109,9 +110,7 @@ class Texture(Distilling):
         )  # fmt: skip
         images, depth = as_images(pictures.color), as_images(pictures.depth[..., None])
         prompts, losses = [batch.subjects.prompts[i] for i in there], {}
-        norm = torch.zeros((), device=images.device)
-        if images.requires_grad:
-            images.register_hook(lambda gradient: norm.copy_(gradient.float().norm()))
+        images, norm = tapped(images)
         for name, teacher in zip(("guidance", "multiview"), self.teachers, strict=False):
             text: Text = teacher.texts.batch(prompts)
             loss, _ = teacher.guidance.loss(images, text, views.matrices(), batch.share, generator=rng, depth=depth)
