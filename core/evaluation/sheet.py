@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from core.files import replace_file
 from core.library.portrait import AZIMUTH, DISTANCE, ELEVATION, FIELD
 from core.mesh import TexturedMesh
-from core.rendering import raster
+from core.rendering import mesh_pictures
 from core.rendering.cameras import Camera
 from core.rendering.shading import GROUND, to_bytes
 
@@ -46,7 +46,7 @@ def draw(mesh: TexturedMesh | None, picture: Path, *, both_sides: bool = False) 
 def _view(mesh: TexturedMesh | None, camera: Camera) -> np.ndarray:
     if mesh is None:
         return to_bytes(torch.tensor(GROUND).expand(SIDE, SIDE, 3)).numpy()
-    large = raster.render(mesh, camera, SIDE * SHARPER).reshape(SIDE, SHARPER, SIDE, SHARPER, 3)
+    large = mesh_pictures.render(mesh, [camera], SIDE * SHARPER)[0].reshape(SIDE, SHARPER, SIDE, SHARPER, 3)
     return to_bytes(large.mean((1, 3))).numpy()
 
 

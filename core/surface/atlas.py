@@ -99,9 +99,7 @@ def _depth(smooth: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -> 
     return np.einsum("ij,ij->i", smooth[triangles[:, 0]], DIRECTIONS[direction])
 
 
-def _folds(
-    flat: np.ndarray, chart: np.ndarray, count: int, depth: np.ndarray, neighbours: np.ndarray, size: int
-) -> np.ndarray:
+def _folds(flat: np.ndarray, chart: np.ndarray, count: int, depth: np.ndarray, neighbours: np.ndarray, size: int) -> np.ndarray:
     """Triangles that lie under others of their chart, found at half the texels that the image will have, specks left out."""
     corners = flat.reshape(2, -1)
     of = np.tile(chart, 3)

@@ -14,7 +14,7 @@ from core.frame import style_of
 from core.language.encoder import TextEncoder
 from core.limits import choose_detail
 from core.networks.generator import Generator
-from core.rendering import raster
+from core.rendering import mesh_pictures
 from core.rendering.cameras import Camera
 from core.rendering.shading import to_bytes
 from core.surface.textured import textured_mesh
@@ -57,7 +57,7 @@ def _picture(generator: Generator, encoder: TextEncoder, prompt: str) -> np.ndar
         mesh = textured_mesh(generator.sdf.of(fields), generator.texture.of(fields), choose_detail("draft"), height_m=1.0)
     except EngineError:  # an empty surface, early in a training
         return None
-    return to_bytes(raster.render(mesh, FRONT_RIGHT, SIDE)).numpy()
+    return to_bytes(mesh_pictures.render(mesh, [FRONT_RIGHT], SIDE)[0]).numpy()
 
 
 def _wrapped(text: str, width: int = 30) -> str:

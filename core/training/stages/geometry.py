@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from core.guidance.sds import Guidance
 from core.networks.generator import Fields, Generator
 from core.rendering.cameras import Viewpoints, Views
-from core.rendering.volume import Volume
 from core.training.annealing import anneal, dummy_share
 from core.training.options import option
 from core.training.regularise import eikonal_loss, mask_loss, share_gradient, slope_points, tapped
@@ -88,31 +87,33 @@ class Geometry(Distilling):
     def losses(self, batch: GeometryBatch) -> dict[str, Tensor]:
         of, rng = batch.subjects, torch.Generator().manual_seed(batch.seed + 1)
         fields = self.generator(of.tokens, of.mask, of.z, batch.cloud, batch.heard)
-        return self.losses_of(fields, batch, rng) | {"alpha": batch.alpha.mean(), "dummy": torch.tensor(batch.dummies)}
+        losses = volume_losses(self.settings, self.generator, fields, self.guidance, self.texts, batch, rng)
+        return losses | {"alpha": batch.alpha.mean(), "dummy": torch.tensor(batch.dummies)}
 
-    def losses_of(self, fields: Fields, batch: GeometryBatch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Of fields, whatever made them."""
-        s, of = self.settings, batch.subjects
-        beta = 1 / (s.sharpness[0] + (s.sharpness[1] - s.sharpness[0]) * batch.share)
-        distance, look = fields_of(self.generator, fields)
-        pixels, seen = volume_views(distance, look, batch.views, s.size, beta, s.rays.sampling, rng)
-        values, guided = tapped(pixels.values)
-        images = Pixels(share_gradient(values, 1 - batch.alpha)).over(s.ground)
-        guidance, facts = self.guidance.loss(images, self.texts.batch(of.prompts), batch.views.matrices(), batch.share, generator=rng)
-        guidance = guidance / numbers_of(self.guidance, images)
-        opacity, masked = tapped(pixels.opacity)
-        mask = torch.zeros((), device=opacity.device)
-        if batch.alpha.any() and s.regularise:
-            target = masks(of.distance, batch.views, s.size, beta, s.rays.sampling)
-            mask = mask_loss(opacity, target, batch.alpha)
-        eikonal = eikonal_loss(distance, self._slope_points(seen, batch.views, rng))
-        total = guidance + s.regularise * mask + s.eikonal * eikonal
-        norms = {"gradient_guidance": guided, "gradient_mask": masked}
-        return {"total": total, "guidance": guidance, "mask": mask, "eikonal": eikonal, "t": facts["t"], **norms}
 
-    def _slope_points(self, seen: Volume, views: Views, rng: torch.Generator) -> Tensor:
-        origin, direction = (rays.flatten(1, 3) for rays in views.rays(self.settings.size))
-        return slope_points(origin, direction, seen.depth.flatten(1), seen.opacity.flatten(1), self.settings.slopes, rng)
+def volume_losses(
+    s: GeometrySettings, generator: Generator, fields: Fields, prior: Guidance, texts: Texts, batch: GeometryBatch, rng: torch.Generator
+) -> dict[str, Tensor]:
+    """Stage 1's losses of fields, whatever made them."""
+    beta = 1 / (s.sharpness[0] + (s.sharpness[1] - s.sharpness[0]) * batch.share)
+    distance, look = fields_of(generator, fields)
+    pixels, seen = volume_views(distance, look, batch.views, s.size, beta, s.rays.sampling, rng)
+    values, guided = tapped(pixels.values)
+    images = Pixels(share_gradient(values, 1 - batch.alpha)).over(s.ground)
+    text = texts.batch(batch.subjects.prompts)
+    guidance, facts = prior.loss(images, text, batch.views.matrices(), batch.share, generator=rng)
+    guidance = guidance / numbers_of(prior, images)
+    opacity, masked = tapped(pixels.opacity)
+    mask = torch.zeros((), device=opacity.device)
+    if batch.alpha.any() and s.regularise:
+        target = masks(batch.subjects.distance, batch.views, s.size, beta, s.rays.sampling)
+        mask = mask_loss(opacity, target, batch.alpha)
+    origin, direction = (rays.flatten(1, 3) for rays in batch.views.rays(s.size))
+    points = slope_points(origin, direction, seen.depth.flatten(1), seen.opacity.flatten(1), s.slopes, rng)
+    eikonal = eikonal_loss(distance, points)
+    total = guidance + s.regularise * mask + s.eikonal * eikonal
+    norms = {"gradient_guidance": guided, "gradient_mask": masked}
+    return {"total": total, "guidance": guidance, "mask": mask, "eikonal": eikonal, "t": facts["t"], **norms}
 
 
 @dataclass

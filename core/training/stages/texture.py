@@ -91,32 +91,8 @@ class Texture(Distilling):
             shape = g.G(levels, condition, queries)
         surfaces = self._surfaces_of(Fields(shape, shape, condition, condition[:, 0]), batch)
         planes = g.texture_planes(condition, queries, levels)
-        return self.losses_of(surfaces, planes, condition, batch, torch.Generator().manual_seed(batch.seed + 1))
-
-    def losses_of(
-        self, surfaces: Sequence[Surface | None], planes: Tensor, condition: Tensor, batch: TextureBatch, rng: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Of T's planes [B, 3, C, R, R], whatever made them, on surfaces; objects without one are left out."""
-        there = [i for i, surface in enumerate(surfaces) if surface is not None]
-        empty = torch.tensor(float(len(surfaces) - len(there)))
-        if not there:
-            return {"total": planes.sum() * 0, "empty": empty}
-        s, rows = self.settings, torch.tensor(there, device=planes.device)
-        planes, condition = planes[rows], condition[rows]
-        views = Views(*(getattr(batch.views, name)[rows] for name in ("azimuth", "elevation", "fov", "distance")))
-        pictures = render_surfaces(
-            [surfaces[i] for i in there], lambda points: self.generator.texture(planes, condition, points), views, (s.size, s.size),
-            background=torch.full((3,), s.ground, device=planes.device), at_once=s.points,
-        )  # fmt: skip
-        images, depth = as_images(pictures.color), as_images(pictures.depth[..., None])
-        prompts, losses = [batch.subjects.prompts[i] for i in there], {}
-        images, norm = tapped(images)
-        for name, teacher in zip(("guidance", "multiview"), self.teachers, strict=False):
-            text: Text = teacher.texts.batch(prompts)
-            loss, _ = teacher.guidance.loss(images, text, views.matrices(), batch.share, generator=rng, depth=depth)
-            losses[name] = loss / numbers_of(teacher.guidance, images)
-        total = sum(t.weight * loss for t, loss in zip(self.teachers, losses.values(), strict=True))
-        return {"total": total, **losses, "gradient_guidance": norm, "empty": empty}
+        rng = torch.Generator().manual_seed(batch.seed + 1)
+        return surface_losses(self.settings, g, surfaces, planes, condition, self.teachers, batch, rng)
 
     def _surfaces_of(self, fields: Fields, batch: TextureBatch) -> list[Surface | None]:
         """A typical object out of the dummy is the same at every step."""
@@ -133,6 +109,32 @@ class Texture(Distilling):
                 surface = self._surfaces[prompt]
             made.append(surface)
         return made
+
+
+def surface_losses(
+    s: TextureSettings, generator: Generator, surfaces: Sequence[Surface | None], planes: Tensor, condition: Tensor,
+    teachers: Sequence[Teacher], batch: TextureBatch, rng: torch.Generator,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Stage 2's losses of T's planes [B, 3, C, R, R], whatever made them, on surfaces; objects without one are left out."""
+    there = [i for i, surface in enumerate(surfaces) if surface is not None]
+    empty = torch.tensor(float(len(surfaces) - len(there)))
+    if not there:
+        return {"total": planes.sum() * 0, "empty": empty}
+    rows = torch.tensor(there, device=planes.device)
+    planes, condition = planes[rows], condition[rows]
+    views = Views(*(getattr(batch.views, name)[rows] for name in ("azimuth", "elevation", "fov", "distance")))
+    pictures = render_surfaces(
+        [surfaces[i] for i in there], lambda points: generator.texture(planes, condition, points), views, (s.size, s.size),
+        background=torch.full((3,), s.ground, device=planes.device), at_once=s.points,
+    )  # fmt: skip
+    (images, norm), depth = tapped(as_images(pictures.color)), as_images(pictures.depth[..., None])
+    prompts, losses = [batch.subjects.prompts[i] for i in there], {}
+    for name, teacher in zip(("guidance", "multiview"), teachers, strict=False):
+        text: Text = teacher.texts.batch(prompts)
+        loss, _ = teacher.guidance.loss(images, text, views.matrices(), batch.share, generator=rng, depth=depth)
+        losses[name] = loss / numbers_of(teacher.guidance, images)
+    total = sum(t.weight * loss for t, loss in zip(teachers, losses.values(), strict=True))
+    return {"total": total, **losses, "gradient_guidance": norm, "empty": empty}
 
 
 def add_upsampler(generator: Generator, seed: int) -> None:
