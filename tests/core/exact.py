@@ -9,8 +9,9 @@ from torch import Tensor
 
 from core.guidance.sds import Distillation, Text
 from core.networks.generator import Fields, Generator
+from core.networks.pointnet import fibonacci_sphere
 from core.rendering.cameras import Viewpoints
-from core.rendering.volume import Sampling, render_rays
+from core.rendering.volume import Sampling, gradient, render_rays
 from core.training.subjects import Subjects
 from tests.core.guidance.tiny import ExactDenoiser
 
@@ -55,20 +56,18 @@ class ExactDrawing:
     """Subjects of things: number i is the prompt `str(i)`. shapes: those that L_reg and the clouds have; None: there are none."""
 
     def __init__(self, things: list[Thing], points: int, shapes: list[Thing] | None = None):
-        self.prompts, self.shapes, self.dummy = [str(i) for i in range(len(things))], shapes, None
+        self.prompts, self.shapes = [str(i) for i in range(len(things))], shapes
         self.clouds = None if shapes is None else torch.stack([shape.cloud(points) for shape in shapes])
         self.points = points
         self.tokens = torch.randn(len(things), 2, 384, generator=torch.Generator().manual_seed(3))
 
     def draw(self, step: int, size: int) -> Subjects:
-        """Every one as often as any other."""
-        rows = torch.randperm(len(self.prompts), generator=torch.Generator().manual_seed(step // max(1, len(self.prompts) // size)))
-        rows = rows.roll(step * size)[:size] if size <= len(rows) else torch.arange(size) % len(rows)
-        return self.subjects(rows)
+        """One after another, all as often."""
+        return self.subjects((torch.arange(size) + step * size) % len(self.prompts))
 
     def subjects(self, rows: Tensor) -> Subjects:
         some = [self.shapes[i] for i in rows] if self.shapes else []
-        cloud = self.clouds[rows] if self.shapes else Generator.__new__ and torch.zeros(len(rows), self.points, 6)
+        cloud = self.clouds[rows] if self.shapes else fibonacci_sphere(self.points).expand(len(rows), -1, -1)
 
         def distance(points: Tensor) -> Tensor:
             return torch.stack([thing.distance(p) for thing, p in zip(some, points, strict=True)])
@@ -118,8 +117,6 @@ def measured(generator: Generator, fields: Fields, things: list[Thing], cells: i
     wanted = torch.stack([thing.distance(p) < 0 for thing, p in zip(things, grid, strict=True)])
     iou = (inside & wanted).sum(1) / (inside | wanted).sum(1)
     on = torch.stack([thing.cloud(2000)[:, :3] for thing in things])
-    from core.rendering.volume import gradient
-
     distance = lambda points: generator.sdf(fields.geometry, fields.condition, points)  # noqa: E731
     slope = gradient(distance, on).norm(dim=-1).median(1).values
     color = generator.texture(fields.texture, fields.condition, on)[..., :3]

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The paper's two stages without five gigabytes of weights: priors that know the answer, each term switched off, tiny priors end to end."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+pytest.importorskip("diffusers")
+
+from core.errors import BadRequest, EngineError
+from core.networks.generator import Fields, Generator
+from core.networks.presets import PRESETS
+from core.networks.storage import ModelCard, read_card, save_generator
+from core.training.checkpoint import Checkpoint
+from core.training.regularise import mask_loss, share_gradient, tapped
+from core.training.run import STRIKES, Run, accelerator_on, learning_rate
+from core.training.settings import TrainSettings, complete
+from core.training.stage import Stage, StageSettings
+from core.training.stages.distilling import VolumeSettings
+from core.training.stages.geometry import Geometry, GeometrySettings
+from core.training.stages.texture import Teacher, Texture, TextureSettings
+from tests.conftest import ROOT
+from tests.core import exact
+from tests.core.boxes import make_boxes
+from tests.core.exact import EIGHT, ExactDrawing, Numbers, Thing, exact_prior
+from tests.core.guidance import tiny
+
+QUICK = {"size": exact.SIZE, "warmup": 20, "average": 0.0, "prompts": 8, "rate": 1e-3}
+VOLUME = {"rays": VolumeSettings(20, 10, 4), "viewpoints": exact.VIEWPOINTS, "slopes": 128, "prompt_rate": 1.0}
+
+
+def fresh(seed: int = 0) -> Generator:
+    torch.manual_seed(seed)
+    return Generator(PRESETS["tiny"])
+
+
+def teach(stage: Stage, steps: int) -> None:
+    """As a Run does, without its files."""
+    s = stage.settings
+    groups = [{"params": list(parameters), "of_rate": share} for parameters, share in stage.rates()]
+    optimizer = torch.optim.AdamW(groups, s.rate, betas=s.betas, weight_decay=s.weight_decay)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = group["of_rate"] * learning_rate(s.rate, s.final_rate, s.warmup, step, step / steps)
+        stage.losses(stage.batch(step, step / steps))["total"].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@torch.no_grad()
+def made(generator: Generator, drawing: ExactDrawing, rows: list[int], alpha: float | None = None) -> Fields:
+    """What a generator makes of prompts: out of the dummy or, with an α, out of their clouds."""
+    subjects = drawing.subjects(torch.tensor(rows))
+    if alpha is None:
+        return generator(subjects.tokens, subjects.mask, subjects.z)
+    return generator(subjects.tokens, subjects.mask, subjects.z, subjects.cloud, torch.full((len(rows),), alpha))
+
+
+@pytest.fixture(scope="module")
+def distilled() -> tuple[Generator, ExactDrawing]:
+    """A generator after stage 1 with the exact prior, from a sphere, eight prompts at once."""
+    generator, drawing = fresh(), ExactDrawing(EIGHT, 512)
+    settings = GeometrySettings(**QUICK, **VOLUME, batch=4, alpha=0.0, alpha_least=0.0)
+    teach(Geometry(settings, generator, exact_prior(EIGHT), Numbers(), drawing, seed=0), 300)
+    return generator, drawing
+
+
+@pytest.mark.slow
+def test_stage_1_finds_eight_shapes_at_once(distilled) -> None:
+    generator, drawing = distilled
+    iou, slope, error = exact.measured(generator, made(generator, drawing, list(range(8))), EIGHT)
+    assert iou.mean() >= 0.85, iou
+    assert ((slope > 0.7) & (slope < 2)).all(), "the distance is one: neither flat nor steep"
+    assert error.mean() < 0.12, "colours come along"
+
+
+@pytest.mark.slow
+def test_stage_2_finds_the_colours_on_surfaces_that_stand_still(distilled) -> None:
+    generator, drawing = distilled
+    other = [replace(thing, color=EIGHT[(i + 3) % 8].color) for i, thing in enumerate(EIGHT)]  # not those of stage 1
+    before = {k: v.clone() for k, v in generator.state_dict().items()}
+    settings = TextureSettings(**QUICK | {"size": 24, "rate": 2e-3}, batch=4, cells=32, views=2, real=0.0, viewpoints=exact.VIEWPOINTS)
+    stage = Texture(settings, generator, [Teacher(exact_prior(other, 24), Numbers())], drawing, seed=0)
+    shapes = made(generator, drawing, list(range(8))).geometry
+    teach(stage, 120)
+    fields = made(generator, drawing, list(range(8)))
+    assert exact.measured(generator, fields, other)[2].mean() <= 0.05
+    assert fields.texture.shape[-1] == 2 * fields.geometry.shape[-1] and torch.equal(fields.geometry, shapes)
+    frozen = [k for k in before if not k.startswith(("T.", "texture.", "upsampler."))]
+    assert all(torch.equal(generator.state_dict()[k], before[k]) for k in frozen)
+
+
+FLAT, TALL = Thing((0.46, 0.46, 0.15), exact.COLORS[0]), Thing((0.16, 0.16, 0.46), exact.COLORS[1])
+
+
+def test_an_object_keeps_to_its_shape_by_alpha() -> None:
+    """The prior wants a flat box, the library's shape is a tall one. Fails without L_reg, and where the network is not told of α."""
+    generator, drawing = fresh(), ExactDrawing([FLAT], 512, shapes=[TALL])
+    settings = GeometrySettings(**QUICK, **VOLUME, batch=2, alpha=1.0, anneal_from=1.0)
+    teach(Geometry(settings, generator, exact_prior([FLAT]), Numbers(), drawing, seed=0), 100)
+    own = {alpha: made(generator, drawing, [0], alpha) for alpha in (0.0, 0.95)}
+    flat, tall = ({a: float(exact.measured(generator, f, [thing])[0]) for a, f in own.items()} for thing in (FLAT, TALL))
+    assert flat[0.0] > 0.6 and flat[0.0] > flat[0.95] + 0.15, (flat, tall)
+    assert tall[0.95] > tall[0.0] + 0.15, (flat, tall)
+
+
+@pytest.mark.slow
+def test_annealing_makes_the_dummy_enough() -> None:
+    """Whoever has only seen real clouds does not make the object out of the sphere."""
+    ious = {}
+    for anneal_from in (0.0, 1.0):
+        generator, things = fresh(), [FLAT, TALL]
+        drawing = ExactDrawing(things, 512, shapes=things)
+        settings = GeometrySettings(**QUICK, **VOLUME, batch=2, alpha=0.0, anneal_from=anneal_from, real=0.0)
+        teach(Geometry(settings, generator, exact_prior(things), Numbers(), drawing, seed=0), 90)
+        ious[anneal_from] = float(exact.measured(generator, made(generator, drawing, [0, 1]), things)[0].mean())
+    assert ious[0.0] > 0.75 and ious[0.0] > ious[1.0] + 0.1, ious
+
+
+def test_a_batch_follows_from_its_step_and_the_seed() -> None:
+    drawing = ExactDrawing(EIGHT, 512, shapes=EIGHT)
+    settings = GeometrySettings(**QUICK, **VOLUME, batch=4)
+    one, two = (Geometry(settings, fresh(seed), exact_prior(EIGHT), Numbers(), drawing, seed=3) for seed in (0, 1))
+    a, b, other = one.batch(7, 0.7), two.batch(7, 0.7), one.batch(8, 0.7)
+    assert a.subjects.prompts == b.subjects.prompts and torch.equal(a.alpha, b.alpha) and torch.equal(a.views.azimuth, b.views.azimuth)
+    assert a.seed == b.seed != other.seed and not torch.equal(a.views.azimuth, other.views.azimuth)
+    shares = [one.batch(0, share).dummies for share in (0.0, 0.5, 0.7, 0.9, 1.0)]
+    assert shares[0] == shares[1] == 0 and shares == sorted(shares) and shares[-1] == pytest.approx(0.9), "a floor of real clouds stays"
+
+
+def test_prompts_without_a_shape_are_not_kept_to_one() -> None:
+    stage = Geometry(
+        GeometrySettings(**QUICK, **VOLUME, alpha_least=0.9), fresh(), exact_prior(EIGHT), Numbers(), ExactDrawing(EIGHT, 512), 0
+    )
+    assert not stage.batch(0, 0.0).alpha.any() and not stage.batch(0, 0.0).heard.any()
+
+
+def test_gradients_are_shared_out_and_measured() -> None:
+    """(1 − α) of the prior's, α of the mask's, each with its own norm for the report."""
+    values, alpha = torch.rand(2, 1, 4, 4, requires_grad=True), torch.tensor([0.25, 1.0])
+    shared, norm = tapped(share_gradient(values, 1 - alpha))
+    torch.testing.assert_close(shared, values)
+    shared.sum().backward()
+    torch.testing.assert_close(values.grad, (1 - alpha).view(2, 1, 1, 1).expand_as(values))
+    assert float(norm) == pytest.approx(math.sqrt(32))
+    assert float(mask_loss(torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), alpha)) == pytest.approx(0.625)
+
+
+class Shaky(Stage):
+    """A stage whose losses are no numbers at some steps."""
+
+    name, shown = "shaky", ()
+
+    def __init__(self, wrong: set[int], steps: int):
+        self.settings, self.wrong, self.part = StageSettings(steps=steps), wrong, nn.Linear(2, 1)
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {"part": self.part}
+
+    def batch(self, step: int, share: float) -> Tensor:
+        return torch.full((1, 2), float("nan") if step in self.wrong else 1.0)
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"total": self.part(batch).square().sum()}
+
+
+def test_steps_of_no_numbers_are_skipped_and_stop_a_training_that_has_only_such(tmp_path) -> None:
+    facts = []
+    run = Run(Shaky({2, 5}, 8), accelerator_on("cpu"), Checkpoint(tmp_path / "a.safetensors", {}), keep=lambda parts, f: facts.append(f))
+    assert run.go() and facts[-1]["skipped"] == 2 and run.progress.step == 8
+    assert all(p.isfinite().all() for p in run.parts["part"].parameters())
+    path = tmp_path / "b.safetensors"
+    run = Run(Shaky(set(range(3, 99)), 99), accelerator_on("cpu"), Checkpoint(path, {}), checkpoint_minutes=0)
+    with pytest.raises(EngineError, match=f"stopped at step {3 + STRIKES}.*total") as caught:
+        run.go()
+    assert caught.value.code == "internal" and all(v.isfinite().all() for v in load_file(path).values())
+
+
+# Tiny priors, end to end ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    home = tmp_path_factory.mktemp("priors")
+    (home / "boxes").mkdir()
+    return {
+        "library": make_boxes(home / "boxes", cloud=1024),
+        "multiview": tiny.prior(home / "multiview", camera=True),
+        "depth": tiny.prior(home / "depth", controlnet=True),
+    }
+
+
+FLAGS = ["--preset", "tiny", "--device", "cpu", "--batch", "2", "--steps", "2", "--geometry-batch", "2", "--geometry-steps", "4",
+         "--geometry-size", "12", "--geometry-rays-coarse", "8", "--geometry-rays-fine", "4", "--geometry-rays-looks", "2",
+         "--texture-batch", "2", "--texture-steps", "3", "--texture-size", "16", "--texture-cells", "16"]  # fmt: skip
+
+
+def command(folders: dict[str, Path], out: Path, *more: str) -> list[str]:
+    priors = ["--multiview", str(folders["multiview"]), "--depth", str(folders["depth"])]
+    return [str(folders["library"]), "--out", str(out), "--stages", "reconstruction,geometry,texture", *priors, *FLAGS, *more]
+
+
+def position(out: Path) -> tuple[str, int]:
+    from safetensors import safe_open
+
+    try:
+        with safe_open(out / "checkpoint" / "state.safetensors", "pt") as file:
+            head = json.loads(file.metadata()["run"])
+        return head["stage"], head["progress"]["step"]
+    except (OSError, KeyError):
+        return "", 0
+
+
+@pytest.mark.slow
+def test_all_stages_end_to_end_killed_and_resumed(folders, tmp_path, capsys) -> None:
+    """As a command: the plan first, embeddings in the run's folder, pictures, a model that generates; killed in the middle, it ends where
+    an unbroken one does, bit for bit."""
+    from core.training.cli import main
+
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "core", "train", *command(folders, broken, "--checkpoint-minutes", "0", "--json")], cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + 600
+    while position(broken)[0] != "geometry" or position(broken)[1] < 2:
+        assert killed.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert position(broken)[0] == "geometry"
+    for out in (broken, whole):
+        assert main(command(folders, out, "--json")) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [e["stage"] for e in events if e.get("event") == "plan"] == ["geometry", "texture"] * 2
+    a, b = (load_file(out / "checkpoint" / "state.safetensors") for out in (whole, broken))
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+    sizes, card = read_card(whole)
+    assert sizes.texture_upsampling and set(card.training["stages"]) == {"reconstruction", "geometry", "texture"}
+    assert list((whole / "embeddings").rglob("*.safetensors")) and list((whole / "previews").glob("*.png"))
+    assert card.training["command"].count("--multiview multiview") == 1, "paths of this machine stay here"
+
+
+def test_what_a_distilled_stage_lacks_is_said_first(folders, tmp_path) -> None:
+    plain = TrainSettings(tmp_path, library=str(folders["library"]), preset="tiny", device="cpu")
+    for wrong, words in (
+        ({"stages": ("geometry",)}, "--multiview"),
+        ({"stages": ("texture",)}, "--depth"),
+        ({"stages": ("geometry",), "multiview": folders["multiview"], "geometry": GeometrySettings(alpha=0.2, alpha_least=0.5)}, "α"),
+    ):
+        with pytest.raises(BadRequest) as caught:
+            complete(replace(plain, **wrong))
+        assert words in str(caught.value)
+    from core.training.train import train
+
+    for wrong in ({"multiview": folders["depth"], "stages": ("geometry",)}, {"depth": folders["multiview"], "stages": ("texture",)}):
+        with pytest.raises(BadRequest, match=r"no multi-view prior|single pictures"):
+            train(replace(plain, **wrong))
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.mark.slow
+def test_an_object_is_refined_kept_and_made_again(folders, tmp_path, capsys) -> None:
+    from core.training.refine_cli import main
+
+    generator = fresh()
+    with torch.no_grad():
+        generator.texture.mlp.last.weight.normal_(0, 0.3)
+    save_generator(generator, ModelCard("tiny", ("rock",)), tmp_path / "model")
+    out = tmp_path / "rock.glb"
+    flags = ["--device", "cpu", "--detail", "draft", "--json"]
+    quick = ["--steps", "3", "--size", "16", "--cells", "16", "--rays-coarse", "8", "--rays-fine", "4"]
+    priors = ["--multiview", str(folders["multiview"]), "--depth", str(folders["depth"])]
+    assert main([str(tmp_path / "model"), "a rock", "--out", str(out), *flags, *quick, *priors]) == 0
+    *events, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {e["event"] for e in events} == {"progress", "preview"} and last["steps"] == 3 and out.is_file()
+    assert not list(tmp_path.glob("*.checkpoint.*"))
+    kept = load_file(last["planes"])
+    assert kept["texture"].shape[-1] == 2 * kept["geometry"].shape[-1]
+    again = tmp_path / "again.glb"
+    assert main([str(tmp_path / "model"), "--planes", last["planes"], "--out", str(again), *flags]) == 0
+    assert again.read_bytes() == out.read_bytes()
+    with pytest.raises(BadRequest, match="not clear"):
+        main([str(tmp_path / "model"), "--out", str(again)])
