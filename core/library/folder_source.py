@@ -77,12 +77,14 @@ class FolderSource:
         return Examples(tokens, mask, torch.from_numpy(z).to(self.device), stack("cloud"), stack("points"), stack("sdf"), stack("surface"),
                         stack("look"), shares, stack("height_m"), alpha, foreign, objects[0].pairs)  # fmt: skip
 
-    def shape_of(self, text: str, z: ndarray) -> tuple[str, ndarray] | None:
-        """The shape that a prompt of the split train means in a style [8], and its proportions [3]; None for a prompt without a shape."""
-        if (prompts := self._known.get(text)) is None:
-            return None
-        name = prompts[_choice(z, len(prompts))].shape
-        return name, stretch_of(self.folder.shape(name), self.variation * np.clip(z, -2, 2))[0]
+    def shape_of(self, text: str, z: ndarray) -> str | None:
+        """The name of the shape that a prompt of the split train means in a style [8]; None for a prompt without a shape."""
+        prompts = self._known.get(text)
+        return prompts and prompts[_choice(z, len(prompts))].shape
+
+    def stretch(self, half: ndarray, z: ndarray) -> ndarray:
+        """How long a style [8] makes a shape of half sides [3] along each axis [3], so that its longest side is SPAN."""
+        return stretch_of(half, self.variation * np.clip(z, -2, 2))
 
     def _object(self, prompts: tuple[Prompt, ...], z: ndarray, rng: np.random.Generator) -> "_Object":
         prompt = prompts[_choice(z, len(prompts))]
@@ -102,7 +104,8 @@ class _Object:
 
     def __init__(self, shape: Shape, z: ndarray, height_m: float | None, sampling: Sampling, rng: np.random.Generator):
         self.shape, self.alpha, self.height_m = shape, None, height_m
-        self.stretch, half = stretch_of(shape, z)
+        half = np.abs(shape.cloud[:, :3]).max(0)
+        self.stretch = stretch_of(half, z)
         if height_m is None:  # an object of which nobody knows the size is one metre long
             self.height_m = float((half * self.stretch)[2] / (SPAN / 2))
         else:
@@ -160,10 +163,10 @@ class _Object:
         self.surface, self.look = surface, look
 
 
-def stretch_of(shape: Shape, z: ndarray) -> tuple[ndarray, ndarray]:
-    """How long a style makes a shape along each axis [3], so that its longest side is SPAN; and half its own sides [3]."""
-    stretch, half = np.exp(0.08 * z[:3]), np.abs(shape.cloud[:, :3]).max(0)
-    return stretch * (SPAN / 2) / max((half * stretch).max(), 1e-6), half
+def stretch_of(half: ndarray, z: ndarray) -> ndarray:
+    """See `FolderSource.stretch`; z as it acts."""
+    stretch = np.exp(0.08 * z[:3])
+    return stretch * (SPAN / 2) / max((half * stretch).max(), 1e-6)
 
 
 def _kept_points(count: int, pairs: int, kept: int, rng: np.random.Generator) -> tuple[ndarray, int]:

@@ -107,14 +107,18 @@ class FolderSubjects:
         rng, device = np.random.Generator(np.random.PCG64([self.seed, step])), self.source.device
         rows = np.minimum(np.searchsorted(self._until, rng.random(size)), len(self.prompts) - 1)
         texts, z = [self.prompts[row] for row in rows], draw_styles(size, rng)
-        meant = [self.source.shape_of(text, own) for text, own in zip(texts, z, strict=True)]
         clouds, grids, stretches = [], [], []
-        for shape in meant:
-            grid, cloud = (None, None) if shape is None else self._read(shape[0])
-            stretch = torch.ones(3) if shape is None else torch.from_numpy(shape[1].astype(np.float32))
-            stretches.append(stretch.to(device))
+        for text, own in zip(texts, z, strict=True):
+            if (name := self.source.shape_of(text, own)) is None:
+                grid, stretch, cloud = None, torch.ones(3, device=device), self.dummy
+            else:
+                grid, whole = self._read(name)
+                half = whole[:, :3].abs().amax(0).cpu().numpy()
+                stretch = torch.from_numpy(self.source.stretch(half, own).astype(np.float32)).to(device)
+                cloud = self._stretched(whole, stretch, rng)
             grids.append(grid)
-            clouds.append(self.dummy if cloud is None else self._stretched(cloud, stretches[-1], rng))
+            stretches.append(stretch)
+            clouds.append(cloud)
         shaped = torch.tensor([grid is not None for grid in grids], device=device)
 
         def distance(points: Tensor) -> Tensor:

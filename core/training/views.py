@@ -14,6 +14,12 @@ from core.surface.extract import EmptySurfaceError
 from core.surface.meshing import make_surface
 
 
+def full_precision(fields: Fields) -> tuple[Fields, torch.autocast]:
+    """Fields in single precision, and a context without half precision: it would roughen rays and surfaces, and round distances."""
+    single = Fields(*(t.float() for t in (fields.geometry, fields.texture, fields.condition, fields.height_m)))
+    return single, torch.autocast(fields.geometry.device.type, enabled=False)
+
+
 @dataclass(frozen=True)
 class Pixels:
     """What views see [B, V, H, W, 4]: colour times opacity, and the opacity."""
@@ -59,10 +65,9 @@ def masks(distance: Field, views: Views, size: int, beta: float, sampling: Sampl
 @torch.no_grad()
 def surface_of(generator: Generator, fields: Fields, cells: int) -> Surface | None:
     """The mesh of a batch of one, on a grid of so many cells a side; None where there is none."""
-    device = fields.geometry.device
-    single = Fields(*(t.float() for t in (fields.geometry, fields.texture, fields.condition, fields.height_m)))
+    device, (single, exact) = fields.geometry.device, full_precision(fields)
     try:
-        with torch.autocast(device.type, enabled=False):  # half precision would roughen the surface
+        with exact:
             made = make_surface(generator.sdf.of(single), resolution=cells, device=device)
     except EmptySurfaceError:
         return None

@@ -15,7 +15,7 @@ from core.rendering.volume import Sampling, gradient, render_rays
 from core.training.subjects import Subjects
 from tests.core.guidance.tiny import ExactDenoiser
 
-FOV, SIZE, GROUND = 40.0, 10, 0.5
+FOV, SIZE, GROUND = 40.0, 8, 0.5
 VIEWPOINTS = Viewpoints(fov=(FOV, FOV), half_side=(0.7, 0.8), elevation=(-20.0, 40.0))
 COLORS = ((0.9, 0.15, 0.1), (0.1, 0.7, 0.2), (0.15, 0.2, 0.9), (0.95, 0.85, 0.2))
 BOXES = ((0.42, 0.42, 0.42), (0.2, 0.2, 0.46), (0.46, 0.46, 0.15), (0.46, 0.2, 0.2))  # half sides
@@ -101,7 +101,7 @@ def exact_prior(things: list[Thing], size: int = SIZE, settings: Distillation | 
             return torch.stack([thing.distance(p) for thing, p in zip(some, points, strict=True)])
 
         look = lambda points: colors[:, None].expand(-1, points.shape[1], -1)  # noqa: E731
-        seen = render_rays(distance, look, *rays, beta=1 / 300, sampling=Sampling(24, 16, 1))
+        seen = render_rays(distance, look, *rays, beta=1 / 300, sampling=Sampling(20, 10, 1))
         pictures = seen.over(torch.full((3,), GROUND)).view(direction.shape)
         return pictures.flatten(0, 1).movedim(-1, 1)
 

@@ -18,7 +18,7 @@ from core.training.options import option
 from core.training.regularise import eikonal_loss, mask_loss, share_gradient, slope_points, tapped
 from core.training.stages.distilling import DistillationSettings, Distilling, Texts, VolumeSettings, numbers_of
 from core.training.subjects import Drawing, Subjects
-from core.training.views import Pixels, fields_of, masks, volume_views
+from core.training.views import Pixels, fields_of, full_precision, masks, volume_views
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,9 @@ class Geometry(Distilling):
     def losses(self, batch: GeometryBatch) -> dict[str, Tensor]:
         of, rng = batch.subjects, torch.Generator().manual_seed(batch.seed + 1)
         fields = self.generator(of.tokens, of.mask, of.z, batch.cloud, batch.heard)
-        losses = volume_losses(self.settings, self.generator, fields, self.guidance, self.texts, batch, rng)
+        fields, exact = full_precision(fields)
+        with exact:
+            losses = volume_losses(self.settings, self.generator, fields, self.guidance, self.texts, batch, rng)
         return losses | {"alpha": batch.alpha.mean(), "dummy": torch.tensor(batch.dummies)}
 
 

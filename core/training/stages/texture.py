@@ -18,7 +18,7 @@ from core.training.regularise import tapped
 from core.training.stages.distilling import DistillationSettings, Distilling, Texts, numbers_of
 from core.training.stages.geometry import Clouds
 from core.training.subjects import Drawing, Subjects
-from core.training.views import as_images, surface_of
+from core.training.views import as_images, full_precision, surface_of
 
 KEPT = 64  # surfaces of typical objects in memory
 
@@ -89,10 +89,11 @@ class Texture(Distilling):
             condition, queries = g.condition(of.tokens, of.mask, of.z)
             condition, levels = g.encode(condition, queries, batch.cloud, batch.heard)
             shape = g.G(levels, condition, queries)
-        surfaces = self._surfaces_of(Fields(shape, shape, condition, condition[:, 0]), batch)
         planes = g.texture_planes(condition, queries, levels)
-        rng = torch.Generator().manual_seed(batch.seed + 1)
-        return surface_losses(self.settings, g, surfaces, planes, condition, self.teachers, batch, rng)
+        fields, exact = full_precision(Fields(shape, planes, condition, condition[:, 0]))
+        surfaces, rng = self._surfaces_of(fields, batch), torch.Generator().manual_seed(batch.seed + 1)
+        with exact:
+            return surface_losses(self.settings, g, surfaces, fields.texture, fields.condition, self.teachers, batch, rng)
 
     def _surfaces_of(self, fields: Fields, batch: TextureBatch) -> list[Surface | None]:
         """A typical object out of the dummy is the same at every step."""
