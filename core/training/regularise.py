@@ -4,7 +4,7 @@
 import torch
 from torch import Tensor
 
-from core.rendering.volume import Field, gradient
+from core.rendering.volume import Field, Volume, gradient
 
 JITTER = 0.02  # around the surface that rays see, for points that the slope is asked at
 
@@ -12,6 +12,14 @@ JITTER = 0.02  # around the surface that rays see, for points that the slope is 
 def mask_loss(opacity: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean square between opacities [B, V, H, W], of each object by its weight [B]."""
     return ((opacity - target).square().mean((1, 2, 3)) * weight).mean()
+
+
+def picture_losses(made: Volume, exact: Volume, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Of opacity and of colour, mean squares over rays (the paper's Eq. 1); no colour is learnt where the exact one is not known, and
+    nothing of objects that are not there [B]."""
+    known = exact.look.isfinite() & there[:, None, None]
+    error = (made.look[..., :3] - exact.look.nan_to_num()).square() * known
+    return ((made.opacity - exact.opacity).square() * there[:, None]).mean(), error.sum() / known.sum().clamp(min=1)
 
 
 def slope_points(origin: Tensor, direction: Tensor, depth: Tensor, opacity: Tensor, count: int, rng: torch.Generator) -> Tensor:

@@ -25,14 +25,16 @@ from core.library.starter.source import StarterSource
 
 TYPICAL = 4  # one object in so many is the typical one, of seed 0
 KEPT = 64  # shapes in memory
+PAINTED = 2048  # points of a shape whose colours are kept: the nearest one's is a place's
 
 Distance = Callable[[Tensor], Tensor]  # points [B, N, 3] -> [B, N]
+Color = Callable[[Tensor], Tensor]  # points [B, N, 3] -> sRGB [B, N, 3]
 
 
 @dataclass
 class Subjects:
-    """B prompts of a step. tokens [B, L, W], mask [B, L], z [B, 8]: the generator's input; cloud [B, P, 6] and distance: of the prompts'
-    shapes; shaped [B]: which of them have one, the others' cloud and distance mean nothing."""
+    """B prompts of a step. tokens [B, L, W], mask [B, L], z [B, 8]: the generator's input; cloud [B, P, 6], distance and color: of the
+    prompts' shapes, colours NaN where nothing is known of them; shaped [B]: which prompts have one, of the others those mean nothing."""
 
     prompts: list[str]
     tokens: Tensor
@@ -41,6 +43,7 @@ class Subjects:
     cloud: Tensor
     distance: Distance
     shaped: Tensor
+    color: Color | None = None
 
 
 class Drawing(Protocol):
@@ -88,7 +91,8 @@ class StarterSubjects:
         generator = torch.Generator(device=self.device).manual_seed(int(rng.integers(1 << 62)))
         cloud = torch.cat(objects.sample_surface(self.points, generator), -1)
         texts = [prompt.text for prompt in drawn]
-        return Subjects(texts, *self.encoder(texts), z, cloud, objects.sdf, torch.ones(size, dtype=torch.bool, device=self.device))
+        shaped = torch.ones(size, dtype=torch.bool, device=self.device)
+        return Subjects(texts, *self.encoder(texts), z, cloud, objects.sdf, shaped, lambda points: objects.appearance(points)[..., :3])
 
 
 class FolderSubjects:
@@ -101,36 +105,43 @@ class FolderSubjects:
         self.prompts, share = list(weights), np.cumsum(list(weights.values()))
         self._until = share / share[-1]
         self.source, self.encoder, self.dummy, self.seed = source, encoder, dummy, seed
-        self._shapes: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
+        self._shapes: OrderedDict[str, tuple[Tensor, Tensor, Tensor]] = OrderedDict()
 
     def draw(self, step: int, size: int) -> Subjects:
         rng, device = np.random.Generator(np.random.PCG64([self.seed, step])), self.source.device
         rows = np.minimum(np.searchsorted(self._until, rng.random(size)), len(self.prompts) - 1)
         texts, z = [self.prompts[row] for row in rows], draw_styles(size, rng)
-        clouds, grids, stretches = [], [], []
+        clouds, grids, stretches, paints = [], [], [], []
         for text, own in zip(texts, z, strict=True):
             if (name := self.source.shape_of(text, own)) is None:
-                grid, stretch, cloud = None, torch.ones(3, device=device), self.dummy
+                grid, stretch, cloud, paint = None, torch.ones(3, device=device), self.dummy, None
             else:
-                grid, whole = self._read(name)
+                grid, whole, paint = self._read(name)
                 half = whole[:, :3].abs().amax(0).cpu().numpy()
                 stretch = torch.from_numpy(self.source.stretch(half, own).astype(np.float32)).to(device)
                 cloud = self._stretched(whole, stretch, rng)
             grids.append(grid)
             stretches.append(stretch)
             clouds.append(cloud)
+            paints.append(paint)
         shaped = torch.tensor([grid is not None for grid in grids], device=device)
 
         def distance(points: Tensor) -> Tensor:
             return torch.stack([_grid_distance(g, s, p) for g, s, p in zip(grids, stretches, points, strict=True)])
 
-        return Subjects(texts, *self.encoder(texts), torch.from_numpy(z).to(device), torch.stack(clouds), distance, shaped)
+        def color(points: Tensor) -> Tensor:
+            return torch.stack([_nearest_color(c, s, p) for c, s, p in zip(paints, stretches, points, strict=True)])
 
-    def _read(self, name: str) -> tuple[Tensor, Tensor]:
-        """A shape's grid of distances and its cloud, from memory or from the disk."""
+        return Subjects(texts, *self.encoder(texts), torch.from_numpy(z).to(device), torch.stack(clouds), distance, shaped, color)
+
+    def _read(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        """A shape's grid of distances, its cloud and some points with their colours [N, 6], from memory or from the disk."""
         if name not in self._shapes:
             shape, device = self.source.folder.shape(name), self.source.device
-            self._shapes[name] = torch.from_numpy(shape.grid.astype(np.float32)).to(device), torch.from_numpy(shape.cloud).to(device)
+            some = slice(None, None, max(1, len(shape.look) // PAINTED))
+            paint = np.concatenate((shape.surface[some], shape.look[some, :3] / 255), 1).astype(np.float32)
+            arrays = (shape.grid.astype(np.float32), shape.cloud, paint)
+            self._shapes[name] = tuple(torch.from_numpy(array).to(device) for array in arrays)
             if len(self._shapes) > KEPT:
                 self._shapes.popitem(last=False)
         self._shapes.move_to_end(name)
@@ -149,6 +160,14 @@ def _grid_distance(grid: Tensor | None, stretch: Tensor, points: Tensor) -> Tens
     places = (points / stretch / HALF_EXTENT).flip(-1)[None, None, None]  # a sampler reads the fastest axis first
     value = F.grid_sample(grid[None, None], places, padding_mode="border", align_corners=True)
     return value.flatten() * stretch.amin()
+
+
+def _nearest_color(paint: Tensor | None, stretch: Tensor, points: Tensor) -> Tensor:
+    """sRGB [N, 3] at points [N, 3] of the stretched space, of the nearest of a shape's painted points [M, 6]; NaN where there are none."""
+    if paint is None or not len(paint):
+        return torch.full_like(points, torch.nan)
+    nearest = [torch.cdist(some, paint[:, :3] * stretch).argmin(1) for some in points.split(8192)]
+    return paint[torch.cat(nearest), 3:]
 
 
 class MixedSubjects:

@@ -73,7 +73,8 @@ def stage_makers(
 
     def reconstruction() -> Stage:
         bank = ObjectBank(learnt.source, sampling, settings.seed * 1009 + accelerator.process_index)
-        return Reconstruction(settings.reconstruction, generator, learnt.tasks, bank, seed=settings.seed,
+        drawing = priors.drawing("geometry") if settings.reconstruction.images else None
+        return Reconstruction(settings.reconstruction, generator, learnt.tasks, bank, seed=settings.seed, drawing=drawing,
                               pretrained="reading" in settings.stages, annealed=knows_dummy(settings))  # fmt: skip
 
     def geometry() -> Stage:

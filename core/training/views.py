@@ -48,6 +48,13 @@ def fields_of(generator: Generator, fields: Fields) -> tuple[Field, Field]:
     )
 
 
+def some_rays(views: Views, size: int, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Origins and directions [B, count, 3] of pixels drawn out of all views of each object."""
+    origin, direction = (rays.flatten(1, 3) for rays in views.rays(size))
+    rows = torch.randint(origin.shape[1], (len(origin), count), generator=rng).to(origin.device)[..., None].expand(-1, -1, 3)
+    return origin.gather(1, rows), direction.gather(1, rows)
+
+
 def volume_views(
     distance: Field, look: Field, views: Views, size: int, beta: float, sampling: Sampling, rng: torch.Generator
 ) -> tuple[Pixels, Volume]:
