@@ -136,7 +136,7 @@ def _check_prior(settings: TrainSettings, stage: str) -> None:
         raise BadRequest(f"--parts {settings.parts} is of the stage reconstruction alone.", "", f"Leave it out, or {stage} of --stages.")
     name, own = DISTILLED[stage], settings.geometry
     if getattr(settings, name) is None:
-        raise BadRequest(f"The stage {stage} needs a prior.", "", f"Name its folder with --{name}; docs/training.md says which.")
+        raise BadRequest(f"The stage {stage} needs a prior.", "", f"Name its folder, in the layout of diffusers, with --{name}.")
     if not 0 <= own.alpha_least <= own.alpha <= 1:
         raise BadRequest(f"α cannot be drawn from {own.alpha_least} … {own.alpha}.", "", "Both lie between 0 and 1, the least first.")
     if own.real > 1 or own.anneal_from > 1 or settings.texture.real > 1:
