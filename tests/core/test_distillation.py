@@ -202,7 +202,8 @@ def folders(tmp_path_factory) -> dict[str, Path]:
 
 
 FLAGS = ["--preset", "tiny", "--device", "cpu", "--batch", "2", "--steps", "2", "--images", "0.5",
-         "--geometry-batch", "2", "--geometry-steps", "4", "--geometry-size", "12", "--geometry-rays-coarse", "8", "--geometry-rays-fine", "4", "--geometry-rays-looks", "2",
+         "--geometry-batch", "2", "--geometry-steps", "4", "--geometry-size", "12",
+         "--geometry-rays-coarse", "8", "--geometry-rays-fine", "4", "--geometry-rays-looks", "2",
          "--texture-batch", "2", "--texture-steps", "3", "--texture-size", "16", "--texture-cells", "16"]  # fmt: skip
 
 
