@@ -95,19 +95,19 @@ class Views:
     def clip(self, vertices: Tensor) -> Tensor:
         """Points [V, 3] of one object in the clip spaces of each view: [B, views, V, 4]"""
         matrix = self.projections().to(vertices)
-        return vertices @ matrix[..., :3].mT + matrix[..., None, :, 3]
+        x, y, z = vertices[:, None].unbind(-1)  # no matrix products here: reduced precision of theirs would move outlines by pixels
+        across, up, back, shift = matrix[:, :, None].unbind(-1)
+        return x * across + y * up + z * back + shift
 
     def rays(self, height: int, width: int | None = None) -> tuple[Tensor, Tensor]:
         """Origins and unit directions [B, V, H, W, 3] of the pixels' centres, rows from the top. width: None is as the height."""
         device, sides = self.fov.device, (height, width or height)
         v, u = ((torch.arange(n, device=device) + 0.5) / n * 2 - 1 for n in sides)
         grid = torch.stack(torch.meshgrid(-v, u, indexing="ij")[::-1], -1)  # [H, W, 2]: right, up
-        inside = grid * self.slope[..., None, None, None]
-        local = torch.cat((inside, -torch.ones_like(inside[..., :1])), -1)
-        axes = self.axes()
-        direction = torch.nn.functional.normalize(torch.einsum("bvij,bvhwj->bvhwi", axes, local), dim=-1)
-        origin = axes[..., 2] * self.distance[..., None]
-        return origin[:, :, None, None].expand_as(direction), direction
+        (x, y), slope = grid[..., None].unbind(-2), self.slope[..., None, None, None]
+        right, up, backward = self.axes()[:, :, None, None].unbind(-1)
+        direction = torch.nn.functional.normalize((x * right + y * up) * slope - backward, dim=-1)
+        return (backward * self.distance[..., None, None, None]).expand_as(direction), direction
 
 
 @dataclass(frozen=True)

@@ -79,12 +79,13 @@ def render_surfaces(
     clips, directions = [views.clip(surface.vertices)[i] for i, surface in enumerate(surfaces)], views.rays(*size)[1]
     frames = [_frame(surface, clip, size, backend) for surface, clip in zip(surfaces, clips, strict=True)]
     looks = _asked(look, [points for _, points, _ in frames], at_once)
-    grounds = background.to(looks[0]).expand(directions.shape)
+    precise = torch.promote_types(looks[0].dtype, torch.float32)
+    grounds = background.to(directions.device, precise).expand(directions.shape)
     parts = []
     for i, (surface, (found, _, normal)) in enumerate(zip(surfaces, frames, strict=True)):
         shaded = shading(looks[i], normal, directions[i][found.seen])
         color = grounds[i].index_put(found.seen.nonzero(as_tuple=True), shaded.to(grounds))
-        soft = antialias(torch.cat((color, found.seen.to(color)[..., None]), -1), found, clips[i], surface.triangles, surface.twins)
+        soft = antialias(torch.cat((color, found.seen.to(precise)[..., None]), -1), found, clips[i], surface.triangles, surface.twins)
         normals = torch.zeros_like(directions[i]).index_put((found.seen,), normal)
         parts.append((soft[..., :3], soft[..., 3], found.depth, normals))
     return Pictures(*(torch.stack(part) for part in zip(*parts, strict=True)))

@@ -212,7 +212,7 @@ def gradient(distance: Field, points: Tensor, spread: float = SPREAD) -> Tensor:
     """
     corners = torch.tensor(((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))).to(points)
     around = (points[:, :, None] + spread * corners).flatten(1, 2)
-    return distance(around).unflatten(1, (-1, 4)) @ corners / (4 * spread)
+    return (distance(around).unflatten(1, (-1, 4))[..., None] * corners).sum(-2) / (4 * spread)
 
 
 def render_densely(distance: Field, look: Field, origin: Tensor, direction: Tensor, beta: float | Tensor, points: int = 4096) -> Volume:

@@ -12,6 +12,7 @@ from core.rendering.cameras import Camera, Views
 from core.rendering.deferred import FARTHEST, Surface, depth_hint, render_surfaces
 from core.rendering.shading import GROUND, lambert, shade
 from core.rendering.trace import Solid, render
+from core.rendering.volume import gradient
 from core.surface.extract import extract_surface
 
 DEVICES = ("cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")))
@@ -87,6 +88,16 @@ def test_only_what_is_seen_is_asked_about() -> None:
         assert torch.allclose(ball[:count].norm(dim=-1), torch.tensor(radius), atol=2e-3)
         backward = Views.of(CAMERAS[:1]).axes()[0, 0, :, 2]
         assert (ball[:count] @ backward > 0).all()
+
+
+def test_half_precision_of_a_training_leaves_cameras_and_surfaces_as_they_are() -> None:
+    views, pictures = Views.of(CAMERAS, objects=2), []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            seen = render_surfaces(balls(), lambda p: striped(p).to(torch.bfloat16), views, (32, 32), background=WHITE)
+            slope = gradient(lambda p: p.square().sum(-1), torch.ones(1, 1, 3))
+            pictures.append((*vars(seen).values(), *views.rays(8), views.conditions(), slope))
+    assert all(a.dtype == torch.float32 and (a == b).all() for a, b in zip(*pictures, strict=True))
 
 
 def test_depth_hints_are_near_bright_and_apart_from_the_background() -> None:
