@@ -23,6 +23,7 @@ from core.outcome import Failed, Made, failure
 from core.surface.extract import LOOSE
 from core.surface.textured import STAGES, Progress, Watch, textured_mesh
 
+NO_HEIGHT = "Its real size is not known: it stands one metre on its longest side."
 CRUMB = 0.001  # of the volume: even of things of several pieces, no part is smaller
 
 
@@ -145,9 +146,10 @@ class Latte3DPipeline:
             if blend is not None:
                 condition = self._mixed(condition, blend, z)
             fields = self.generator.made(*condition, guide[0], self._alpha(*guide))[0]
+        notes = [*reading.notes, *([] if self.card.knows_height(reading.thing) else [NO_HEIGHT])]
         return textured_mesh(
             self.generator.sdf.of(fields), self.generator.texture.of(fields), sizes, watch=watch, height_m=float(fields.height_m[0]),
-            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE, notes=reading.notes, familiarity=reading.to_dict(),
+            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE, notes=notes, familiarity=reading.to_dict(),
             prompt=prompt, seed=seed, style=style, model=self.model_id, **facts,
         )  # fmt: skip
 

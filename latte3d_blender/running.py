@@ -14,7 +14,7 @@ from typing import TextIO
 
 from .client.engine import ASTRAY, EngineFault, Fault
 
-END_PATIENCE_S = 60.0  # after a request to end: training writes what it has learnt
+END_PATIENCE_S = 100.0  # after a request to end: training writes what it has learnt
 Hear = Callable[[str], None]
 
 

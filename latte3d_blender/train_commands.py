@@ -9,8 +9,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
-import bpy
-
 from . import arguments, library_commands, machine, naming, packages, running
 from .arguments import STARTER
 from .client.engine import Launch
@@ -158,11 +156,3 @@ def _evaluate(options: argparse.Namespace, output: Output) -> int:
     library = [str(Path(options.library).resolve())] if options.library else []
     more = [*arguments.passed_on(options, arguments.EVALUATE_OPTIONS), *options.more, *["--json"] * options.json]
     return running.run([str(launch.python), "-m", "core", "evaluate", model, *library, *more], launch.source, output)
-
-
-def program() -> list[str]:
-    """What starts a command of this add-on in a process of its own, as from a shell: its arguments follow. In a Blender of its own, the
-    add-on is there whether the preferences were saved with it or not."""
-    if not bpy.app.binary_path:  # Blender as a Python module
-        return [sys.executable, "-m", machine.PACKAGE]
-    return [bpy.app.binary_path, "--background", "--addons", machine.PACKAGE, "--command", "latte3d"]

@@ -70,11 +70,16 @@ def test_breaks_resumes_finishes_and_does_nothing_twice(house):
 
 @posix
 def test_the_packages_for_training_are_added_to_what_set_up_made(house):
+    """And no more than these is asked of the disk."""
     target, wheels, _, run = house
     wheel(wheels, "tinytext")
-    run()
     (install.REQUIREMENTS / "train.txt").write_text("tinytrain==1.0\n")
     wheel(wheels, "tinytrain")
+    names = (*install.ENGINE, "train.txt")
+    assert install.plan(target, names)["disk_mb"] == install.plan(target)["disk_mb"] + install.TRAINING_MB[1]
+    run()
+    plan = install.plan(target, names)
+    assert (plan["download_mb"], plan["disk_mb"]) == install.TRAINING_MB and plan["text"].startswith("What training needs")
     assert install.main(["--target", str(target), "--wheels", str(wheels), "--with", "train.txt"]) == 0
     assert set(install.installed(target)) == {*install.ENGINE, "train.txt"} and list(target.rglob("tinytrain.py"))
 

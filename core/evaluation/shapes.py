@@ -53,7 +53,7 @@ def evaluate(a: argparse.Namespace, argv: list[str]) -> dict:
     check_options(a)
     prepared = PreparedFolder.open(Path(a.library))
     if prepared.missing:
-        print(f"{len(prepared.missing)} shapes are not prepared; their prompts are left out.", file=sys.stderr)
+        print(f"Not prepared, and left out: {', '.join(prepared.missing[:8])}{' …' if len(prepared.missing) > 8 else ''}", file=sys.stderr)
     requests = requests_of(prepared, a.split)
     meant = {request.text: set(request.shapes) for request in requests}
     if str(a.model) == "exact":

@@ -97,9 +97,9 @@ def _oriented(mesh: Mesh, facts: Facts) -> Mesh:
     mesh = replace(mesh, triangles=np.ascontiguousarray(alike, np.int64), patch=patch.astype(np.int64))
     rows_of = _rows_of_patches(patch)
     closed, encloses, samples = _closed_patches(mesh), np.zeros(len(rows_of)), []
-    facts.patches, facts.closed = len(rows_of), float(closed[patch].mean())
+    facts.patches, facts.closed, all_corners = len(rows_of), float(closed[patch].mean()), mesh.corners
     for i, rows in enumerate(rows_of):
-        corners = mesh.corners[rows]
+        corners = all_corners[rows]
         some = _spread(corners, 48)
         samples.append(some.mean(1))
         if closed[i]:
@@ -170,13 +170,13 @@ def _spread(corners: ndarray, count: int) -> ndarray:
 def _shelled(mesh: Mesh, thickness: float) -> tuple[Mesh, ndarray]:
     """Shells around patches that enclose nothing, alone or with the others, and thinner ones around walls and plates that are too thin to
     be seen: a leaf is a plane here and a slab there. Returns the mesh, and which triangles are of sheets [F] bool."""
-    rows_of = _rows_of_patches(mesh.patch)
-    some = [_spread(mesh.corners[rows], 64) for rows in rows_of]
+    rows_of, all_corners = _rows_of_patches(mesh.patch), mesh.corners
+    some = [_spread(all_corners[rows], 64) for rows in rows_of]
     corners, owner = np.concatenate(some), np.repeat(np.arange(len(some)), [len(c) for c in some])
     off = STEP * normals_of(corners)
     behind = np.maximum(winding(mesh, corners.mean(1) - off), winding(mesh, corners.mean(1) + off))
     sheet = np.array([np.median(behind[owner == i]) < SHEET for i in range(len(some))])[mesh.patch]
-    large = np.array([np.ptp(mesh.corners[rows].reshape(-1, 3), axis=0).max() > PLATE * thickness for rows in rows_of])[mesh.patch]
+    large = np.array([np.ptp(all_corners[rows].reshape(-1, 3), axis=0).max() > PLATE * thickness for rows in rows_of])[mesh.patch]
     shell = np.where(sheet, thickness, 0.0)
     rows = np.flatnonzero(large & ~sheet)
     asked, which = alike(mesh.corners[rows], mesh.patch[rows])

@@ -314,7 +314,7 @@ def _distance(tree: tuple | None, points: ndarray) -> ndarray:
 
 
 def _ask_rays(solid: Solid, points: int = 256, rays: int = 13) -> float:
-    """Share of sample points where rays that see more backs than fronts disagree with the winding number."""
+    """Share of sample points where most rays, which leave solids more often than they enter some, disagree with the winding number."""
     if not len(solid.mesh.triangles):
         return 0.0
     rng = np.random.default_rng(0)
@@ -329,6 +329,6 @@ def _ask_rays(solid: Solid, points: int = 256, rays: int = 13) -> float:
     votes = np.zeros(points)
     for i, origin in enumerate(asked.astype(np.float32)):
         for way in ways:
-            face, *_ = scene.intersectRay_first(origin, way)
-            votes[i] += 0 if face < 0 else np.sign(normals[face] @ way)
+            faces = [hit[0] for hit in scene.intersectRay(origin, way)[0]]
+            votes[i] += np.sign(np.sign(normals[faces] @ way).sum() - 0.5)
     return float(((votes > 0) != inside).mean())

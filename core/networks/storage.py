@@ -40,6 +40,10 @@ class ModelCard:
         """Whether a thing is known to be of more than one piece, so that its small parts are to be kept."""
         return thing not in self.one_piece and thing in [known.name for known in self.things]
 
+    def knows_height(self, thing: str | None) -> bool:
+        """Whether the real height of a thing was learnt: of a library without units only that of the starter's kinds was."""
+        return self.training.get("library", {}).get("heights", True) or thing in self.kinds
+
 
 def save_generator(generator: Generator, card: ModelCard, folder: str | Path, dtype: torch.dtype = torch.float16) -> None:
     """Write the model to a folder; each file appears whole or not at all. Raises EngineError when that cannot be done."""

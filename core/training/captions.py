@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An auxiliary task for the condition of a folder library: what is said of one shape is alike, what is said of others is not.
 
-Learnt from the captions of the train split alone, without any object. A library has few captions and people have many words, so most
-of the task keeps what the frozen text model knows: the condition must find texts as near to each other as their sentence embeddings
-are, texts of words that no caption has among them. The rest draws the captions of a shape together (InfoNCE: van den Oord et al. 2018).
+Learnt from the captions of the train split alone, without any object. A library has few captions and people have many words, so half of
+the task keeps what the frozen text model knows: the condition must find texts as near to each other as their sentence embeddings are.
+The other half draws the captions of a shape together (InfoNCE: van den Oord et al. 2018). Experiment 23 tells what was tried.
 """
 
 import random
-import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,17 +28,14 @@ STREAM = 999_983  # steps of one seed lie apart from those of the next
 @dataclass(frozen=True)
 class CaptionSettings:
     """alike: weight of drawing a shape's captions together; kept: that of the sentence embeddings' nearness; temperature and nearness:
-    what likenesses are divided by in each; dropped: share of words that a view leaves out; mixtures: pieces of captions and foreign words
-    put together, a caption of the batch; foreign: texts of the text model's own words, for mixtures; window: shapes that the steps of a
-    while draw from, for a library of more of them would be encoded anew at every step; lasting: how many steps; cached: texts in memory."""
+    what likenesses are divided by in each; dropped: share of words that a view leaves out; window: shapes that the steps of a while draw
+    from, for a library of more of them would be encoded anew at every step; lasting: how many steps; cached: texts in memory."""
 
     alike: float = 1.0
     kept: float = 1.0
     temperature: float = 0.07
     nearness: float = 0.05
     dropped: float = 0.2
-    mixtures: float = 0.0
-    foreign: int = 2000
     width: int = 128
     window: int = 2048
     lasting: int = 512
@@ -48,8 +44,8 @@ class CaptionSettings:
 
 @dataclass
 class CaptionBatch:
-    """tokens [B, L, W], mask [B, L], z [B, 8]: the inputs, of which rows 0 … pairs − 1 and the next as many are two views of a shape each,
-    the others mixtures; meaning [B, W]: the mean of each row's tokens, of length 1; pairs: how many shapes."""
+    """tokens [B, L, W], mask [B, L], z [B, 8]: the inputs, of which rows 0 … pairs − 1 and the next as many are two views of a shape each;
+    meaning [B, W]: the mean of each row's tokens, of length 1; pairs: how many shapes."""
 
     tokens: Tensor
     mask: Tensor
@@ -89,31 +85,16 @@ class CaptionTask:
             torch.manual_seed(seed)
             self.head = CaptionHead(config, settings.width).to(device)
         self._texts = _Encoded(encoder, settings.cached)
-        self._foreign = self._foreign_words(encoder, [text for own in self.shapes for text in own])
-
-    def _foreign_words(self, encoder: TextEncoder, texts: list[str]) -> list[str]:
-        """Pieces of three words: from the text model's own vocabulary where it shows one, else from the captions."""
-        rng, known = (
-            random.Random(f"{self.seed}/foreign"),
-            sorted({w for text in texts[:4096] for w in re.findall(r"[a-z]+", text.lower())}),
-        )
-        tokenizer = getattr(getattr(encoder, "_model", None), "tokenizer", None)
-        words = [word for word in tokenizer.get_vocab() if re.fullmatch(r"[a-z]{3,}", word)] if tokenizer is not None else []
-        words = sorted(words) or known or texts
-        return [" ".join(rng.choices(words, k=3)) for _ in range(min(self.settings.foreign, 2 * len(words)))]
 
     def batch(self, step: int, size: int) -> CaptionBatch:
-        """About `size` views of captions, two a shape, and the mixtures beside them."""
+        """About `size` views of captions, two a shape."""
         rng = random.Random(f"{self.seed}/captions/{step}")
         shapes = self._window(step)
         chosen = rng.sample(shapes, min(max(size // 2, 1), len(shapes)))
         pairs = [rng.sample(own, 2) if len(own) > 1 else [own[0]] * 2 for own in chosen]
         views = [text for side in zip(*pairs, strict=True) for text in side]
-        count = round(self.settings.mixtures * len(views))
-        recipes = [[self._piece(shapes, rng) for _ in range(rng.choice((1, 2, 2, 3)))] for _ in range(count)]
-        self._texts.load(dict.fromkeys([*views, *(text for recipe in recipes for text in recipe)]))
+        self._texts.load(dict.fromkeys(views))
         rows = [self._view(text, rng, self.settings.dropped) for text in views]
-        rows += [torch.cat([self._cut(self._texts[text], rng) for text in recipe]) for recipe in recipes]
         noise = torch.Generator().manual_seed(self.seed * STREAM + step)
         z = torch.randn(len(rows), STYLE_SIZE, generator=noise)
         meaning = F.normalize(torch.stack([row.float().mean(0) for row in rows]), dim=1)
@@ -131,19 +112,10 @@ class CaptionTask:
             self._drawn = number, random.Random(f"{self.seed}/window/{number}").sample(self.shapes, self.settings.window)
         return self._drawn[1]
 
-    def _piece(self, shapes: list[list[str]], rng: random.Random) -> str:
-        return rng.choice(self._foreign if rng.random() < 0.5 else rng.choice(shapes))
-
     def _view(self, text: str, rng: random.Random, dropped: float) -> Tensor:
         """A caption's tokens [L, W] without some; the first, which stands for the text, stays."""
         tokens = self._texts[text]
         return tokens[[i for i in range(len(tokens)) if i == 0 or rng.random() >= dropped]]
-
-    @staticmethod
-    def _cut(tokens: Tensor, rng: random.Random) -> Tensor:
-        """A few tokens that follow one another."""
-        start = rng.randrange(max(1, len(tokens) - 1))
-        return tokens[start : start + rng.randrange(2, 10)]
 
     def losses(self, generator: Generator, batch: CaptionBatch) -> dict[str, Tensor]:
         """captions: the task's loss; caption_accuracy: the share of views whose nearest other view is of their shape, for the report."""
@@ -151,20 +123,20 @@ class CaptionTask:
         with torch.autocast(vector.device.type, enabled=False):
             seen = self.head(vector.float(), queries.float())
             loss = sum(self._loss(embedding, batch) for embedding in seen) / len(seen)
-        right = _nearest_is_twin(seen[0][: 2 * batch.pairs].detach(), batch.pairs)
+        right = _nearest_is_twin(seen[0].detach(), batch.pairs)
         return {"captions": loss, "caption_accuracy": right}
 
     def _loss(self, embedding: Tensor, batch: CaptionBatch) -> Tensor:
         """embedding: [B, width], of length 1"""
-        views, likeness = 2 * batch.pairs, embedding @ embedding.T
+        likeness = embedding @ embedding.T
         others = FAR * torch.eye(len(embedding), device=embedding.device)
         kept = F.kl_div(
             (likeness / self.settings.nearness - others).log_softmax(1),
             (batch.meaning @ batch.meaning.T / self.settings.nearness - others).softmax(1),
             reduction="batchmean",
         )
-        twins = (torch.arange(views, device=embedding.device) + batch.pairs) % views
-        alike = F.cross_entropy((likeness / self.settings.temperature - others)[:views, :views], twins)
+        twins = (torch.arange(len(embedding), device=embedding.device) + batch.pairs) % len(embedding)
+        alike = F.cross_entropy(likeness / self.settings.temperature - others, twins)
         return self.settings.kept * kept + self.settings.alike * alike
 
 

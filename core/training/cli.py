@@ -16,7 +16,12 @@ def main(argv: list[str]) -> int:
     settings, as_json = settings_of(a), a.json
     from core.training.train import finished, train  # takes seconds: wrong flags are reported before
 
-    folder = train(settings, tell if as_json else None)
+    try:
+        folder = train(settings, tell if as_json else None)
+    except KeyboardInterrupt:  # among the pictures, after the last step
+        if as_json:
+            tell(result(settings.out, (settings.out / "config.json").exists(), False))
+        raise
     there, done = (folder / "config.json").exists(), finished(settings)
     if as_json:
         tell(result(folder, there, done))

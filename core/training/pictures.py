@@ -8,7 +8,7 @@ beside it, pictures/<thing>.png: the example, made by the model itself.
 import argparse
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from core.library.starter.examples import example_of, group_of
 from core.library.starter.kinds import KINDS
 from core.library.starter.objects import COUNTS, Description, ExactObjects
 from core.mesh import TexturedMesh
-from core.networks.storage import picture_path, save_card
+from core.networks.storage import ModelCard, picture_path, save_card
 from core.networks.things import Thing
 from core.pipeline import Latte3DPipeline
 from core.rendering.cameras import Camera
@@ -50,15 +50,23 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def describe(folder: Path, device: str = "auto", more: Sequence[Thing] = ()) -> None:
-    """Write the things, which of them are of one piece, and the pictures into a model's folder, each file whole or not at all. more: things
-    beside the kinds of the starter."""
+def describe(folder: Path, device: str = "auto", more: Sequence[Thing] = (), before: ModelCard | None = None,
+             tell: Callable[[dict], None] | None = None) -> None:  # fmt: skip
+    """Write the things, which of them are of one piece, and the pictures into a model's folder, each file whole or not at all.
+
+    more: things beside the kinds of the starter. before: the card of a model of the same kinds, which need not be counted again. tell: is
+    told of progress.
+    """
     pipeline = Latte3DPipeline.from_pretrained(folder, device)
     things = (*more, *things_of([kind for kind in pipeline.kinds if kind in KINDS]))
-    card = replace(pipeline.card, things=tuple({thing.name: thing for thing in things}.values()), one_piece=one_piece(pipeline.kinds))
+    known = before is not None and tuple(before.kinds) == tuple(pipeline.kinds) and bool(before.things)
+    pieces = before.one_piece if known else one_piece(pipeline.kinds)
+    card = replace(pipeline.card, things=tuple({thing.name: thing for thing in things}.values()), one_piece=pieces)
     save_card(card, pipeline.generator.config, folder)
-    for thing in card.things:
+    for done, thing in enumerate(card.things, 1):
         write_picture(pipeline, thing, picture_path(folder, thing.name))
+        if tell:
+            tell({"event": "progress", "stage": "pictures", "done": done, "total": len(card.things), "eta_s": None})
 
 
 def things_of(kinds: Sequence[str]) -> tuple[Thing, ...]:

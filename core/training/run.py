@@ -203,7 +203,7 @@ def follow(average: nn.Module, part: nn.Module, decay: float) -> None:
 def stop_signal() -> Iterator[list[int]]:
     """A list that is no longer empty once the run is asked to end (Ctrl-C, SIGTERM, a closed terminal): it stops after a checkpoint."""
     received: list[int] = []
-    numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+    numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if (number := getattr(signal, name, None))]
     numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
     if threading.current_thread() is not threading.main_thread():  # Python's own rule
         numbers = []

@@ -120,7 +120,8 @@ def _with_stages(settings: TrainSettings) -> TrainSettings:
         problem = f"--parts {settings.parts} goes on from a model that has been through the stage reading."
         raise BadRequest(problem, "", "Leave reading out of --stages.")
     if reading.steps is None and reading.minutes is None:
-        reading = replace(reading, steps=min(1500, int(25 * (rest.minutes or 60))))
+        most, a_minute = (1500, 25) if settings.library == STARTER else (150, 4)  # captions are soon learnt, and soon learnt by heart
+        reading = replace(reading, steps=min(most, int(a_minute * (rest.minutes or 60))))
     stages = tuple(stage for stage in STAGES if stage in stages and (stage != "reading" or reading.steps != 0))
     distilled = {name: _with_steps(getattr(settings, name)) for name in DISTILLED}
     return replace(settings, stages=stages, reading=reading, **distilled)

@@ -16,6 +16,7 @@ from core.library.source import Sampling
 from core.networks.storage import ModelCard, read_card, save_generator
 from core.training import preview
 from core.training.bank import ObjectBank
+from core.training.card import finish_card
 from core.training.checkpoint import Checkpoint
 from core.training.material import Material, material_of
 from core.training.options import to_flags
@@ -37,6 +38,8 @@ def train(settings: TrainSettings, tell: Tell | None = None) -> Path:
     was asked to stop, of the model so far, if reconstruction has begun. tell: is told of progress and pictures. Raises BadRequest,
     MissingWeights or EngineError."""
     command, settings = repeat_command(settings), complete(settings)
+    if tell:
+        tell({"event": "progress", "stage": "begin", "done": 0, "total": 1, "eta_s": None})  # reading models and shapes takes a while
     checkpoint = Checkpoint(settings.out / CHECKPOINT, settings.identity)
     stages, accelerator = stages_left(settings.stages, checkpoint), accelerator_on(settings.device)
     learnt, make = stage_makers(settings, accelerator, stages, tell, fresh=checkpoint.position() is None)
@@ -48,7 +51,10 @@ def train(settings: TrainSettings, tell: Tell | None = None) -> Path:
         if not run.go():
             return settings.out  # asked to stop
     if settings.pictures and settings.stages != ("reading",) and accelerator.is_main_process:  # else there is no model yet
-        describe(settings.out, settings.device, learnt.things)
+        before = read_card(settings.start_from)[1] if settings.start_from else None
+        describe(settings.out, settings.device, learnt.things, before, tell)
+        if settings.library != STARTER:
+            finish_card(settings.out, Path(settings.library), settings.device, tell)
     return settings.out
 
 

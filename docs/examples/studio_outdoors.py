@@ -229,7 +229,7 @@ def fern(path: Path):
     """Fronds cut out of planes by their image's alpha."""
 
     def frond(u, v):
-        teeth = np.abs(u - 0.5) < (0.46 * np.sin(np.pi * (0.1 + 0.9 * v)) ** 0.6) * np.where(v * 9 % 1 < 0.62, 1, 0.18)
+        teeth = np.abs(u - 0.5) < (0.46 * np.sin(np.pi * (0.1 + 0.9 * v)) ** 0.6) * np.where(v * 5 % 1 < 0.6, 1, 0.18)
         green = np.where((np.abs(u - 0.5) < 0.04)[..., None], rgb("#8fb04e"), rgb("#3b7d36"))
         return np.concatenate((green, (teeth | (np.abs(u - 0.5) < 0.04))[..., None]), -1)
 

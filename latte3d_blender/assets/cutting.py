@@ -8,7 +8,7 @@ import numpy as np
 
 from .materials import Channel, NoImage, NotReadable, is_missing, pixels, read, shader_of, source_of
 
-STEP = 0.005  # of the asset's size: about how long the edges of the small triangles are
+STEP = 0.008  # of the asset's size: about how long the edges of the small triangles are, and half as thick as sheets will be
 MOST = 300_000  # triangles that the faces of one material of one mesh may become
 DEFAULT = 0.5
 
@@ -79,7 +79,7 @@ def trim(corners: np.ndarray, uv: np.ndarray, alpha: np.ndarray, cut: Cut, size:
     if alpha.min() / 255 >= least:
         return None
     longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(initial=0)
-    times = int(np.ceil(np.log2(max(longest / (STEP * size), 1))))
+    times = int(np.rint(np.log2(max(longest / (STEP * size), 1))))
     while times and len(corners) * 4**times > MOST:
         times -= 1
     places = np.eye(3)[None]

@@ -21,11 +21,13 @@ NAMES = {CHECK: "Check", PREPARE: "Prepare", TRAIN: "Training"}
 STAGES = {
     "install": "Installing packages",
     "check": "Checking the library",
+    "begin": "Starting to learn",
     "prepare": "Preparing assets",
     "reading": "Learning to read the prompts",
     "reconstruction": "Learning shapes and colours",
     "geometry": "Learning shapes",
     "texture": "Learning textures",
+    "pictures": "Drawing what it can make",
     "evaluate": "Measuring",
 }  # as the command names them, and as people read them
 STOPPED = 130  # the exit status of what was asked to end

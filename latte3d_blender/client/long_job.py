@@ -16,9 +16,8 @@ from pathlib import Path
 
 from . import supervisor
 from .job import EngineFault, Fault
-from .supervisor import EVENTS, JOB, LOG, PIDS, STATUS, STOP
+from .supervisor import EVENTS, JOB, LOG, PATIENCE_S, PIDS, STATUS, STOP
 
-PATIENCE_S = 60.0  # after a gentle end was asked for: a checkpoint is written
 START_PATIENCE_S = 10.0
 
 

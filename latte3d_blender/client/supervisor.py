@@ -22,6 +22,7 @@ EVENTS, LOG = "job.jsonl", "job.log"  # the command's stdout and stderr
 LOOK_AGAIN_S = 0.1
 LOCK_PATIENCE_S = 2.0  # a look at whether it is held holds it for a moment
 NOT_STARTED = 127
+PATIENCE_S = 120.0  # after a gentle end was asked for: a checkpoint is written, on a machine that may have other work
 
 
 @contextlib.contextmanager
@@ -120,7 +121,7 @@ def watch(process: subprocess.Popen, folder: Path, asked: list[int]) -> int:
     """Wait until a command has ended. Asked to end it: gently, and hard when its patience is over."""
     deadline = 0.0
     while (status := process.poll()) is None:
-        stop = read(folder / STOP) if (folder / STOP).exists() else {"patience_s": 60.0} if asked else None
+        stop = read(folder / STOP) if (folder / STOP).exists() else {"patience_s": PATIENCE_S} if asked else None
         if stop and not deadline:
             deadline = time.monotonic() + stop["patience_s"]
             end_gently(process)

@@ -23,7 +23,7 @@ def encoder() -> TextEncoder:
 
 
 def test_a_batch_depends_on_the_seed_and_the_step_alone(encoder) -> None:
-    settings = CaptionSettings(foreign=8, window=3, lasting=2, cached=4)  # more shapes than a window, more texts than are kept
+    settings = CaptionSettings(window=3, lasting=2, cached=4)  # more shapes than a window, more texts than are kept
     first, again = (CaptionTask(CAPTIONS, encoder, TINY, 3, CPU, settings) for _ in range(2))
     earlier = [first.batch(step, 6) for step in range(6)]
     for step in (5, 0):  # as a resumed run, which has not seen the steps before
@@ -35,16 +35,17 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(encoder) -> None:
 
 @pytest.mark.parametrize("captions", [[("a red chair", None)], [("a red chair", None), ("a well", None)], [("a", "one"), ("b", "two")]])
 def test_few_single_and_shapeless_captions_are_learnt_from(encoder, captions) -> None:
-    task, generator = CaptionTask(captions, encoder, TINY, 0, CPU, CaptionSettings(foreign=8)), Generator(TINY)
+    task, generator = CaptionTask(captions, encoder, TINY, 0, CPU), Generator(TINY)
     losses = task.losses(generator, task.batch(0, 64))
     losses["captions"].backward()
     assert losses["captions"].isfinite() and all(p.grad.isfinite().all() for p in generator.condition.parameters())
-    assert all(p.grad.abs().sum() > 0 for p in generator.condition.vector.parameters())
+    if len(captions) > 1:  # of one alone there is nothing to tell apart
+        assert all(p.grad.abs().sum() > 0 for p in generator.condition.vector.parameters())
 
 
 def test_captions_of_a_shape_come_together(encoder) -> None:
     torch.manual_seed(0)
-    generator, task = Generator(TINY), CaptionTask(CAPTIONS, encoder, TINY, 0, CPU, CaptionSettings(foreign=64))
+    generator, task = Generator(TINY), CaptionTask(CAPTIONS, encoder, TINY, 0, CPU)
     learnt, asked = CAPTIONS[::2], CAPTIONS[1::2]
     before = caption_confusion(generator, encoder, learnt, asked)
     optimizer = torch.optim.AdamW([*generator.condition.parameters(), *task.head.parameters()], 1e-3)

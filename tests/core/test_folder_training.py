@@ -134,6 +134,9 @@ def test_a_model_learns_a_folder_from_the_command_line(folder, tmp_path, capsys)
     assert main([str(folder), "--out", str(first), *FLAGS, "--steps", "40", "--json"]) == 0
     *events, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert last == {"model": str(first), "finished": True, "minutes": last["minutes"], "steps": 40}
+    quality = read_card(first)[1].training["quality"]
+    assert set(quality) == {"train", "paraphrases", "unseen"} and 0 <= quality["train"]["iou"] <= 1 and quality["train"]["prompts"] == 5
+    assert "Boxes: 6 prompts of 4 shapes" in (first / "README.md").read_text() and "CC0-1.0" in (first / "README.md").read_text()
     assert {e["event"] for e in events} == {"progress", "preview"} and {e.get("stage") for e in events} >= {"reading", "reconstruction"}
     assert all(Path(e["picture"]).is_file() for e in events if e["event"] == "preview")
     pipeline = Latte3DPipeline.from_pretrained(first)
@@ -181,6 +184,12 @@ def test_colours_beyond_the_paints_can_be_learnt() -> None:
             optimizer.step()
         errors.append(float(loss.detach()))
     assert errors[1] < 0.5 * errors[0]
+
+
+def test_what_has_no_real_height_says_so() -> None:
+    card = ModelCard("props", ("mushroom",), {"library": {"heights": False}})
+    assert card.knows_height("mushroom") and not card.knows_height("pizza") and not card.knows_height(None)
+    assert ModelCard("props", (), {"library": {"heights": True}}).knows_height("pizza") and ModelCard("old", ()).knows_height("pizza")
 
 
 def test_a_library_that_cannot_be_learnt_from_is_refused(folder, tmp_path) -> None:

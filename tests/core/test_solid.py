@@ -60,6 +60,8 @@ def test_parts_that_overlap_are_one_solid_and_what_they_hide_gives_no_points():
     assert np.minimum(box_distance(on, *a), box_distance(on, *b)).min() > -0.012
     assert (triangle >= 0).all() and np.abs(np.linalg.norm(normal, axis=1) - 1).max() < 1e-6
     assert 0.05 < solid.facts.hidden < 0.3
+    nested = Solid.of(*together(box(*WHOLE), box((-0.4, -0.25, -0.15), (0.4, 0.25, 0.15))))
+    assert solid.facts.sign_disagreement < 0.02 and nested.facts.sign_disagreement < 0.02
 
 
 def test_an_inner_wall_turned_on_purpose_stays_a_hollow():

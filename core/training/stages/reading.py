@@ -20,7 +20,7 @@ from core.training.tasks import PromptTask, batches, heads_of, task_losses
 class ReadingSettings(StageSettings):
     """Settings of the pre-training on prompts."""
 
-    steps: int | None = option(None, "number of steps (25 a minute of --minutes, up to 1500)", least=0)
+    steps: int | None = option(None, "number of steps (25 a minute of --minutes, up to 1500; on a folder 4, up to 150)", least=0)
     batch: int = option(256, "prompts a step, of all processes together", above=0)
     pool: int = option(16384, "different prompts that steps draw from, in each process", above=0)
 
