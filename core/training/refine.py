@@ -43,7 +43,9 @@ STALE = 20  # steps after which a surface is made anew, where its shape learns
 class RefineSettings(StageSettings):
     """Settings of a refinement."""
 
+    minutes: float | None = None
     steps: int | None = option(600, "number of steps", above=0)
+    batch: int = 1
     rate: float = option(0.01, "learning rate", above=0)
     views: int = option(4, "pictures of the object in a step; where a multi-view prior teaches, as many as that wants", above=0)
     size: int = option(256, "pixels of a picture, a side", above=0)

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from core.errors import BadRequest
+from core.errors import BadRequest, Cancelled
 from core.limits import DETAILS
 from core.training.options import add_flags, check_limits, from_flags
 
@@ -44,7 +44,11 @@ def main(argv: list[str]) -> int:
     from core.pipeline import Latte3DPipeline
 
     pipeline = Latte3DPipeline.from_pretrained(a.model, a.device)
-    refined = Refined.load(a.planes, pipeline) if a.planes else _refined(a, settings, pipeline)
+    try:
+        refined = Refined.load(a.planes, pipeline) if a.planes else _refined(a, settings, pipeline)
+    except Cancelled:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        return 130
     data = refined.mesh(pipeline, a.detail).to_glb()
     replace_file(a.out, lambda name: Path(name).write_bytes(data))
     checkpoint_of(a.out).unlink(missing_ok=True)
