@@ -8,17 +8,16 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from core.errors import BadRequest
 from core.guidance.depth import DepthGuidance
 from core.guidance.estimate import Cost, Plan, Prior, plan_training
-from core.guidance.folder import find_folder, go_offline, kind_of, pick_dtype
+from core.guidance.folder import go_offline, pick_dtype
 from core.guidance.multiview import VIEWS, MultiviewGuidance
 from core.guidance.prior import PriorGuidance
 from core.guidance.prompts import EmbeddingCache
 from core.networks.generator import Generator
 from core.training.material import Material
 from core.training.run import Tell
-from core.training.settings import DISTILLED, TrainSettings
+from core.training.settings import DISTILLED, TrainSettings, prior_folder
 from core.training.stages.distilling import DistillationSettings
 from core.training.stages.texture import Teacher
 from core.training.subjects import Drawing, drawing_of
@@ -45,7 +44,7 @@ class Priors:
         self.needed = dict.fromkeys(DISTILLED[stage] for stage in coming)
         if "texture" in coming and settings.texture.multiview:
             self.needed["multiview"] = None
-        folders = {name: check_folder(settings, name) for name in self.needed}
+        folders = {name: prior_folder(settings, name) for name in self.needed}
         for stage in coming:
             self._say(stage, plan_of(settings, stage, folders, generator, self.device, self.dtype))
         for name, folder in folders.items():
@@ -93,23 +92,6 @@ class Priors:
             self.tell({"event": "plan", "stage": stage, "memory_mb": round(plan.memory / 1e6), "hours": plan.hours, "text": text})
         else:
             print(text, file=sys.stderr, flush=True)
-
-
-def check_folder(settings: TrainSettings, name: str) -> Path:
-    """The folder of a prior that a stage needs. Raises BadRequest where it is none, or of the wrong kind."""
-    given: Path | None = getattr(settings, name)
-    if given is None:
-        raise BadRequest(f"This training needs a {name} prior.", "", f"Name its folder with --{name}.")
-    folder = find_folder(given)
-    found = kind_of(folder)
-    if name == "multiview" and found != "multiview":
-        cause = "Its U-Net has no camera input."
-        raise BadRequest(f"{folder} is no multi-view prior.", cause, "Name MVDream's folder (python -m core convert mvdream CKPT OUT).")
-    if name == "depth" and found == "multiview":
-        raise BadRequest(f"{folder} is no prior of single pictures.", "Its U-Net has a camera input.", "Name a Stable Diffusion's folder.")
-    if name == "depth" and found == "image" and settings.controlnet is None:
-        raise BadRequest(f"{folder} has no ControlNet.", "", "Name one with --controlnet, or put it into the folder as controlnet/.")
-    return folder
 
 
 def plan_of(

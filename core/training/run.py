@@ -112,7 +112,7 @@ class Run:
         self.progress.skipped += 1
         losses["skipped"] = torch.tensor(float(self.progress.skipped))
         if self._strikes == STRIKES:
-            strange = [name for name, value in losses.items() if not math.isfinite(float(value)) and name != "gradient"]
+            strange = [name for name, value in losses.items() if not math.isfinite(float(value.detach())) and name != "gradient"]
             cause = f"In {STRIKES} steps one after another these were no finite numbers: {', '.join(strange) or 'the gradients'}."
             remedy = "The last checkpoint is whole: the same command goes on from there. Give a lower learning rate, or another --seed."
             raise EngineError("internal", f"The stage {self.stage.name} stopped at step {self.progress.step + 1}.", cause, remedy)

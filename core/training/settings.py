@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.device import pick_device
 from core.errors import BadRequest
+from core.guidance.folder import find_folder, kind_of
 from core.library import format as library_format
 from core.library.folder import PreparedFolder
 from core.library.source import known_kinds
@@ -135,13 +136,31 @@ def _check_prior(settings: TrainSettings, stage: str) -> None:
     """Raise BadRequest where a distilled stage has no prior, or nothing to do with this training."""
     if settings.parts != "both":
         raise BadRequest(f"--parts {settings.parts} is of the stage reconstruction alone.", "", f"Leave it out, or {stage} of --stages.")
-    name, own = DISTILLED[stage], settings.geometry
-    if getattr(settings, name) is None:
-        raise BadRequest(f"The stage {stage} needs a prior.", "", f"Name its folder, in the layout of diffusers, with --{name}.")
+    own = settings.geometry
+    prior_folder(settings, DISTILLED[stage])
+    if stage == "texture" and settings.texture.multiview:
+        prior_folder(settings, "multiview")
     if not 0 <= own.alpha_least <= own.alpha <= 1:
         raise BadRequest(f"α cannot be drawn from {own.alpha_least} … {own.alpha}.", "", "Both lie between 0 and 1, the least first.")
     if own.real > 1 or own.anneal_from > 1 or settings.texture.real > 1:
         raise BadRequest("The shares of real clouds and of a stage lie between 0 and 1.")
+
+
+def prior_folder(settings: TrainSettings, name: str) -> Path:
+    """The folder of a prior that a stage needs. Raises BadRequest where it is none, or of the wrong kind."""
+    given: Path | None = getattr(settings, name)
+    if given is None:
+        raise BadRequest(f"This training needs a {name} prior.", "", f"Name its folder, in the layout of diffusers, with --{name}.")
+    folder = find_folder(given)
+    found = kind_of(folder)
+    if name == "multiview" and found != "multiview":
+        cause = "Its U-Net has no camera input."
+        raise BadRequest(f"{folder} is no multi-view prior.", cause, "Name MVDream's folder (python -m core convert mvdream CKPT OUT).")
+    if name == "depth" and found == "multiview":
+        raise BadRequest(f"{folder} is no prior of single pictures.", "Its U-Net has a camera input.", "Name a Stable Diffusion's folder.")
+    if name == "depth" and found == "image" and settings.controlnet is None:
+        raise BadRequest(f"{folder} has no ControlNet.", "", "Name one with --controlnet, or put it into the folder as controlnet/.")
+    return folder
 
 
 def _with_draws(settings: TrainSettings) -> TrainSettings:

@@ -264,8 +264,8 @@ def test_all_stages_end_to_end_killed_and_resumed(folders, tmp_path) -> None:
 def test_what_a_distilled_stage_lacks_is_said_first(folders, tmp_path) -> None:
     plain = TrainSettings(tmp_path, library=str(folders["library"]), preset="tiny", device="cpu")
     for wrong, words in (
-        ({"stages": ("geometry",)}, "--multiview"),
-        ({"stages": ("texture",)}, "--depth"),
+        ({"stages": ("geometry",)}, "needs a multiview prior"),
+        ({"stages": ("texture",)}, "needs a depth prior"),
         ({"stages": ("geometry",), "multiview": folders["multiview"], "geometry": GeometrySettings(alpha=0.2, alpha_least=0.5)}, "α"),
     ):
         with pytest.raises(BadRequest) as caught:
