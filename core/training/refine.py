@@ -34,7 +34,7 @@ from core.training.stages.distilling import VolumeSettings
 from core.training.stages.geometry import GeometryBatch, GeometrySettings, volume_losses
 from core.training.stages.texture import Teacher, TextureBatch, TextureSettings, surface_losses
 from core.training.subjects import Subjects
-from core.training.views import surface_of
+from core.training.views import check_cells, surface_of
 
 STALE = 20  # steps after which a surface is made anew, where its shape learns
 
@@ -114,6 +114,7 @@ def refine(
     """
     if multiview is None and depth is None:
         raise BadRequest("Nothing teaches this refinement.", "", "Give a depth prior, a multi-view prior, or both.")
+    check_cells(settings.cells)
     start = amortised(pipeline, check_prompt(prompt), seed)
     facts = {"model": pipeline.model_id, "prompt": prompt, "seed": seed, "steps": settings.steps}
     stage = Refinement(settings, pipeline, start, prompt, multiview, depth, progress, cancelled)

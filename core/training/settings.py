@@ -20,6 +20,7 @@ from core.training.stages.geometry import GeometrySettings
 from core.training.stages.reading import ReadingSettings
 from core.training.stages.reconstruction import ReconstructionSettings
 from core.training.stages.texture import TextureSettings
+from core.training.views import check_cells
 
 STARTER = "starter"  # the name of the built-in library
 STAGES = ("reading", "reconstruction", "geometry", "texture")
@@ -137,6 +138,7 @@ def _check_prior(settings: TrainSettings, stage: str) -> None:
     if settings.parts != "both":
         raise BadRequest(f"--parts {settings.parts} is of the stage reconstruction alone.", "", f"Leave it out, or {stage} of --stages.")
     own = settings.geometry
+    check_cells(settings.texture.cells)
     prior_folder(settings, DISTILLED[stage])
     if stage == "texture" and settings.texture.multiview:
         prior_folder(settings, "multiview")

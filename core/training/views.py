@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.errors import BadRequest
+from core.limits import RESOLUTIONS
 from core.networks.generator import Fields, Generator
 from core.rendering.cameras import Views
 from core.rendering.deferred import Surface
 from core.rendering.volume import Field, Sampling, Volume, render_views
-from core.surface.extract import EmptySurfaceError
+from core.surface.extract import EmptySurfaceError, dense_grid, triangulate
 from core.surface.meshing import make_surface
 
 
@@ -75,7 +77,16 @@ def surface_of(generator: Generator, fields: Fields, cells: int) -> Surface | No
     device, (single, exact) = fields.geometry.device, full_precision(fields)
     try:
         with exact:
-            made = make_surface(generator.sdf.of(single), resolution=cells, device=device)
+            distance = generator.sdf.of(single)
+            if cells >= RESOLUTIONS[0]:
+                made = make_surface(distance, resolution=cells, device=device)
+                return Surface.of(made.vertices, made.triangles, made.sharp, device)
+            return Surface.of(*triangulate(dense_grid(distance, resolution=cells, device=device)), device=device)
     except EmptySurfaceError:
         return None
-    return Surface.of(made.vertices, made.triangles, made.sharp, device)
+
+
+def check_cells(cells: int) -> None:
+    """Raise BadRequest where no surface is made on a grid of so many cells."""
+    if cells not in RESOLUTIONS and not 16 <= cells < RESOLUTIONS[0]:
+        raise BadRequest(f"Surfaces are not made on {cells} cells.", "", "Give 16 to 63, or a multiple of 8 from 64 to 256.")
