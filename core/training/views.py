@@ -12,7 +12,7 @@ from core.networks.generator import Fields, Generator
 from core.rendering.cameras import Views
 from core.rendering.deferred import Surface
 from core.rendering.volume import Field, Sampling, Volume, render_views
-from core.surface.extract import EmptySurfaceError, dense_grid, triangulate
+from core.surface.extract import LOOSE, EmptySurfaceError, dense_grid, triangulate
 from core.surface.meshing import make_surface
 
 
@@ -81,7 +81,7 @@ def surface_of(generator: Generator, fields: Fields, cells: int) -> Surface | No
             if cells >= RESOLUTIONS[0]:
                 made = make_surface(distance, resolution=cells, device=device)
                 return Surface.of(made.vertices, made.triangles, made.sharp, device)
-            return Surface.of(*triangulate(dense_grid(distance, resolution=cells, device=device)), device=device)
+            return Surface.of(*triangulate(dense_grid(distance, resolution=cells, device=device), LOOSE), device=device)
     except EmptySurfaceError:
         return None
 
