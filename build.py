@@ -257,15 +257,33 @@ def engine(argv: list[str]) -> int:
 
 
 def example(argv: list[str]) -> int:
-    """an example from beginning to end: "example studio" builds a library of assets, prepares it and trains on it"""
+    """an example from beginning to end: "studio" trains on a made-up studio's assets, "hillside" fills a landscape"""
     parser = argparse.ArgumentParser(prog="build.py example", description=example.__doc__)
-    parser.add_argument("name", choices=("studio",), help="studio: 40 assets of a made-up studio (docs/examples/studio.py)")
+    about = "studio: 40 assets, prepared and trained on; hillside: a village of 2,000 objects (docs/population.md)"
+    parser.add_argument("name", choices=("studio", "hillside"), help=about)
     parser.add_argument("options", nargs=argparse.REMAINDER, help="the example's own: build.py example NAME --help")
     asked = parser.parse_args(argv)
     script = ROOT / "docs" / "examples" / f"{asked.name}.py"
+    if asked.name == "hillside":
+        return hillside(script, asked.options)
     if {"-h", "--help"} & set(asked.options):
         return run([sys.executable, script, *asked.options])
     return run([blender_python(), script, "--engine", engine_python("train.txt"), *asked.options])
+
+
+def hillside(script: Path, options: list[str]) -> int:
+    """Make the empty landscape, and fill it by the recipe beside its script."""
+    if {"-h", "--help"} & set(options):
+        return populate(options)
+    with tempfile.TemporaryDirectory() as folder:
+        scene = Path(folder) / "terrain.blend"
+        return run([blender_python(), script, scene]) or populate([str(scene), "--recipe", str(script.with_suffix(".json")), *options])
+
+
+def populate(argv: list[str]) -> int:
+    """fill a scene with objects by a recipe (docs/population.md)"""
+    engine = [] if {"-h", "--help"} & set(argv) else ["--engine", engine_python()]
+    return run([blender_python(), "-m", "latte3d_blender", "populate", *engine, *argv])
 
 
 def wheels(argv: list[str]) -> int:
@@ -304,6 +322,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "engine": engine,
     "wheels": wheels,
+    "populate": populate,
     "example": example,
     "repair": repair,
 }

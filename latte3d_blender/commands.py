@@ -17,7 +17,7 @@ from typing import TextIO
 
 import bpy
 
-from . import STARTED, arguments, files, library_commands, machine, naming, terminal, train_commands
+from . import STARTED, arguments, files, library_commands, machine, naming, populate_commands, terminal, train_commands
 from .client import batch
 from .client.batch import Say
 from .client.job import EngineFault, Fault, Result
@@ -179,6 +179,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("library", help="check, prepare and caption a prompt library of your own (library --help says more)")
     commands.add_parser("train", help="train a model on a library of your own (train --help says more)")
     commands.add_parser("evaluate", help="measure a model on a library of your own (evaluate --help says more)")
+    commands.add_parser("populate", help="fill a scene with objects by a recipe (populate --help says more)")
     help_engine = "the engine's Python (default: as in the preferences, else what Set Up made)"
     make.add_argument("--engine", default="", metavar="PYTHON", help=help_engine)
     return top
@@ -204,7 +205,8 @@ def main(argv: list[str], out: TextIO | None = None, begun: float = 0.0) -> int:
     begun: when its program did (0: now): what others have written since then is theirs.
     """
     out = out or sys.stdout
-    others = {"library": library_commands.main, "train": train_commands.train, "evaluate": train_commands.evaluate}
+    others = {"library": library_commands.main, "populate": populate_commands.main}
+    others |= {"train": train_commands.train, "evaluate": train_commands.evaluate}
     if argv and argv[0] in others:
         return others[argv[0]](argv[1:], out)
     try:

@@ -127,7 +127,7 @@ def _without_inner_walls(mesh: Mesh) -> Mesh:
     for i in walls:
         some = _spread(mesh.cut(mesh.patch == i).corners, 48)
         others, off = mesh.cut(~np.isin(mesh.patch, [i, *inner])), STEP * normals_of(some)
-        if (np.minimum(winding(others, some.mean(1) + off), winding(others, some.mean(1) - off)) > 0.5).all():
+        if (np.minimum(winding(others, some.mean(1) + off), winding(others, some.mean(1) - off)) > 0.75).all():
             inner.append(i)
     if not inner:
         return mesh
@@ -137,7 +137,8 @@ def _without_inner_walls(mesh: Mesh) -> Mesh:
 
 def _edges(mesh: Mesh) -> tuple[ndarray, int]:
     """The edges of each triangle by number [F, 3], and how many there are."""
-    edges, number = np.unique(np.sort(mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1), axis=0, return_inverse=True)
+    ends = np.sort(mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1)
+    edges, number = np.unique(ends[:, 0] * len(mesh.vertices) + ends[:, 1], return_inverse=True)
     return number.reshape(-1, 3), len(edges)
 
 
@@ -154,10 +155,10 @@ def _flipped(mesh: Mesh, patches: ndarray) -> Mesh:
 
 def _closed_patches(mesh: Mesh) -> ndarray:
     """Which patches have no open edge. [patches] bool"""
-    edges = np.sort(mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1)
-    same, counts = np.unique(np.column_stack((np.repeat(mesh.patch, 3), edges)), axis=0, return_counts=True)
+    edge, count = _edges(mesh)
+    same, counts = np.unique(np.repeat(mesh.patch, 3) * count + edge.ravel(), return_counts=True)
     closed = np.ones(int(mesh.patch.max()) + 1, bool)
-    closed[same[counts % 2 == 1, 0]] = False
+    closed[same[counts % 2 == 1] // count] = False
     return closed
 
 

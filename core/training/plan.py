@@ -90,7 +90,7 @@ def needs_of(settings: TrainSettings, unprepared: int, device: torch.device) -> 
     """Memory and disk of a training on a device, and of what is to be prepared before."""
     sizes = PRESETS[settings.preset]
     weights = count_weights(sizes)
-    step = settings.reconstruction.batch * OBJECT_MB * (sizes.resolution / 64) ** 2 * sizes.channels[0] / 24
+    step = (settings.reconstruction.batch or 8) * OBJECT_MB * (sizes.resolution / 64) ** 2 * sizes.channels[0] / 24
     disk, shapes = KEPT * weights / MB + PICTURES_MB, folder_cli.SHAPE_MB * unprepared
     places = [_there(settings.out), Path(settings.library)]
     free = [shutil.disk_usage(place).free / MB for place in places]

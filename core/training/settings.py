@@ -75,7 +75,14 @@ def complete(settings: TrainSettings) -> TrainSettings:
         _check_folder(settings)
     check_limits(settings)
     pick_device(settings.device)
-    return _with_draws(_with_stages(_with_kinds(settings)))
+    return _with_draws(_with_stages(_with_kinds(_with_rate(settings))))
+
+
+def _with_rate(settings: TrainSettings) -> TrainSettings:
+    """How fast objects are learnt. Few shapes are to be learnt by heart: that goes best in many small steps (experiment 24)."""
+    batch, rate = (8, 5e-4) if settings.library == STARTER else (4, 1e-3)
+    rest = settings.reconstruction
+    return replace(settings, reconstruction=replace(rest, batch=rest.batch or batch, rate=rest.rate or rate))
 
 
 def _check_folder(settings: TrainSettings) -> None:

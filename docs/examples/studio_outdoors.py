@@ -61,7 +61,7 @@ def hydrant(path: Path):
 def mailbox(path: Path):
     blue, dark = material("blue", "#2c5fb3", 0.4), material("dark", "#1c2b45")
     box((0.5, 0.45, 0.7), (0, 0, 0.55), blue)
-    rod(0.25, 0.45, (0, 0, 0.9), blue, turn=(90, 0, 0), sides=48)
+    rod(0.25, 0.44, (0, 0, 0.9), blue, turn=(90, 0, 0), sides=48)
     box((0.36, 0.03, 0.06), (0, -0.22, 0.88), dark)
     for x in (-0.2, 0.2):
         array(box((0.07, 0.07, 0.22), (x, -0.17, 0.11), dark), 2, (0, 0.34, 0))
@@ -103,8 +103,9 @@ def lighthouse(path: Path):
 def banner(path: Path):
     def star(u, v):
         x, y = 2 * u - 1, 3 * v - 1.7
-        r, angle = np.hypot(x, y), np.arctan2(x, y)
-        inside = r < 0.62 * np.cos(np.pi / 5) / np.cos(np.abs((angle + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5) - np.pi / 5) * 0.75
+        fifth = np.pi / 5
+        turn = np.abs((np.arctan2(x, y) + fifth) % (2 * fifth) - fifth)  # from the nearest point of the star
+        inside = np.hypot(x, y) * (0.27 * np.sin(fifth - turn) + 0.65 * np.sin(turn)) < 0.27 * 0.65 * np.sin(fifth)
         edge = (np.abs(u - 0.5) > 0.45) | (v < 0.035)
         return np.where((inside | edge)[..., None], rgb("#f0c52e"), rgb("#5b2c83"))
 

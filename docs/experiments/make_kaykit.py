@@ -22,7 +22,7 @@ TRAININGS = (
 
 def main(argv: list[str] | None = None) -> int:
     a = arguments(__doc__, argv)
-    common = ["--preset", a.preset, "--batch", "4", "--replay", REPLAY]
+    common = ["--preset", a.preset, "--replay", REPLAY]
     return train_all(a.library, TRAININGS, common, a, ROOT / "core" / "weights" / "starter")
 
 

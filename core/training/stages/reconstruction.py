@@ -32,7 +32,8 @@ class ReconstructionSettings(StageSettings):
     """Settings of the reconstruction."""
 
     minutes: float | None = option(60.0, "training time of the whole stage, all resumptions together", above=0)
-    batch: int = option(8, "objects a step and process", above=0)
+    batch: int | None = option(None, "objects a step and process (8; on a folder 4)", above=0)
+    rate: float | None = option(None, "learning rate (5e-4; on a folder 1e-3)", above=0)
     parts: str = option(
         "both",
         '"both" networks; or, from a finished model, "g": G alone, grown to the preset\'s blocks; "t": T alone, mostly on patterns; '

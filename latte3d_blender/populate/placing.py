@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an object stands at a point: which way it leans and looks, and how far down it has to go so that nothing of its base floats."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import chance
+from .footprints import Bodies, Shapes
+from .recipe import Layer
+from .surface import Samples, dot, turned, unit
+
+Cast = Callable[
+    [np.ndarray, np.ndarray, np.ndarray], np.ndarray
+]  # from points [N, P, 3] along ways [N, 3], so far [N]: metres or inf [N, P]
+PRESS = 0.005  # of the height: so far the last point of the base goes into the surface
+STEEP = 0.087  # cosine of 85°: on what is steeper, nothing stands
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Objects after the drop; `sink` [N]: the share of the height that is below the surface; `stands` [N]: all of the base is on it."""
+
+    bodies: Bodies
+    sink: np.ndarray
+    stands: np.ndarray
+
+
+def plain(values: np.ndarray) -> np.ndarray:
+    """Values as every machine has them: sines and roots of other powers differ in their last digits."""
+    return np.round(values, 9)
+
+
+def directions(layer: Layer, samples: Samples, stream: Callable[[str], np.ndarray]) -> np.ndarray:
+    """The rotations [N, 3, 3] of objects: between upright and the surface's normal, tilted, and turned about their own vertical."""
+    up = np.array((0.0, 0.0, 1.0))
+    axis = unit((1 - layer.align) * up + layer.align * samples.normal)
+    axis = np.where(dot(axis, axis)[:, None] > 0.5, axis, up)
+    if layer.tilt:
+        way, lean = 2 * np.pi * stream("way"), np.tan(np.radians(layer.tilt * stream("tilt")))
+        aside = plain(np.stack([np.cos(way) * lean, np.sin(way) * lean, np.zeros(len(way))], 1))
+        axis = unit(axis + turned(_towards(axis), aside[:, None])[:, 0])
+    turn = np.radians(chance.between(*layer.turn, stream("turn")))
+    c, s, zero, one = plain(np.cos(turn)), plain(np.sin(turn)), np.zeros(len(turn)), np.ones(len(turn))
+    about = np.stack([np.stack(row, 1) for row in ((c, -s, zero), (s, c, zero), (zero, zero, one))], 1)
+    return np.swapaxes(turned(_towards(axis), np.swapaxes(about, 1, 2)), 1, 2)  # matrix product, column by column
+
+
+def _towards(axis: np.ndarray) -> np.ndarray:
+    """The smallest rotations [N, 3, 3] that take straight up to directions [N, 3]."""
+    x, y, z = axis.T
+    down = z < -0.999999
+    part = 1 / np.where(down, 1.0, 1 + z)
+    rows = ((1 - x * x * part, -x * y * part, x), (-x * y * part, 1 - y * y * part, y), (-x, -y, z))
+    found = np.stack([np.stack(row, 1) for row in rows], 1)
+    return np.where(down[:, None, None], np.diag((1.0, -1.0, -1.0)), found)
+
+
+def drop(shapes: Shapes, bodies: Bodies, cast: Cast) -> Dropped:
+    """Move objects along their own vertical until the last point of each base is just in the surface."""
+    base = shapes.base[bodies.asset]
+    height = (shapes.box[bodies.asset, 1, 2] - shapes.box[bodies.asset, 0, 2]) * bodies.scale
+    aside = base - base[:, -1:]  # the last one is the middle
+    reach = np.sqrt(dot(aside, aside)).max(1) * bodies.scale
+    lift = 1.5 * reach + 0.1 * height
+    up = bodies.rotation[:, :, 2]
+    found = cast(bodies.world(base) + (lift[:, None] * up)[:, None], -up, 2 * lift + reach)
+    gap = found - lift[:, None]  # how far the surface is below each point; above it, less than 0
+    stands = np.isfinite(gap).all(1)
+    gap = np.where(np.isfinite(gap), gap, 0.0)
+    down = gap.max(1) + PRESS * height
+    sink = (gap.max(1) - gap.min(1)) / height + PRESS
+    moved = Bodies(bodies.asset, np.round(bodies.position - down[:, None] * up, 7), bodies.rotation, bodies.scale)
+    return Dropped(moved, np.round(sink, 6), stands)
