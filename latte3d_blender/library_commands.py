@@ -12,7 +12,7 @@ from typing import TextIO
 import bpy
 
 from . import arguments, packages, running, terminal
-from .client.engine import EngineFault, Launch, source_folder
+from .client.engine import EngineFault, Fault, Launch, source_folder
 from .running import Output
 
 
@@ -72,6 +72,8 @@ def begun(options: argparse.Namespace, out: TextIO, work: Callable[[argparse.Nam
 def _run(options: argparse.Namespace, output: Output) -> int:
     if options.command == "check":  # needs no engine
         source = source_folder()
+        if source is None:
+            raise EngineFault(Fault("The engine's files are missing.", "The add-on is damaged.", "Install the extension again."))
         as_json = ["--json"] * options.json
         command = [sys.executable, str(source / "core" / "library" / "format.py"), str(Path(options.folder).resolve()), *as_json]
         return running.run(command, source, output)

@@ -44,8 +44,8 @@ def user_folder(name: str = "", *, create: bool = False) -> Path | None:
 def model_folders() -> tuple[Path, ...]:
     """The folders in which models are looked for: those of the preferences, and that of the models that were trained here, where there are
     some. Raises EngineFault where none of the preferences' is there."""
-    trained = trained_models()
-    return tuple(dict.fromkeys((*chosen_folders(), *([trained] if trained.is_dir() else []))))
+    trained = (trained_models(), Path(bpy.utils.user_resource("DATAFILES", path="latte3d")) / "models")  # the latter by a checkout
+    return tuple(dict.fromkeys((*chosen_folders(), *(place for place in trained if place.is_dir()))))
 
 
 def trained_models() -> Path:
@@ -69,7 +69,7 @@ def chosen_folders() -> tuple[Path, ...]:
 
 def folder_or_id(model: str) -> tuple[str, str]:
     """What a command's --model names: a folder, or an installed model by its id; the other one is empty."""
-    is_folder = Path(model).expanduser().is_dir() or Path(model).name != model
+    is_folder = (Path(model).expanduser() / "config.json").is_file() or Path(model).name != model
     return (model, "") if is_folder else ("", model)
 
 

@@ -32,7 +32,7 @@ def _main(parser: argparse.ArgumentParser, argv: list[str], out: TextIO | None, 
     out = out or sys.stdout
     try:
         with redirect_stdout(out):
-            options, options.more = parser.parse_known_args(argv)
+            options, options.more = parser.parse_known_intermixed_args(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
     return library_commands.begun(options, out, work)
@@ -80,7 +80,9 @@ def name_of(library: Path) -> str:
 
 def _start(options: argparse.Namespace, launch: Launch) -> list[str]:
     """The option that names the model to begin with."""
-    chosen = options.start_from or (NOTHING if options.library == STARTER else STARTER)
+    if not options.start_from and options.library != STARTER:  # the shipped one, whatever lies in the working folder
+        return ["--from", str(launch.source / "core" / "weights" / STARTER)]
+    chosen = options.start_from or NOTHING
     return [] if chosen == NOTHING else ["--from", str(machine.model_folder(chosen, launch.source))]
 
 

@@ -40,9 +40,9 @@ class Target:
     def of(shape: Shape) -> "Target":
         quarter = len(shape.points) // 4
         rows = slice(2 * shape.pairs + quarter, 2 * shape.pairs + 2 * quarter)  # as core.library.shape lays them out
-        points, even = shape.points[rows], min(shape.facts["even"], SURFACE_POINTS)
+        points, even = shape.points[rows].copy(), min(shape.facts["even"], SURFACE_POINTS)  # copies let go of the other points
         look = shape.look[:even].astype(np.float32) / 255
-        return Target(points, shape.sdf[rows] < 0, points.min(0), points.max(0), shape.surface[:even], look)
+        return Target(points, shape.sdf[rows] < 0, points.min(0), points.max(0), shape.surface[:even].copy(), look)
 
 
 class Finished:

@@ -33,8 +33,9 @@ class KnownPrompts:
 
     @classmethod
     def learn(cls, prompts: Sequence[str], text: TextEncoder, taught: Words) -> "KnownPrompts":
-        """Remember the words of training prompts, the first KEPT prompts one by one, and what their source teaches about its words."""
-        kept = [*dict.fromkeys(" ".join(p.lower().split()).strip(" .!") for p in prompts)][:KEPT]
+        """Remember the words of training prompts, at most KEPT prompts one by one, and what their source teaches about its words."""
+        kept = [*dict.fromkeys(" ".join(p.lower().split()).strip(" .!") for p in prompts)]
+        kept = kept[:: max(1, -(-len(kept) // KEPT))]
         words = sorted({word for prompt in prompts for word in words_of(prompt)})
         return cls(kept, words, embed(words, text), taught)
 

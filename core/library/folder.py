@@ -31,6 +31,8 @@ class PreparedFolder:
         library, findings = library_format.read(folder)
         if fatal := [str(f) for f in findings if f.level == "fatal"]:
             raise BadRequest(f"{folder} is no library that can be read.", " ".join(fatal), "Correct this; check lists all that is wrong.")
+        if not library.shapes:
+            raise BadRequest(f"{folder} names no asset.", "No row of prompts.csv has a shape.", "Name assets in the column shape.")
         facts = {shape: read_facts(prepared_file(folder, shape)) for shape in library.shapes}
         ready = {shape: f for shape, f in facts.items() if f.get("key")}
         missing = [shape for shape in facts if shape not in ready]

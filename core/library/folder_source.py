@@ -39,7 +39,7 @@ class FolderSource:
         shapes: dict[str, list[Prompt]] = defaultdict(list)
         for prompt in folder.prompts("train"):
             if prompt.shape:
-                shapes[prompt.text].append(prompt)
+                shapes[prompt.text.lower()].append(prompt)  # as they are read
         if not shapes:
             raise BadRequest(f"{folder.library.folder} has nothing to learn from.", "No prompt of the split train has a prepared shape.")
         self._texts, self._known = list(shapes), {text: tuple(prompts) for text, prompts in shapes.items()}
@@ -87,16 +87,17 @@ class FolderSource:
         return stretch_of(half, self.variation * np.clip(z, -2, 2))
 
     def _object(self, prompts: tuple[Prompt, ...], z: ndarray, rng: np.random.Generator) -> "_Object":
-        prompt = prompts[_choice(z, len(prompts))]
+        prompt = prompts[_choice(z, [prompt.weight for prompt in prompts])]
         height = self.folder.height_m(prompt.shape) if prompt.height_m is None else prompt.height_m
         return _Object(self.folder.shape(prompt.shape), self.variation * np.clip(z, -2, 2), height, self.sampling, rng)
 
 
-def _choice(z: ndarray, count: int) -> int:
-    """Which of so many shapes of one prompt a style means: they share out the normal distribution of its last number."""
+def _choice(z: ndarray, weights: list[float]) -> int:
+    """Which of the shapes of one prompt a style means: by their weights they share out the normal distribution of its last number."""
     from scipy.special import ndtr
 
-    return min(int(ndtr(float(z[-1])) * count), count - 1)
+    until = np.cumsum(weights) / np.sum(weights)
+    return min(int(np.searchsorted(until, ndtr(float(z[-1])), side="right")), len(weights) - 1)
 
 
 class _Object:

@@ -16,7 +16,7 @@ class Mixture:
     def __init__(self, own: Source, replayed: Source, share: float):
         self.own, self.replayed, self.share = own, replayed, share
         self.name, self.things = f"{own.name} and {replayed.name}", (*own.things, *replayed.things)
-        self.round = math.ceil(own.round / (1 - share))  # the replayed one was seen before
+        self.round = min(math.ceil(own.round / (1 - share)), 2 * own.round)  # the replayed one was seen before; all of these are in memory
 
     def prompts(self, split: str, count: int) -> list:
         """Of the library of one's own first."""

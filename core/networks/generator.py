@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from core.networks.pointnet import PointNet, fibonacci_sphere
 from core.networks.presets import GeneratorConfig
@@ -97,7 +98,7 @@ class Condition(nn.Module):
         self.text = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, width))
         self.style = nn.Linear(config.style_size, width)
         self.queries = nn.Parameter(torch.randn(config.queries, width) * 0.5)
-        self.sentence = nn.Linear(config.text_width, width, bias=False) if config.sentence else None
+        self.sentence = skip_init(nn.Linear, config.text_width, width, bias=False) if config.sentence else None  # it begins at nothing
         if self.sentence is not None:
             nn.init.zeros_(self.sentence.weight)
         self.layers = nn.ModuleList(

@@ -82,7 +82,7 @@ class CaptionTask:
             raise ValueError("there are no captions to learn from")
         self._drawn: tuple[int, list[list[str]]] = (-1, [])
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # the CPU's alone: a GPU's would not be given back
             self.head = CaptionHead(config, settings.width).to(device)
         self._texts = _Encoded(encoder, settings.cached)
 

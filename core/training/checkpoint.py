@@ -90,7 +90,7 @@ class Checkpoint:
                 raise self._refusal(f"It is of the {name} {_text(other)}, not {_text(own)}.")
         return head
 
-    def _refusal(self, cause: str, remedy: str = "Give what it was begun with, or another folder.") -> BadRequest:
+    def _refusal(self, cause: str, remedy: str = "Give what it was begun with, or another folder, and this one as --from.") -> BadRequest:
         return BadRequest(f"The run of {self.path} cannot be resumed.", cause, remedy)
 
 

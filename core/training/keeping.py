@@ -52,8 +52,13 @@ class KeepingTask:
     def losses(self, generator: Generator, batch: KeptBatch) -> dict[str, Tensor]:
         """kept: mean squared difference of vector, tokens and paints, over how much each varies among prompts."""
         with torch.no_grad():
-            vector, tokens = self.condition(batch.tokens, batch.mask, batch.z)
+            vector, tokens = (value.float() for value in self.condition(batch.tokens, batch.mask, batch.z))
             paints = self.palette(vector.float())
         now_vector, now_tokens = generator.condition(batch.tokens, batch.mask, batch.z)
         pairs = ((now_vector, vector), (now_tokens, tokens), (generator.texture.palette(now_vector.float()), paints))
-        return {"kept": sum((now.float() - was.float()).square().mean() / was.float().var(0).mean().clamp(min=1e-3) for now, was in pairs)}
+        return {"kept": sum((now.float() - was).square().mean() / _spread(was) for now, was in pairs)}
+
+
+def _spread(values: Tensor) -> Tensor:
+    """How much values [B, ..] vary among prompts."""
+    return values.var(0, correction=0).mean().clamp(min=1e-3)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a training learns from: the starter library, or a folder of one's own with a share of the starter."""
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -23,7 +24,7 @@ from core.training.preview import some_of
 from core.training.settings import STARTER, TrainSettings
 from core.training.tasks import PromptTask
 
-GROUPED = 8  # things of a group that people are shown
+GROUPED, SHOWN = 8, 128  # things that people are shown, of a group and in all
 
 
 @dataclass
@@ -74,10 +75,10 @@ def things_of_folder(folder: PreparedFolder) -> tuple[Thing, ...]:
         if prompt.shape:
             path, own = split_shape(prompt.shape)
             group, stem = PurePosixPath(path).parent.name or folder.library.name, own or PurePosixPath(path).stem
-            name = " ".join(stem.replace("_", " ").replace("-", " ").split())
+            name = " ".join(re.sub(r'[\\/:*?"<>|_-]', " ", stem).split()) or "object"  # a file's name, too
             groups[group].setdefault(prompt.shape, Thing(name, group.replace("_", " ").capitalize(), prompt.text))
     some = [thing for own in groups.values() for thing in list(own.values())[:: -(-len(own) // GROUPED)]]
-    return tuple({thing.name: thing for thing in some}.values())
+    return tuple({thing.name: thing for thing in some[:: max(1, -(-len(some) // SHOWN))]}.values())
 
 
 def about(folder: PreparedFolder) -> dict:
@@ -85,4 +86,5 @@ def about(folder: PreparedFolder) -> dict:
     library, prompts = folder.library, folder.prompts("train")
     facts = {"name": library.name or library.folder.name, "licence": library.licence, "author": library.author}
     shapes = {prompt.shape for prompt in prompts if prompt.shape}
-    return facts | {"prompts": len(prompts), "shapes": len(shapes), "heights": library.units is not None}
+    known = all(folder.height_m(shape) is not None for shape in shapes)
+    return facts | {"prompts": len(prompts), "shapes": len(shapes), "heights": known}

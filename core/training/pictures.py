@@ -54,11 +54,12 @@ def describe(folder: Path, device: str = "auto", more: Sequence[Thing] = (), bef
              tell: Callable[[dict], None] | None = None) -> None:  # fmt: skip
     """Write the things, which of them are of one piece, and the pictures into a model's folder, each file whole or not at all.
 
-    more: things beside the kinds of the starter. before: the card of a model of the same kinds, which need not be counted again. tell: is
-    told of progress.
+    more: things beside the kinds of the starter (those that it has). before: the card of a model of the same kinds, which need not be
+    counted again. tell: is told of progress.
     """
     pipeline = Latte3DPipeline.from_pretrained(folder, device)
-    things = (*more, *things_of([kind for kind in pipeline.kinds if kind in KINDS]))
+    others = more or [thing for thing in pipeline.things if thing.name not in KINDS]
+    things = (*others, *things_of([kind for kind in pipeline.kinds if kind in KINDS]))
     known = before is not None and tuple(before.kinds) == tuple(pipeline.kinds) and bool(before.things)
     pieces = before.one_piece if known else one_piece(pipeline.kinds)
     card = replace(pipeline.card, things=tuple({thing.name: thing for thing in things}.values()), one_piece=pieces)

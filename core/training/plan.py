@@ -18,7 +18,8 @@ from core.networks.presets import PRESETS, GeneratorConfig
 from core.networks.storage import read_card
 from core.training.cli import arguments, settings_of
 from core.training.options import check_limits
-from core.training.settings import STARTER, TrainSettings
+from core.training.settings import STARTER, TrainSettings, check_replay
+from core.training.start import networks
 
 MB = 1e6
 PROGRAM_MB = 1400  # PyTorch, the ring of objects, the text encoder; measured: training the preset starter has a peak of 2.0 GB
@@ -73,8 +74,8 @@ def plan(settings: TrainSettings) -> dict:
     library, findings = library_format.read(Path(settings.library))
     if fatal := [str(f) for f in findings if f.level == "fatal"]:
         raise BadRequest(f"{settings.library} cannot be prepared.", " ".join(fatal), "Correct this; check lists all that is wrong.")
-    if settings.start_from:
-        read_card(settings.start_from)
+    check_replay(settings)
+    networks(settings)  # refuses what train would
     unprepared = folder_cli.unprepared(library)
     needs = needs_of(settings, unprepared, device)
     prompts, rest = sum(p.split == "train" for p in library.prompts), settings.reconstruction

@@ -73,6 +73,8 @@ def complete(settings: TrainSettings) -> TrainSettings:
     """The settings without anything left open. Raises BadRequest where they cannot train anything, MissingWeights for no model."""
     if settings.library != STARTER:
         _check_folder(settings)
+    if settings.start_from and settings.start_from.resolve() == settings.out.resolve():
+        raise BadRequest("A model cannot start from its own folder.", "", "Name another --out; or leave --from out, to resume it.")
     check_limits(settings)
     pick_device(settings.device)
     return _with_draws(_with_stages(_with_kinds(_with_rate(settings))))
@@ -90,9 +92,16 @@ def _check_folder(settings: TrainSettings) -> None:
         cause = f"{settings.library!r} is no folder with a {library_format.SETTINGS}."
         remedy = f'The built-in one is "{STARTER}"; docs/prompt-libraries.md says how to make one.'
         raise BadRequest("There is no such library.", cause, remedy)
+    check_replay(settings)
+    if settings.kinds or settings.more:
+        raise BadRequest("--kinds and --more choose among the starter's things.", "This library is a folder.", "Leave them out.")
+    PreparedFolder.open(Path(settings.library))
+
+
+def check_replay(settings: TrainSettings) -> None:
+    """Raises BadRequest where nothing of a folder would be learnt."""
     if settings.replay >= 1:
         raise BadRequest(f"The setting replay is {settings.replay}: nothing of the folder would be learnt.", "", "Give a share below 1.")
-    PreparedFolder.open(Path(settings.library))
 
 
 def _with_kinds(settings: TrainSettings) -> TrainSettings:

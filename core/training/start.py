@@ -59,7 +59,8 @@ def _take_weights(generator: Generator, earlier: Generator, settings: TrainSetti
         generator.load_state_dict(added | state)
     except RuntimeError as error:
         cause = str(error).splitlines()[-1].strip()
-        raise BadRequest(f"The model in {settings.start_from} does not fit the preset {settings.preset}.", cause) from error
+        raise BadRequest(f"The model in {settings.start_from} does not fit the preset {settings.preset}.", cause,
+                         "Choose the preset that it was made with, or begin from nothing: --from none.") from error  # fmt: skip
 
 
 def take_heads(heads: nn.Module, settings: TrainSettings) -> None:

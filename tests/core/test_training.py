@@ -136,7 +136,9 @@ def test_the_upsampler_starts_where_both_networks_ended_and_changes_the_texture_
             f = generator(block.tokens, block.mask, block.z)
             looks.append((f.geometry, f.condition, f.height_m, generator.texture(f.texture, f.condition, block.surface)))
         colors.append((looks[-1][-1] - block.look).abs().mean())
-    torch.testing.assert_close(looks[1], looks[0], atol=2e-2, rtol=0)  # twice as fine planes are read at twice as many places
+    torch.testing.assert_close(looks[1][:3], looks[0][:3], atol=0, rtol=0)
+    apart = (looks[1][3] - looks[0][3]).abs().flatten()  # twice as fine planes are read at twice as many places
+    assert apart.mean() < 2e-3 and apart.kthvalue(len(apart) * 999 // 1000).values < 2e-2
     assert f.texture.shape[-1] == 2 * f.geometry.shape[-1]
     assert all(torch.equal(a, b) for a, b in zip(looks[0][:3], looks[2][:3], strict=True))
     assert colors[2] < 0.95 * colors[0]
