@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from core.guidance.depth import DepthGuidance
+from core.guidance.depth import DepthGuidance, ImageGuidance
 from core.guidance.estimate import Cost, Plan, Prior, plan_training
 from core.guidance.folder import go_offline, pick_dtype
 from core.guidance.multiview import VIEWS, MultiviewGuidance
@@ -17,11 +17,12 @@ from core.guidance.prompts import EmbeddingCache
 from core.networks.generator import Generator
 from core.training.material import Material
 from core.training.run import Tell
-from core.training.settings import DISTILLED, TrainSettings, prior_folder
+from core.training.settings import DISTILLED, TrainSettings, prior_folder, prior_of
 from core.training.stages.distilling import DistillationSettings
 from core.training.stages.texture import Teacher
-from core.training.subjects import Drawing, drawing_of
+from core.training.subjects import Drawing, Place, drawing_of
 
+KINDS: dict[str, type[PriorGuidance]] = {"multiview": MultiviewGuidance, "image": ImageGuidance, "depth": DepthGuidance}
 EMBEDDINGS = "embeddings"  # folder in the model's: prompts as priors read them
 TRAINED, KEPT = 16, 4  # bytes a weight: with its gradient and two moments; of the moving average
 POINT = 24  # numbers alive for each unit of a decoder's width at a point of a ray, forward and backward
@@ -35,13 +36,13 @@ class Priors:
         tell: Tell | None,
     ):  # fmt: skip
         self.settings, self.accelerator, self.learnt, self.generator, self.tell = settings, accelerator, learnt, generator, tell
-        self.seed = settings.seed * 1009 + accelerator.process_index
+        self.seed, self.place = settings.seed, Place(accelerator.process_index, accelerator.num_processes)
         self._texts: dict[str, EmbeddingCache] = {}
         if not (coming := [stage for stage in stages if stage in DISTILLED]):
             return
         go_offline()
         self.device, self.dtype = accelerator.device, pick_dtype(settings.prior_dtype, accelerator.device)
-        self.needed = dict.fromkeys(DISTILLED[stage] for stage in coming)
+        self.needed = dict.fromkeys(prior_of(settings, stage) for stage in coming)
         if "texture" in coming and settings.texture.multiview:
             self.needed["multiview"] = None
         folders = {name: prior_folder(settings, name) for name in self.needed}
@@ -55,18 +56,19 @@ class Priors:
         encoder, dummy = self.learnt.encoder, self.generator.dummy.to(self.learnt.encoder.device)
         return drawing_of(self.learnt.source, encoder, dummy, self.seed, own.prompts)
 
-    def multiview(self, stage: str = "geometry") -> tuple[PriorGuidance, EmbeddingCache]:
-        return self._load("multiview", MultiviewGuidance, stage)
+    def for_geometry(self) -> tuple[PriorGuidance, EmbeddingCache]:
+        return self._load(prior_of(self.settings, "geometry"), "geometry")
 
     def for_texture(self) -> list[Teacher]:
         """The depth prior, and the multi-view one where it weighs something."""
         controlnet = {"controlnet": self.settings.controlnet} if self.settings.controlnet else {}
-        teachers = [Teacher(*self._load("depth", DepthGuidance, "texture", **controlnet))]
+        teachers = [Teacher(*self._load("depth", "texture", **controlnet))]
         if weight := self.settings.texture.multiview:
-            teachers.append(Teacher(*self.multiview("texture"), weight))
+            teachers.append(Teacher(*self._load("multiview", "texture"), weight))
         return teachers
 
-    def _load(self, name: str, kind: type[PriorGuidance], stage: str, **more) -> tuple[PriorGuidance, EmbeddingCache]:
+    def _load(self, name: str, stage: str, **more) -> tuple[PriorGuidance, EmbeddingCache]:
+        kind = KINDS[name]
         how = getattr(self.settings, stage).distillation(kind.usual)
         where, once = getattr(self.settings, name), self.settings.prior_at_once
         return kind.load(where, self.device, self.dtype, settings=how, at_once=once, **more), self._texts[name]
@@ -110,10 +112,9 @@ def plan_of(
         points, held = views * own.size**2 // 3, settings.texture.points
     working = planes + 4 * POINT * hidden * min(points, held)
     operations = 12.0 * points * hidden * (config.plane_channels + hidden) + 50.0 * weights
-    kinds = {"multiview": MultiviewGuidance, "depth": DepthGuidance}
-    wanted = ["multiview"] if stage == "geometry" else ["depth", *(["multiview"] if settings.texture.multiview else [])]
-    more = {"depth": {"controlnet": settings.controlnet} if settings.controlnet else {}, "multiview": {}}
-    priors = [Prior(kinds[name], folders[name], views, own.size, more[name]) for name in wanted]
+    wanted = [prior_of(settings, stage), *(["multiview"] if stage == "texture" and settings.texture.multiview else [])]
+    more = {"controlnet": settings.controlnet} if settings.controlnet else {}
+    priors = [Prior(KINDS[name], folders[name], views, own.size, more if name == "depth" else {}) for name in wanted]
     return plan_training(
         priors, batch=own.batch, steps=own.steps or 0, device=device, dtype=dtype, at_once=settings.prior_at_once,
         own=Cost((TRAINED + KEPT) * weights, int(working), operations),

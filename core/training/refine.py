@@ -30,7 +30,7 @@ from core.training.checkpoint import Checkpoint
 from core.training.options import option
 from core.training.run import Run, Tell, accelerator_on
 from core.training.stage import Stage, StageSettings
-from core.training.stages.distilling import VolumeSettings
+from core.training.stages.distilling import Drawn, VolumeSettings
 from core.training.stages.geometry import GeometryBatch, GeometrySettings, volume_losses
 from core.training.stages.texture import Teacher, TextureBatch, TextureSettings, surface_losses
 from core.training.subjects import Subjects
@@ -169,7 +169,8 @@ class Refinement(Stage):
         self.near = replace(self.surface_settings.viewpoints, views=settings.views)
         nothing = torch.zeros(1, 1, 6, device=start.condition.device)
         one = torch.zeros(1, dtype=torch.bool, device=start.condition.device)
-        self.subject = Subjects([prompt], nothing, one, nothing[:, 0], nothing, lambda points: points[..., 0], one)
+        subject = Subjects([prompt], nothing, one, nothing[:, 0], nothing, lambda points: points[..., 0], one)
+        self.drawn = Drawn(subject, None, nothing[:, 0, 0], ~one, None)
         self._surface: tuple[int, Surface | None] = (-STALE, None)
 
     def parts(self) -> dict[str, nn.Module]:
@@ -185,20 +186,20 @@ class Refinement(Stage):
             self.progress("refine", step, self.settings.steps)
         return step, share
 
-    def losses(self, batch: tuple[int, float]) -> dict[str, Tensor]:
-        (step, share), losses, g = batch, {}, self.generator
+    def losses(self, at: tuple[int, float]) -> dict[str, Tensor]:
+        (step, share), losses, g = at, {}, self.generator
         rng = torch.Generator().manual_seed(step)
         zero = self.start.condition.new_zeros(1)
         if self.multiview:
             views = self.volume.viewpoints.draw(1, rng).to(zero.device)
-            drawn = GeometryBatch(self.subject, None, zero, zero, views, share, step, 1.0)
-            found = volume_losses(self.volume, g, self.fields(), self.multiview[0], OneText(self.multiview[1]), drawn, rng)
+            batch = GeometryBatch(self.drawn, zero, zero, views, share, lambda: rng, 1.0)
+            found = volume_losses(self.volume, g, self.fields(), self.multiview[0], OneText(self.multiview[1]), batch)
             losses |= {"volume": found["guidance"], "eikonal": found["eikonal"], "total": found["total"]}
         if self.depth:
             views = self.near.draw(1, rng).to(zero.device)
-            drawn = TextureBatch(self.subject, None, zero, views, share, step)
+            batch = TextureBatch(self.drawn, zero, views, share, lambda: rng)
             found = surface_losses(self.surface_settings, g, [self._now(step)], self.planes.texture, self.start.condition, [self.depth],
-                                   drawn, rng)  # fmt: skip
+                                   batch)  # fmt: skip
             losses |= {"guidance": found["guidance"], "total": losses.get("total", 0) + found["total"]}
         return losses
 

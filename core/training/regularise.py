@@ -4,6 +4,7 @@
 import torch
 from torch import Tensor
 
+from core.draws import Draws, draw
 from core.rendering.volume import Field, Volume, gradient
 
 JITTER = 0.02  # around the surface that rays see, for points that the slope is asked at
@@ -22,15 +23,16 @@ def picture_losses(made: Volume, exact: Volume, there: Tensor) -> tuple[Tensor, 
     return ((made.opacity - exact.opacity).square() * there[:, None]).mean(), error.sum() / known.sum().clamp(min=1)
 
 
-def slope_points(origin: Tensor, direction: Tensor, depth: Tensor, opacity: Tensor, count: int, rng: torch.Generator) -> Tensor:
+def slope_points(origin: Tensor, direction: Tensor, depth: Tensor, opacity: Tensor, count: int, rng: Draws) -> Tensor:
     """Half of the points around the surfaces that rays [B, R, 3] see, half anywhere in the frame: [B, count, 3]. No gradients."""
     near, device = count // 2, origin.device
-    chance = opacity.detach().float().cpu() + 1e-4
-    rays = torch.multinomial(chance, near, replacement=True, generator=rng).to(device)
+    share = (opacity.detach() + 1e-4).double().cumsum(1)
+    wanted = draw(torch.rand, (len(share), near), rng).to(share) * share[:, -1:]
+    rays = torch.searchsorted(share, wanted, right=True).clamp(max=share.shape[1] - 1)
     along = rays[..., None].expand(-1, -1, 3)
     on = origin.gather(1, along) + direction.gather(1, along) * depth.detach().gather(1, rays)[..., None]
-    off = JITTER * torch.randn(on.shape, generator=rng).to(device)
-    anywhere = (torch.rand(len(on), count - near, 3, generator=rng) - 0.5).to(device)
+    off = JITTER * draw(torch.randn, on.shape, rng).to(device)
+    anywhere = (draw(torch.rand, (len(on), count - near, 3), rng) - 0.5).to(device)
     return torch.cat(((on + off).clamp(-0.5, 0.5), anywhere), 1)
 
 
@@ -46,11 +48,12 @@ def share_gradient(values: Tensor, share: Tensor) -> Tensor:
 
 
 def tapped(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The same values, and a number that will be the norm of their gradient once there is one."""
+    """The same values [B, …], and a number that will be the norm of their gradient once there is one: of an object's own loss, mean over
+    the batch."""
     norm = torch.zeros((), device=values.device)
 
     def see(gradient: Tensor) -> None:
-        norm.copy_(gradient.float().norm())
+        norm.copy_(gradient.float().flatten(1).norm(dim=1).sum())  # a batch's loss is the mean of its objects'
 
     copy = values * 1
     if copy.requires_grad:

@@ -45,6 +45,8 @@ class TrainSettings:
     variation: float = option(1.0, "how much another seed changes proportions and tint of a folder's objects; 0: not at all", least=0)
     seed: int = option(0, "another seed draws other prompts and objects", least=0)
     multiview: Path | None = option(None, "folder (diffusers) of a multi-view prior, such as MVDream: for the stage geometry")
+    image: Path | None = option(None, "folder of a prior of single pictures, such as Stable Diffusion, in place of --multiview: the 2D "
+                                      "baseline, whose objects get a face on each side")  # fmt: skip
     depth: Path | None = option(None, "folder of a prior with a depth ControlNet: for the stage texture")
     controlnet: Path | None = option(None, "folder of the depth ControlNet, where it is not in that of --depth")
     prior_dtype: str = option("auto", "the priors' number format", choices=("auto", "float32", "bfloat16", "float16"))
@@ -155,13 +157,20 @@ def _check_prior(settings: TrainSettings, stage: str) -> None:
         raise BadRequest(f"--parts {settings.parts} is of the stage reconstruction alone.", "", f"Leave it out, or {stage} of --stages.")
     own = settings.geometry
     check_cells(settings.texture.cells)
-    prior_folder(settings, DISTILLED[stage])
+    if settings.image and settings.multiview:
+        raise BadRequest("--image and --multiview both teach the stage geometry.", "", "Give one of them.")
+    prior_folder(settings, prior_of(settings, stage))
     if stage == "texture" and settings.texture.multiview:
         prior_folder(settings, "multiview")
     if not 0 <= own.alpha_least <= own.alpha <= 1:
         raise BadRequest(f"α cannot be drawn from {own.alpha_least} … {own.alpha}.", "", "Both lie between 0 and 1, the least first.")
-    if own.real > 1 or own.anneal_from > 1 or settings.texture.real > 1:
-        raise BadRequest("The shares of real clouds and of a stage lie between 0 and 1.")
+    if max(own.real, own.anneal_from, own.blend, settings.texture.real, settings.texture.blend) > 1:
+        raise BadRequest("The shares of real clouds, of blends and of a stage lie between 0 and 1.")
+
+
+def prior_of(settings: TrainSettings, stage: str) -> str:
+    """The kind of prior that teaches a distilled stage."""
+    return "image" if stage == "geometry" and settings.image else DISTILLED[stage]
 
 
 def prior_folder(settings: TrainSettings, name: str) -> Path:
@@ -174,7 +183,7 @@ def prior_folder(settings: TrainSettings, name: str) -> Path:
     if name == "multiview" and found != "multiview":
         cause = "Its U-Net has no camera input."
         raise BadRequest(f"{folder} is no multi-view prior.", cause, "Name MVDream's folder (python -m core convert mvdream CKPT OUT).")
-    if name == "depth" and found == "multiview":
+    if name != "multiview" and found == "multiview":
         raise BadRequest(f"{folder} is no prior of single pictures.", "Its U-Net has a camera input.", "Name a Stable Diffusion's folder.")
     if name == "depth" and found == "image" and settings.controlnet is None:
         raise BadRequest(f"{folder} has no ControlNet.", "", "Name one with --controlnet, or put it into the folder as controlnet/.")

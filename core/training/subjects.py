@@ -47,12 +47,33 @@ class Subjects:
 
 
 class Drawing(Protocol):
-    """Subjects of one library. prompts: all texts that are drawn, for whom encodes them."""
+    """Subjects of one library, numbered without an end. prompts: all texts that are drawn, for whom encodes them."""
 
     prompts: Sequence[str]
 
-    def draw(self, step: int, size: int) -> Subjects:
-        """Those of a step: always the same for these two and a seed."""
+    def draw(self, step: int, numbers: Sequence[int]) -> Subjects:
+        """Those of these numbers, in a step: each is always the same for the two and a seed."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of how many processes this one is: together they draw what one would draw with a larger batch."""
+
+    process: int = 0
+    processes: int = 1
+
+    def numbers(self, step: int, size: int) -> range:
+        """Of the subjects of a step, in this process."""
+        first = (step * self.processes + self.process) * size
+        return range(first, first + size)
+
+
+ALONE = Place()
+
+
+def generators(seed: int, numbers: Sequence[int], purpose: int = 0) -> list[torch.Generator]:
+    """Of each subject. purpose: 0 or 1, for two independent rows."""
+    return [torch.Generator().manual_seed(seed * 1_000_003 + 2 * number + purpose) for number in numbers]
 
 
 def drawing_of(source: Source, encoder: TextEncoder, dummy: Tensor, seed: int, count: int) -> Drawing:
@@ -68,11 +89,10 @@ def drawing_of(source: Source, encoder: TextEncoder, dummy: Tensor, seed: int, c
     raise BadRequest(f"The library {source.name} has no shapes that can be drawn.", "", "Distil on a folder or on the starter library.")
 
 
-def draw_styles(size: int, rng: np.random.Generator) -> np.ndarray:
-    """z [size, 8], some of them the typical object's."""
-    z = rng.standard_normal((size, STYLE_SIZE)).astype(np.float32)
-    z[rng.random(size) < 1 / TYPICAL] = 0
-    return z
+def draw_style(rng: np.random.Generator) -> np.ndarray:
+    """z [8], now and then the typical object's."""
+    z = rng.standard_normal(STYLE_SIZE).astype(np.float32)
+    return z * np.float32(rng.random() >= 1 / TYPICAL)
 
 
 class StarterSubjects:
@@ -83,16 +103,20 @@ class StarterSubjects:
         self.prompts = [prompt.text for prompt in self._known]
         self.encoder, self.points, self.seed, self.device = encoder, points, seed, source.device
 
-    def draw(self, step: int, size: int) -> Subjects:
-        rng = np.random.Generator(np.random.PCG64([self.seed, step]))
-        drawn = [self._known[i] for i in rng.integers(len(self._known), size=size)]
-        z = torch.from_numpy(draw_styles(size, rng)).to(self.device)
+    def draw(self, step: int, numbers: Sequence[int]) -> Subjects:
+        drawn, styles, clouds = [], [], []
+        for number in numbers:
+            rng = np.random.Generator(np.random.PCG64([self.seed, number]))
+            drawn.append(self._known[int(rng.integers(len(self._known)))])
+            styles.append(torch.from_numpy(draw_style(rng)).to(self.device))
+            generator = torch.Generator(device=self.device).manual_seed(int(rng.integers(1 << 62)))
+            one = ExactObjects([drawn[-1].description], styles[-1][None])
+            clouds.append(torch.cat(one.sample_surface(self.points, generator), -1))
+        texts, z = [prompt.text for prompt in drawn], torch.stack(styles)
         objects = ExactObjects([prompt.description for prompt in drawn], z)
-        generator = torch.Generator(device=self.device).manual_seed(int(rng.integers(1 << 62)))
-        cloud = torch.cat(objects.sample_surface(self.points, generator), -1)
-        texts = [prompt.text for prompt in drawn]
-        shaped = torch.ones(size, dtype=torch.bool, device=self.device)
-        return Subjects(texts, *self.encoder(texts), z, cloud, objects.sdf, shaped, lambda points: objects.appearance(points)[..., :3])
+        shaped = torch.ones(len(z), dtype=torch.bool, device=self.device)
+        color = lambda points: objects.appearance(points)[..., :3]  # noqa: E731
+        return Subjects(texts, *self.encoder(texts), z, torch.cat(clouds), objects.sdf, shaped, color)
 
 
 class FolderSubjects:
@@ -107,12 +131,11 @@ class FolderSubjects:
         self.source, self.encoder, self.dummy, self.seed = source, encoder, dummy, seed
         self._shapes: OrderedDict[str, tuple[Tensor, Tensor, Tensor]] = OrderedDict()
 
-    def draw(self, step: int, size: int) -> Subjects:
-        rng, device = np.random.Generator(np.random.PCG64([self.seed, step])), self.source.device
-        rows = np.minimum(np.searchsorted(self._until, rng.random(size)), len(self.prompts) - 1)
-        texts, z = [self.prompts[row] for row in rows], draw_styles(size, rng)
-        clouds, grids, stretches, paints = [], [], [], []
-        for text, own in zip(texts, z, strict=True):
+    def draw(self, step: int, numbers: Sequence[int]) -> Subjects:
+        device, texts, styles, clouds, grids, stretches, paints = self.source.device, [], [], [], [], [], []
+        for number in numbers:
+            rng = np.random.Generator(np.random.PCG64([self.seed, number]))
+            text, own = self.prompts[min(int(np.searchsorted(self._until, rng.random())), len(self.prompts) - 1)], draw_style(rng)
             if (name := self.source.shape_of(text, own)) is None:
                 grid, stretch, cloud, paint = None, torch.ones(3, device=device), self.dummy, None
             else:
@@ -120,10 +143,8 @@ class FolderSubjects:
                 half = whole[:, :3].abs().amax(0).cpu().numpy()
                 stretch = torch.from_numpy(self.source.stretch(half, own).astype(np.float32)).to(device)
                 cloud = self._stretched(whole, stretch, rng)
-            grids.append(grid)
-            stretches.append(stretch)
-            clouds.append(cloud)
-            paints.append(paint)
+            for all, one in zip((texts, styles, clouds, grids, stretches, paints), (text, own, cloud, grid, stretch, paint), strict=True):
+                all.append(one)
         shaped = torch.tensor([grid is not None for grid in grids], device=device)
 
         def distance(points: Tensor) -> Tensor:
@@ -132,7 +153,8 @@ class FolderSubjects:
         def color(points: Tensor) -> Tensor:
             return torch.stack([_nearest_color(c, s, p) for c, s, p in zip(paints, stretches, points, strict=True)])
 
-        return Subjects(texts, *self.encoder(texts), torch.from_numpy(z).to(device), torch.stack(clouds), distance, shaped, color)
+        z = torch.from_numpy(np.stack(styles)).to(device)
+        return Subjects(texts, *self.encoder(texts), z, torch.stack(clouds), distance, shaped, color)
 
     def _read(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
         """A shape's grid of distances, its cloud and some points with their colours [N, 6], from memory or from the disk."""
@@ -177,6 +199,6 @@ class MixedSubjects:
         self.own, self.replayed, self.share, self.seed = own, replayed, share, seed
         self.prompts = [*own.prompts, *replayed.prompts]
 
-    def draw(self, step: int, size: int) -> Subjects:
+    def draw(self, step: int, numbers: Sequence[int]) -> Subjects:
         others = np.random.Generator(np.random.PCG64([self.seed, step, 1])).random() < self.share
-        return (self.replayed if others else self.own).draw(step, size)
+        return (self.replayed if others else self.own).draw(step, numbers)

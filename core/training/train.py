@@ -22,7 +22,7 @@ from core.training.material import Material, material_of
 from core.training.options import to_flags
 from core.training.pictures import describe, things_of
 from core.training.priors import Priors
-from core.training.run import Run, Tell, accelerator_on
+from core.training.run import Keep, Run, Tell, accelerator_on
 from core.training.settings import DISTILLED, STAGES, STARTER, TrainSettings, complete
 from core.training.stage import Stage
 from core.training.stages.geometry import Geometry
@@ -81,13 +81,13 @@ def stage_makers(
         bank = ObjectBank(learnt.source, sampling, settings.seed * 1009 + accelerator.process_index)
         drawing = priors.drawing("geometry") if settings.reconstruction.images else None
         return Reconstruction(settings.reconstruction, generator, learnt.tasks, bank, seed=settings.seed, drawing=drawing,
-                              pretrained="reading" in settings.stages, annealed=knows_dummy(settings))  # fmt: skip
+                              pretrained="reading" in settings.stages, annealed=knows_dummy(settings), place=priors.place)  # fmt: skip
 
     def geometry() -> Stage:
-        return Geometry(settings.geometry, generator, *priors.multiview(), priors.drawing("geometry"), priors.seed)
+        return Geometry(settings.geometry, generator, *priors.for_geometry(), priors.drawing("geometry"), priors.seed, priors.place)
 
     def texture() -> Stage:
-        return Texture(settings.texture, generator, priors.for_texture(), priors.drawing("texture"), priors.seed)
+        return Texture(settings.texture, generator, priors.for_texture(), priors.drawing("texture"), priors.seed, priors.place)
 
     return learnt, {"reading": reading, "reconstruction": reconstruction, "geometry": geometry, "texture": texture}
 
@@ -116,10 +116,11 @@ def with_enough_points(sampling: Sampling, points: int) -> Sampling:
 
 def model_keeper(
     settings: TrainSettings, command: str, learnt: Material, tell: Tell | None, stage: str
-) -> Callable[[dict[str, nn.Module], dict], None]:
-    """A function that writes the model so far to the run's folder, and the command that trained it; of a folder's library a picture too."""
+) -> Keep:
+    """A function that writes the model so far to the run's folder, the command that trained it, and a picture where there are prompts for
+    one."""
 
-    def keep(parts: dict[str, nn.Module], facts: dict) -> None:
+    def keep(parts: dict[str, nn.Module], facts: dict) -> Path | None:
         training = {"command": command, "batch": getattr(settings, stage).batch, "seed": settings.seed} | facts
         training |= {"hours_before": hours_before(settings)} | ({"library": learnt.about} if learnt.about else {})
         if settings.stages[-1] in DISTILLED:
@@ -128,10 +129,13 @@ def model_keeper(
         card = ModelCard(settings.out.name, settings.kinds, training, things_of(settings.kinds))
         save_generator(parts["generator"], card, settings.out)
         if settings.pictures and learnt.shown:
-            path = settings.out / preview.FOLDER / f"{facts['steps']:06}.png"
-            preview.write_preview(parts["generator"], learnt.encoder, learnt.shown, path)
+            mark, behind = (f"{stage}-", [preview.BACK_LEFT]) if stage in DISTILLED else ("", [])
+            path, cameras = settings.out / preview.FOLDER / f"{mark}{facts['steps']:06}.png", (preview.FRONT_RIGHT, *behind)
+            preview.write_preview(parts["generator"], learnt.encoder, learnt.shown, path, cameras)
             if tell:
                 tell({"event": "preview", "picture": str(path.absolute())})
+            return path
+        return None
 
     return keep
 
@@ -147,7 +151,7 @@ def stages_before(settings: TrainSettings, stage: str) -> dict[str, dict]:
 def repeat_command(settings: TrainSettings) -> str:
     """The command line that repeats this run, wherever its files are."""
     place = {"device": "auto", "checkpoint_minutes": 4.0}
-    for name in ("start_from", "multiview", "depth", "controlnet"):
+    for name in ("start_from", "multiview", "image", "depth", "controlnet"):
         place |= {name: (path := getattr(settings, name)) and Path(path.name)}
     library = settings.library if settings.library == STARTER else Path(settings.library).name
     return shlex.join(["python", "-m", "core", "train", library, *to_flags(replace(settings, **place))])

@@ -2,10 +2,12 @@
 """Pictures of what a generator makes, as its stages need them: its fields as functions of points, volume rendering, surfaces."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from core.draws import Draws, draw
 from core.errors import BadRequest
 from core.limits import RESOLUTIONS
 from core.networks.generator import Fields, Generator
@@ -50,15 +52,15 @@ def fields_of(generator: Generator, fields: Fields) -> tuple[Field, Field]:
     )
 
 
-def some_rays(views: Views, size: int, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def some_rays(views: Views, size: int, count: int, rng: Draws) -> tuple[Tensor, Tensor]:
     """Origins and directions [B, count, 3] of pixels drawn out of all views of each object."""
     origin, direction = (rays.flatten(1, 3) for rays in views.rays(size))
-    rows = torch.randint(origin.shape[1], (len(origin), count), generator=rng).to(origin.device)[..., None].expand(-1, -1, 3)
+    rows = draw(partial(torch.randint, origin.shape[1]), (len(origin), count), rng).to(origin.device)[..., None].expand(-1, -1, 3)
     return origin.gather(1, rows), direction.gather(1, rows)
 
 
 def volume_views(
-    distance: Field, look: Field, views: Views, size: int, beta: float, sampling: Sampling, rng: torch.Generator
+    distance: Field, look: Field, views: Views, size: int, beta: float, sampling: Sampling, rng: Draws
 ) -> tuple[Pixels, Volume]:
     seen = render_views(distance, look, views, size, beta=beta, sampling=sampling, generator=rng)
     return Pixels(torch.cat((seen.look, seen.opacity[..., None]), -1)), seen

@@ -12,6 +12,7 @@ error of the prompts seen and unseen. The same command resumes.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,9 +58,13 @@ class Grid(ExactDrawing):
         self.seen = [n for n in range(len(pairs)) if n not in self.unseen]
         self.tokens, self.mask = encoder(self.texts)
 
-    def draw(self, step: int, size: int) -> Subjects:
-        generator = torch.Generator().manual_seed(step)
-        return self.subjects(torch.tensor(self.seen)[torch.randperm(len(self.seen), generator=generator)[:size]])
+    def draw(self, step: int, numbers: Sequence[int]) -> Subjects:
+        """Those that are learnt, all as often, each round in another order."""
+        rows = []
+        for number in numbers:
+            turn, place = divmod(number, len(self.seen))
+            rows.append(self.seen[int(torch.randperm(len(self.seen), generator=torch.Generator().manual_seed(turn))[place])])
+        return self.subjects(torch.tensor(rows))
 
     def subjects(self, rows: Tensor) -> Subjects:
         return replace(super().subjects(rows), mask=self.mask[rows])

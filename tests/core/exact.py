@@ -2,6 +2,7 @@
 """A prompt library of shapes that formulas know, and a prior that knows how they look: what distillation must come to."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,9 +62,9 @@ class ExactDrawing:
         self.points = points
         self.tokens = torch.randn(len(things), 2, 384, generator=torch.Generator().manual_seed(3))
 
-    def draw(self, step: int, size: int) -> Subjects:
+    def draw(self, step: int, numbers: Sequence[int]) -> Subjects:
         """One after another, all as often."""
-        return self.subjects((torch.arange(size) + step * size) % len(self.prompts))
+        return self.subjects(torch.tensor(list(numbers)) % len(self.prompts))
 
     def subjects(self, rows: Tensor) -> Subjects:
         some = [self.shapes[i] for i in rows] if self.shapes else []

@@ -4,20 +4,22 @@
 (1 − α) · L_SDS + α · L_reg, the paper's Eq. 3. All losses are means over a picture's numbers, whatever its size.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from core.draws import Draws
 from core.guidance.sds import Guidance
 from core.networks.generator import Fields, Generator
 from core.rendering.cameras import Viewpoints, Views
-from core.training.annealing import anneal, dummy_share
+from core.training.annealing import dummy_share
 from core.training.options import option
 from core.training.regularise import eikonal_loss, mask_loss, share_gradient, slope_points, tapped
-from core.training.stages.distilling import DistillationSettings, Distilling, Texts, VolumeSettings, numbers_of
-from core.training.subjects import Drawing, Subjects
+from core.training.stages.distilling import DistillationSettings, Distilling, Drawn, Texts, VolumeSettings, numbers_of
+from core.training.subjects import ALONE, Drawing, Place, generators
 from core.training.views import Pixels, fields_of, full_precision, masks, volume_views
 
 
@@ -40,16 +42,15 @@ class GeometrySettings(DistillationSettings):
 
 @dataclass
 class GeometryBatch:
-    """subjects: what is made; cloud [B, P, 6], or None for the dummy alone, and heard [B]: the α that the network is told; alpha [B]: that
-    of the losses; views: cameras; share: 0 … 1 of the stage; seed: of all that the losses draw; dummies: p(dummy)."""
+    """drawn: what is made; heard [B]: the α that the network is told; alpha [B]: that of the losses; views: cameras; share: 0 … 1 of the
+    stage; rngs: of all that the losses draw, in a function of nothing else; dummies: p(dummy)."""
 
-    subjects: Subjects
-    cloud: Tensor | None
+    drawn: Drawn
     heard: Tensor
     alpha: Tensor
     views: Views
     share: float
-    seed: int
+    rngs: Callable[[], Draws]
     dummies: float
 
 
@@ -59,10 +60,12 @@ class Geometry(Distilling):
     name = "geometry"
     shown = ("guidance", "mask", "eikonal", "gradient_guidance", "gradient_mask", "alpha", "dummy")
 
-    def __init__(self, settings: GeometrySettings, generator: Generator, guidance: Guidance, texts: Texts, drawing: Drawing, seed: int):
-        self.settings, self.generator, self.guidance, self.texts, self.drawing, self.seed = (
-            settings, generator, guidance, texts, drawing, seed,
-        )  # fmt: skip
+    def __init__(
+        self, settings: GeometrySettings, generator: Generator, guidance: Guidance, texts: Texts, drawing: Drawing, seed: int,
+        place: Place = ALONE,
+    ):  # fmt: skip
+        self.settings, self.generator, self.guidance, self.texts = settings, generator, guidance, texts
+        self.drawing, self.seed, self.place = drawing, seed, place
         generator.requires_grad_(True)
         generator.height.requires_grad_(False)  # no picture shows a height
 
@@ -73,42 +76,41 @@ class Geometry(Distilling):
         return [(of_prompts, self.settings.prompt_rate), (others, 1.0)]
 
     def batch(self, step: int, share: float) -> GeometryBatch:
-        s, seed = self.settings, self.seed * 1_000_003 + step
-        rng, subjects = torch.Generator().manual_seed(seed), self.drawing.draw(step, s.batch)
-        alpha = s.alpha_least + (s.alpha - s.alpha_least) * torch.rand(s.batch, generator=rng)
-        alpha = alpha.to(subjects.shaped.device) * subjects.shaped
+        s, numbers = self.settings, self.place.numbers(step, self.settings.batch)
         late = max(share - s.anneal_from, 0.0) / max(1 - s.anneal_from, 1e-6)
         dummies = dummy_share(late, 0.0, 1 - s.real, until=0.8) if s.anneal_from < 1 else 0.0
-        drawn = Clouds(subjects.cloud, alpha, torch.zeros_like(subjects.shaped))
-        cloud, heard = anneal(drawn, self.generator.dummy, dummies, rng)
-        views = s.viewpoints.draw(s.batch, rng).to(alpha.device)
-        return GeometryBatch(subjects, cloud, heard, alpha, views, share, seed, dummies)
+        rngs = generators(self.seed, numbers)
+        drawn = self.drawn(step, dummies, rngs, numbers)
+        alpha = (s.alpha_least + (s.alpha - s.alpha_least) * drawn.alpha) * drawn.subjects.shaped
+        views = s.viewpoints.draw(s.batch, rngs).to(alpha.device)
+        later = partial(generators, self.seed, numbers, 1)
+        return GeometryBatch(drawn, torch.where(drawn.dummy, 0.0, alpha), alpha, views, share, later, dummies)
 
     def losses(self, batch: GeometryBatch) -> dict[str, Tensor]:
-        of, rng = batch.subjects, torch.Generator().manual_seed(batch.seed + 1)
-        fields = self.generator(of.tokens, of.mask, of.z, batch.cloud, batch.heard)
+        fields = self.generator.made(*batch.drawn.condition(self.generator), batch.drawn.cloud, batch.heard)
         fields, exact = full_precision(fields)
         with exact:
-            losses = volume_losses(self.settings, self.generator, fields, self.guidance, self.texts, batch, rng)
+            losses = volume_losses(self.settings, self.generator, fields, self.guidance, self.texts, batch)
         return losses | {"alpha": batch.alpha.mean(), "dummy": torch.tensor(batch.dummies)}
 
 
 def volume_losses(
-    s: GeometrySettings, generator: Generator, fields: Fields, prior: Guidance, texts: Texts, batch: GeometryBatch, rng: torch.Generator
+    s: GeometrySettings, generator: Generator, fields: Fields, prior: Guidance, texts: Texts, batch: GeometryBatch
 ) -> dict[str, Tensor]:
     """Stage 1's losses of fields, whatever made them."""
+    rng = batch.rngs()
     beta = 1 / (s.sharpness[0] + (s.sharpness[1] - s.sharpness[0]) * batch.share)
     distance, look = fields_of(generator, fields)
     pixels, seen = volume_views(distance, look, batch.views, s.size, beta, s.rays.sampling, rng)
     values, guided = tapped(pixels.values)
     images = Pixels(share_gradient(values, 1 - batch.alpha)).over(s.ground)
-    text = texts.batch(batch.subjects.prompts)
-    guidance, facts = prior.loss(images, text, batch.views.matrices(), batch.share, generator=rng)
+    text, blend = batch.drawn.texts(texts)
+    guidance, facts = prior.loss(images, text, batch.views.matrices(), batch.share, generator=rng, blend=blend)
     guidance = guidance / numbers_of(prior, images)
     opacity, masked = tapped(pixels.opacity)
     mask = torch.zeros((), device=opacity.device)
     if batch.alpha.any() and s.regularise:
-        target = masks(batch.subjects.distance, batch.views, s.size, beta, s.rays.sampling)
+        target = masks(batch.drawn.subjects.distance, batch.views, s.size, beta, s.rays.sampling)
         mask = mask_loss(opacity, target, batch.alpha)
     origin, direction = (rays.flatten(1, 3) for rays in batch.views.rays(s.size))
     points = slope_points(origin, direction, seen.depth.flatten(1), seen.opacity.flatten(1), s.slopes, rng)
@@ -116,12 +118,3 @@ def volume_losses(
     total = guidance + s.regularise * mask + s.eikonal * eikonal
     norms = {"gradient_guidance": guided, "gradient_mask": masked}
     return {"total": total, "guidance": guidance, "mask": mask, "eikonal": eikonal, "t": facts["t"], **norms}
-
-
-@dataclass
-class Clouds:
-    """What `anneal` reads: clouds [B, P, 6], α [B], and whether a cloud is another object's [B]."""
-
-    cloud: Tensor
-    adherence: Tensor
-    foreign: Tensor

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.draws import Draws
 from core.library.source import Examples, Sampling
 from core.networks.generator import Generator
 from core.rendering.cameras import Viewpoints
@@ -19,7 +20,7 @@ from core.training.losses import LossWeights, look_losses, occupancy_iou, overla
 from core.training.options import option
 from core.training.regularise import picture_losses
 from core.training.stage import Stage, StageSettings
-from core.training.subjects import Drawing, Subjects
+from core.training.subjects import ALONE, Drawing, Place, Subjects, generators
 from core.training.tasks import PromptTask, batches, heads_of, task_losses
 from core.training.views import fields_of, full_precision, some_rays
 
@@ -57,13 +58,13 @@ class ReconstructionSettings(StageSettings):
 @dataclass
 class ReconstructionBatch:
     """objects: with their clouds [B, P, 6], real or dummy, None for the dummy alone, and α [B] of each; prompts: a batch of each task;
-    pictured: those that are learnt from pictures, and a seed for these."""
+    pictured: those that are learnt from pictures, and the generators of these."""
 
     objects: Examples
     cloud: Tensor | None
     adherence: Tensor
     prompts: list
-    pictured: tuple[Subjects, int] | None = None
+    pictured: tuple[Subjects, Draws] | None = None
 
 
 class Reconstruction(Stage):
@@ -82,9 +83,11 @@ class Reconstruction(Stage):
         pretrained: bool,
         annealed: bool,
         drawing: Drawing | None = None,
+        place: Place = ALONE,
     ):
         """pretrained: the condition has been through the stage reading; annealed: the generator has been trained on the dummy sphere;
-        drawing: of whom pictures are learnt"""
+        drawing: of whom pictures are learnt; place: this process"""
+        self.place = place
         self.drawing = drawing if settings.images and settings.parts == "both" else None
         self.settings, self.generator, self.tasks, self.bank = settings, generator, tasks, bank
         self.heads = heads_of(tasks)
@@ -112,7 +115,8 @@ class Reconstruction(Stage):
             prompts = batches(self.tasks, step, self.settings.prompts)
         dummies = dummy_share(1.0 if self.annealed else share, *self.settings.dummy)
         cloud, alpha = anneal(objects, self.generator.dummy, dummies, torch.Generator().manual_seed(self.seed * 7919 + step))
-        pictured = self.drawing and (self.drawing.draw(step, PICTURED), self.seed * 1_000_003 + step)
+        numbers = self.place.numbers(step, PICTURED)
+        pictured = self.drawing and (self.drawing.draw(step, numbers), generators(self.seed, numbers))
         return ReconstructionBatch(objects, cloud, alpha, prompts, pictured)
 
     def losses(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
@@ -123,9 +127,9 @@ class Reconstruction(Stage):
             total = total + self.settings.images * (losses["opacity"] + losses["rgb"])
         return losses | {"total": total}
 
-    def _picture_losses(self, of: Subjects, seed: int) -> dict[str, Tensor]:
+    def _picture_losses(self, of: Subjects, rng: Draws) -> dict[str, Tensor]:
         """Rays through the fields and through the exact shapes: the dummy makes the one, the prompts' shapes are the other."""
-        s, rng = self.settings, torch.Generator().manual_seed(seed)
+        s = self.settings
         fields, whole = full_precision(self.generator(of.tokens, of.mask, of.z))
         with whole:
             views = Viewpoints().draw(len(of.z), rng).to(of.z.device)

@@ -2,22 +2,22 @@
 """Stage 2: T learns finer planes from a prior that is led by depth, on the surfaces that G makes; G stands still."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from core.guidance.sds import Guidance, Text
+from core.draws import Draws
+from core.guidance.sds import Guidance
 from core.networks.generator import Fields, Generator, Upsampler
 from core.rendering.cameras import Viewpoints, Views
 from core.rendering.deferred import Surface, render_surfaces
-from core.training.annealing import anneal
 from core.training.options import option
 from core.training.regularise import tapped
-from core.training.stages.distilling import DistillationSettings, Distilling, Texts, numbers_of
-from core.training.stages.geometry import Clouds
-from core.training.subjects import Drawing, Subjects
+from core.training.stages.distilling import DistillationSettings, Distilling, Drawn, Texts, numbers_of
+from core.training.subjects import ALONE, Drawing, Place, generators
 from core.training.views import as_images, full_precision, surface_of
 
 KEPT = 64  # surfaces of typical objects in memory
@@ -47,15 +47,13 @@ class Teacher:
 
 @dataclass
 class TextureBatch:
-    """subjects: what is made; cloud [B, P, 6], None for the dummy alone; heard [B]: α; views: cameras; share: 0 … 1 of the stage; seed: of
-    all that the losses draw."""
+    """drawn: what is made; heard [B]: α; views: cameras; share: 0 … 1 of the stage; rngs: of all that the losses draw."""
 
-    subjects: Subjects
-    cloud: Tensor | None
+    drawn: Drawn
     heard: Tensor
     views: Views
     share: float
-    seed: int
+    rngs: Callable[[], Draws]
 
 
 class Texture(Distilling):
@@ -63,8 +61,12 @@ class Texture(Distilling):
 
     name, shown = "texture", ("guidance", "multiview", "gradient_guidance", "empty")
 
-    def __init__(self, settings: TextureSettings, generator: Generator, teachers: Sequence[Teacher], drawing: Drawing, seed: int):
+    def __init__(
+        self, settings: TextureSettings, generator: Generator, teachers: Sequence[Teacher], drawing: Drawing, seed: int,
+        place: Place = ALONE,
+    ):  # fmt: skip
         self.settings, self.generator, self.teachers, self.drawing, self.seed = settings, generator, teachers, drawing, seed
+        self.place = place
         add_upsampler(generator, seed)
         generator.requires_grad_(False)
         for part in (generator.T, generator.upsampler, generator.texture):
@@ -75,31 +77,29 @@ class Texture(Distilling):
         self._surfaces: OrderedDict[str, Surface | None] = OrderedDict()
 
     def batch(self, step: int, share: float) -> TextureBatch:
-        s, seed = self.settings, self.seed * 1_000_003 + step
-        rng, subjects = torch.Generator().manual_seed(seed), self.drawing.draw(step, s.batch)
-        alpha = torch.rand(s.batch, generator=rng).to(subjects.shaped.device) * subjects.shaped
-        drawn = Clouds(subjects.cloud, alpha, torch.zeros_like(subjects.shaped))
-        cloud, heard = anneal(drawn, self.generator.dummy, 1 - s.real, rng)
-        views = self.viewpoints.draw(s.batch, rng).to(alpha.device)
-        return TextureBatch(subjects, cloud, heard, views, share, seed)
+        numbers = self.place.numbers(step, self.settings.batch)
+        rngs = generators(self.seed, numbers)
+        drawn = self.drawn(step, 1 - self.settings.real, rngs, numbers)
+        views = self.viewpoints.draw(len(numbers), rngs).to(drawn.alpha.device)
+        return TextureBatch(drawn, torch.where(drawn.dummy, 0.0, drawn.alpha), views, share, partial(generators, self.seed, numbers, 1))
 
     def losses(self, batch: TextureBatch) -> dict[str, Tensor]:
-        g, of = self.generator, batch.subjects
+        g = self.generator
         with torch.no_grad():
-            condition, queries = g.condition(of.tokens, of.mask, of.z)
-            condition, levels = g.encode(condition, queries, batch.cloud, batch.heard)
+            condition, queries = batch.drawn.condition(g)
+            condition, levels = g.encode(condition, queries, batch.drawn.cloud, batch.heard)
             shape = g.G(levels, condition, queries)
         planes = g.texture_planes(condition, queries, levels)
         fields, exact = full_precision(Fields(shape, planes, condition, condition[:, 0]))
-        surfaces, rng = self._surfaces_of(fields, batch), torch.Generator().manual_seed(batch.seed + 1)
+        surfaces = self._surfaces_of(fields, batch.drawn)
         with exact:
-            return surface_losses(self.settings, g, surfaces, fields.texture, fields.condition, self.teachers, batch, rng)
+            return surface_losses(self.settings, g, surfaces, fields.texture, fields.condition, self.teachers, batch)
 
-    def _surfaces_of(self, fields: Fields, batch: TextureBatch) -> list[Surface | None]:
+    def _surfaces_of(self, fields: Fields, drawn: Drawn) -> list[Surface | None]:
         """A typical object out of the dummy is the same at every step."""
         made = []
-        for i, prompt in enumerate(batch.subjects.prompts):
-            typical = batch.cloud is None and not batch.subjects.z[i].any()
+        for i, prompt in enumerate(drawn.subjects.prompts):
+            typical = drawn.cloud is None and not drawn.subjects.z[i].any() and (drawn.mixture is None or not drawn.mixture[i])
             if not typical or prompt not in self._surfaces:
                 surface = surface_of(self.generator, fields[i], self.settings.cells)
                 if typical:
@@ -114,13 +114,18 @@ class Texture(Distilling):
 
 def surface_losses(
     s: TextureSettings, generator: Generator, surfaces: Sequence[Surface | None], planes: Tensor, condition: Tensor,
-    teachers: Sequence[Teacher], batch: TextureBatch, rng: torch.Generator,
+    teachers: Sequence[Teacher], batch: TextureBatch,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Stage 2's losses of T's planes [B, 3, C, R, R], whatever made them, on surfaces; objects without one are left out."""
-    there = [i for i, surface in enumerate(surfaces) if surface is not None]
-    empty = torch.tensor(float(len(surfaces) - len(there)))
-    if not there:
-        return {"total": planes.sum() * 0, "empty": empty}
+    there, rng = [i for i, surface in enumerate(surfaces) if surface is not None], batch.rngs()
+    names = ("guidance", "multiview")[: len(teachers)]
+    empty, device = torch.tensor(float(len(surfaces) - len(there)), device=planes.device), planes.device
+    if not there:  # all that learns gets a gradient, which other processes wait for
+        nothing = generator.texture(planes, condition, torch.zeros(len(planes), 1, 3, device=device)).sum() * 0
+        losses = dict.fromkeys((*names, "gradient_guidance"), torch.zeros((), device=device))
+        return {"total": nothing, **losses, "empty": empty}
+    if not isinstance(rng, torch.Generator):
+        rng = [rng[i] for i in there]
     rows = torch.tensor(there, device=planes.device)
     planes, condition = planes[rows], condition[rows]
     views = Views(*(getattr(batch.views, name)[rows] for name in ("azimuth", "elevation", "fov", "distance")))
@@ -128,11 +133,11 @@ def surface_losses(
         [surfaces[i] for i in there], lambda points: generator.texture(planes, condition, points), views, (s.size, s.size),
         background=torch.full((3,), s.ground, device=planes.device), at_once=s.points,
     )  # fmt: skip
-    (images, norm), depth = tapped(as_images(pictures.color)), as_images(pictures.depth[..., None])
-    prompts, losses = [batch.subjects.prompts[i] for i in there], {}
-    for name, teacher in zip(("guidance", "multiview"), teachers, strict=False):
-        text: Text = teacher.texts.batch(prompts)
-        loss, _ = teacher.guidance.loss(images, text, views.matrices(), batch.share, generator=rng, depth=depth)
+    (color, norm), depth, losses = tapped(pictures.color), as_images(pictures.depth[..., None]), {}
+    images = as_images(color)
+    for name, teacher in zip(names, teachers, strict=True):
+        text, blend = batch.drawn.texts(teacher.texts, there)
+        loss, _ = teacher.guidance.loss(images, text, views.matrices(), batch.share, generator=rng, depth=depth, blend=blend)
         losses[name] = loss / numbers_of(teacher.guidance, images)
     total = sum(t.weight * loss for t, loss in zip(teachers, losses.values(), strict=True))
     return {"total": total, **losses, "gradient_guidance": norm, "empty": empty}
