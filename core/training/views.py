@@ -48,8 +48,28 @@ def fields_of(generator: Generator, fields: Fields) -> tuple[Field, Field]:
     """Distance [B, N] and base colour [B, N, 3] of points [B, N, 3], with gradients."""
     return (
         lambda points: generator.sdf(fields.geometry, fields.condition, points),
-        lambda points: generator.texture(fields.texture, fields.condition, points)[..., :3],
+        lambda points: base_color(generator, fields.texture, fields.condition, points),
     )
+
+
+def base_color(generator: Generator, planes: Tensor, condition: Tensor, points: Tensor) -> Tensor:
+    """sRGB [B, N, 3] in 0 … 1 of T's planes at points [B, N, 3], with gradients where it is cut off, too."""
+    texture = generator.texture
+    return Cut.apply(texture.mixed(texture.map(planes, condition, points), condition)[..., :3])
+
+
+class Cut(torch.autograd.Function):
+    """clamp(0, 1), whose gradient goes through where it leads back: a colour that has once left 0 … 1 would stay where it is."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        return values.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (values,) = ctx.saved_tensors
+        return gradient * ~(((values > 1) & (gradient < 0)) | ((values < 0) & (gradient > 0)))
 
 
 def some_rays(views: Views, size: int, count: int, rng: Draws) -> tuple[Tensor, Tensor]:

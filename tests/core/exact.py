@@ -16,8 +16,8 @@ from core.rendering.volume import Sampling, gradient, render_rays
 from core.training.subjects import Subjects
 from tests.core.guidance.tiny import ExactDenoiser
 
-FOV, SIZE, GROUND = 40.0, 8, 0.5
-VIEWPOINTS = Viewpoints(fov=(FOV, FOV), half_side=(0.7, 0.8), elevation=(-20.0, 40.0))
+FOV, SIZE, GROUND = 40.0, 10, 0.5
+VIEWPOINTS = Viewpoints(fov=(FOV, FOV), half_side=(0.45, 0.65), elevation=(-20.0, 40.0))
 COLORS = ((0.9, 0.15, 0.1), (0.1, 0.7, 0.2), (0.15, 0.2, 0.9), (0.95, 0.85, 0.2))
 BOXES = ((0.42, 0.42, 0.42), (0.2, 0.2, 0.46), (0.46, 0.46, 0.15), (0.46, 0.2, 0.2))  # half sides
 

@@ -18,7 +18,7 @@ from core.training.options import option
 from core.training.regularise import tapped
 from core.training.stages.distilling import DistillationSettings, Distilling, Drawn, Texts, numbers_of
 from core.training.subjects import ALONE, Drawing, Place, generators
-from core.training.views import as_images, full_precision, surface_of
+from core.training.views import as_images, base_color, full_precision, surface_of
 
 KEPT = 64  # surfaces of typical objects in memory
 
@@ -121,7 +121,7 @@ def surface_losses(
     names = ("guidance", "multiview")[: len(teachers)]
     empty, device = torch.tensor(float(len(surfaces) - len(there)), device=planes.device), planes.device
     if not there:  # all that learns gets a gradient, which other processes wait for
-        nothing = generator.texture(planes, condition, torch.zeros(len(planes), 1, 3, device=device)).sum() * 0
+        nothing = base_color(generator, planes, condition, torch.zeros(len(planes), 1, 3, device=device)).sum() * 0
         losses = dict.fromkeys((*names, "gradient_guidance"), torch.zeros((), device=device))
         return {"total": nothing, **losses, "empty": empty}
     if not isinstance(rng, torch.Generator):
@@ -130,7 +130,7 @@ def surface_losses(
     planes, condition = planes[rows], condition[rows]
     views = Views(*(getattr(batch.views, name)[rows] for name in ("azimuth", "elevation", "fov", "distance")))
     pictures = render_surfaces(
-        [surfaces[i] for i in there], lambda points: generator.texture(planes, condition, points), views, (s.size, s.size),
+        [surfaces[i] for i in there], lambda points: base_color(generator, planes, condition, points), views, (s.size, s.size),
         background=torch.full((3,), s.ground, device=planes.device), at_once=s.points,
     )  # fmt: skip
     (color, norm), depth, losses = tapped(pictures.color), as_images(pictures.depth[..., None]), {}
