@@ -18,6 +18,7 @@ from torch import Tensor, nn
 pytest.importorskip("diffusers")
 
 from core.errors import BadRequest, EngineError
+from core.guidance.sds import Distillation
 from core.networks.generator import Fields, Generator
 from core.networks.presets import PRESETS
 from core.networks.storage import ModelCard, read_card, save_generator
@@ -36,6 +37,7 @@ from tests.core.exact import EIGHT, ExactDrawing, Numbers, Thing, exact_prior
 from tests.core.guidance import tiny
 
 QUICK = {"size": exact.SIZE, "warmup": 20, "average": 0.0, "prompts": 8, "rate": 1e-3}
+SOFT = {"size": 8, "sharpness": (30.0, 80.0)}  # few pixels, and a surface that more of their rays feel
 VOLUME = {"rays": VolumeSettings(20, 10, 4), "viewpoints": exact.VIEWPOINTS, "slopes": 128, "prompt_rate": 1.0}
 
 
@@ -71,7 +73,7 @@ def distilled() -> tuple[Generator, ExactDrawing]:
     """A generator after stage 1 with the exact prior, from a sphere, eight prompts at once."""
     generator, drawing = fresh(), ExactDrawing(EIGHT, 512)
     settings = GeometrySettings(**QUICK, **VOLUME, batch=4, alpha=0.0, alpha_least=0.0)
-    teach(Geometry(settings, generator, exact_prior(EIGHT), Numbers(), drawing, seed=0), 300)
+    teach(Geometry(settings, generator, exact_prior(EIGHT), Numbers(), drawing, seed=0), 240)
     return generator, drawing
 
 
@@ -92,7 +94,7 @@ def test_stage_2_finds_the_colours_on_surfaces_that_stand_still(distilled) -> No
     settings = TextureSettings(**QUICK | {"size": 24, "rate": 2e-3}, batch=4, cells=32, views=2, real=0.0, viewpoints=exact.VIEWPOINTS)
     stage = Texture(settings, generator, [Teacher(exact_prior(other, 24), Numbers())], drawing, seed=0)
     shapes = made(generator, drawing, list(range(8))).geometry
-    teach(stage, 120)
+    teach(stage, 80)
     fields = made(generator, drawing, list(range(8)))
     assert exact.measured(generator, fields, other)[2].mean() <= 0.05
     assert fields.texture.shape[-1] == 2 * fields.geometry.shape[-1] and torch.equal(fields.geometry, shapes)
@@ -100,31 +102,34 @@ def test_stage_2_finds_the_colours_on_surfaces_that_stand_still(distilled) -> No
     assert all(torch.equal(generator.state_dict()[k], before[k]) for k in frozen)
 
 
-FLAT, TALL = Thing((0.46, 0.46, 0.15), exact.COLORS[0]), Thing((0.16, 0.16, 0.46), exact.COLORS[1])
+LARGE, SMALL = (Thing((half,) * 3, exact.COLORS[0], round=True) for half in (0.42, 0.22))
 
 
 def test_an_object_keeps_to_its_shape_by_alpha() -> None:
-    """The prior wants a flat box, the library's shape is a tall one. Fails without L_reg, and where the network is not told of α."""
-    generator, drawing = fresh(), ExactDrawing([FLAT], 512, shapes=[TALL])
-    settings = GeometrySettings(**QUICK, **VOLUME, batch=2, alpha=1.0, anneal_from=1.0)
-    teach(Geometry(settings, generator, exact_prior([FLAT]), Numbers(), drawing, seed=0), 100)
+    """The prior wants a large ball, the library's shape is a small one. Fails without L_reg, and where the network is not told of α."""
+    generator, drawing = fresh(), ExactDrawing([LARGE], 512, shapes=[SMALL])
+    settings = GeometrySettings(**QUICK | SOFT | {"rate": 2e-3}, **VOLUME, batch=4, alpha=1.0, anneal_from=1.0)
+    teach(Geometry(settings, generator, exact_prior([LARGE], 8), Numbers(), drawing, seed=0), 80)
     own = {alpha: made(generator, drawing, [0], alpha) for alpha in (0.0, 0.95)}
-    flat, tall = ({a: float(exact.measured(generator, f, [thing])[0]) for a, f in own.items()} for thing in (FLAT, TALL))
-    assert flat[0.0] > 0.6 and flat[0.0] > flat[0.95] + 0.15, (flat, tall)
-    assert tall[0.95] > tall[0.0] + 0.15, (flat, tall)
+    large, small = ({a: float(exact.measured(generator, f, [thing])[0]) for a, f in own.items()} for thing in (LARGE, SMALL))
+    assert large[0.0] > 0.5 and large[0.0] > large[0.95] + 0.25, (large, small)
+    assert small[0.95] > 0.5 and small[0.95] > small[0.0] + 0.25, (large, small)
 
 
 @pytest.mark.slow
 def test_annealing_makes_the_dummy_enough() -> None:
-    """Whoever has only seen real clouds does not make the object out of the sphere."""
-    ious = {}
-    for anneal_from in (0.0, 1.0):
-        generator, things = fresh(), [FLAT, TALL]
-        drawing = ExactDrawing(things, 512, shapes=things)
-        settings = GeometrySettings(**QUICK, **VOLUME, batch=2, alpha=0.0, anneal_from=anneal_from, real=0.0)
-        teach(Geometry(settings, generator, exact_prior(things), Numbers(), drawing, seed=0), 90)
-        ious[anneal_from] = float(exact.measured(generator, made(generator, drawing, [0, 1]), things)[0].mean())
-    assert ious[0.0] > 0.75 and ious[0.0] > ious[1.0] + 0.1, ious
+    """Two prompts that read nearly alike, and clouds that tell them apart: whoever has only seen real clouds does not make the objects out
+    of the sphere. By the classic gradient of score distillation."""
+    ious, things = {}, [LARGE, replace(SMALL, color=exact.COLORS[1])]
+    for anneal_from in (0.3, 1.0):
+        generator, drawing = fresh(), ExactDrawing(things, 512, shapes=things)
+        drawing.tokens = drawing.tokens[:1] + 0.12 * drawing.tokens
+        settings = GeometrySettings(**QUICK | SOFT, **VOLUME, batch=2, alpha=0.0, anneal_from=anneal_from, real=0.0)
+        prior = exact_prior(things, 8, Distillation("sds", scale=1.0, rescale=0.0))
+        teach(Geometry(settings, generator, prior, Numbers(), drawing, seed=0), 140)
+        ious[anneal_from] = [float(exact.measured(generator, made(generator, drawing, [0, 1], a), things)[0].mean()) for a in (None, 0.0)]
+    (annealed, _), (dummy, cloud) = ious[0.3], ious[1.0]
+    assert annealed > 0.7 and cloud > 0.7 and annealed > dummy + 0.15, ious
 
 
 def test_a_batch_follows_from_its_step_and_the_seed() -> None:

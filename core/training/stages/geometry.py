@@ -31,7 +31,7 @@ class GeometrySettings(DistillationSettings):
     alpha_least: float = option(0.0, "the least; as much as --geometry-alpha: it is fixed", least=0)
     real: float = option(0.1, "share of real clouds that stays when the others have given way to the sphere", least=0)
     anneal_from: float = option(0.5, "share of the stage after which real clouds give way", least=0)
-    regularise: float = option(2.0, "weight of L_reg", least=0)
+    regularise: float = option(0.3, "weight of L_reg; 0.3: at α = ½ its gradient is about as large as an exact prior's", least=0)
     eikonal: float = option(0.01, "weight of the distance's slope", least=0)
     sharpness: tuple[float, float] = (60.0, 300.0)  # 1/β at the start and at the end
     prompt_rate: float = 0.2  # of the rate, for what has been pre-trained on prompts
