@@ -32,7 +32,7 @@ from tests.core.guidance.tiny import ExactDenoiser, cameras
 
 FEW = {"size": 6, "rate": 1e-3, "warmup": 2, "average": 0.0, "slopes": 32, "viewpoints": exact.VIEWPOINTS,
        "rays": VolumeSettings(8, 4, 2), "regularise": 2.0}  # fmt: skip
-STEPS = 6
+STEPS, CURVE = 6, ("total", "guidance", "mask", "gradient_guidance", "gradient_mask", "alpha", "dummy", "t")
 
 
 def stage(batch: int, place: Place = ALONE, **more) -> Geometry:
@@ -58,10 +58,12 @@ def every_step(monkeypatch):
 
 
 def close(one: list[dict], two: list[dict]) -> None:
-    assert len(one) == len(two) == STEPS
+    """The first step's losses are the same to float noise; Adam's first step makes much of noise in gradients that are nearly 0."""
+    assert len(one) == len(two) == STEPS and one[0]["total"] > 0
+    assert one[0] == {name: pytest.approx(value, rel=1e-5, abs=1e-7) for name, value in two[0].items()}
     for a, b in zip(one, two, strict=True):
-        assert a.keys() == b.keys() and a["total"] > 0
-        assert a == {name: pytest.approx(value, rel=2e-3, abs=1e-5) for name, value in b.items()}
+        assert {name: a[name] for name in CURVE} == {name: pytest.approx(b[name], rel=1e-3) for name in CURVE}
+        assert a["gradient"] == pytest.approx(b["gradient"], rel=0.03)
 
 
 def weights(out: Path) -> Tensor:
