@@ -143,8 +143,9 @@ def _with_stages(settings: TrainSettings) -> TrainSettings:
         most, a_minute = (1500, 25) if settings.library == STARTER else (150, 4)  # captions are soon learnt, and soon learnt by heart
         reading = replace(reading, steps=min(most, int(a_minute * (rest.minutes or 60))))
     stages = tuple(stage for stage in STAGES if stage in stages and (stage != "reading" or reading.steps != 0))
+    rest = replace(rest, images=float("geometry" in stages) if rest.images is None else rest.images)
     distilled = {name: _with_steps(getattr(settings, name)) for name in DISTILLED}
-    return replace(settings, stages=stages, reading=reading, **distilled)
+    return replace(settings, stages=stages, reading=reading, reconstruction=rest, **distilled)
 
 
 def _with_steps(stage):

@@ -229,7 +229,7 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     }
 
 
-FLAGS = ["--preset", "tiny", "--device", "cpu", "--batch", "2", "--steps", "2", "--images", "0.5",
+FLAGS = ["--preset", "tiny", "--device", "cpu", "--batch", "2", "--steps", "2",
          "--geometry-batch", "2", "--geometry-steps", "4", "--geometry-size", "12",
          "--geometry-rays-coarse", "8", "--geometry-rays-fine", "4", "--geometry-rays-looks", "2",
          "--texture-batch", "2", "--texture-steps", "3", "--texture-size", "16", "--texture-cells", "16"]  # fmt: skip
@@ -281,6 +281,8 @@ def test_all_stages_end_to_end_killed_and_resumed(folders, tmp_path) -> None:
     for out in (broken, whole):
         quietly(command(folders, out), events.append)
     assert [e["stage"] for e in events if e["event"] == "plan"] == ["geometry", "texture"] * 2
+    last = {e["stage"]: e["losses"] for e in events if e["event"] == "progress" and e.get("losses")}
+    assert last["reconstruction"]["opacity"] > 0 and last["reconstruction"]["rgb"] > 0, "the paper's Eq. 1 is a part of it"
     a, b = (load_file(out / "checkpoint" / "state.safetensors") for out in (whole, broken))
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
     sizes, card = read_card(whole)

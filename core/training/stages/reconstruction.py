@@ -41,7 +41,8 @@ class ReconstructionSettings(StageSettings):
         '"upsampler": T alone, with planes twice as fine',
         choices=PARTS,
     )
-    images: float = option(0.0, "weight of pictures beside the points (the paper's Eq. 1): of two objects more a step", least=0)
+    images: float | None = option(None, "weight of pictures beside the points (the paper's Eq. 1), of two objects more a step (1 where the "
+                                        "stage geometry follows, else 0)", least=0)  # fmt: skip
     image_rays: int = 384  # of each
     image_sampling: VolumeSampling = field(default_factory=lambda: VolumeSampling(24, 12, 4))
     image_sharpness: float = 100.0  # 1/β
@@ -70,7 +71,7 @@ class ReconstructionBatch:
 class Reconstruction(Stage):
     """The networks learn from exact objects: both of them, or G or T alone, with everything else frozen."""
 
-    name, shown = "reconstruction", ("sdf", "color", "iou", "caption_accuracy")
+    name, shown = "reconstruction", ("sdf", "color", "iou", "opacity", "rgb", "caption_accuracy")
 
     def __init__(
         self,
