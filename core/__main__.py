@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate-space": ("core.evaluation.space_stage", "train the space that evaluate measures R-precision in"),
     "pictures": ("core.training.pictures", "write what a model can make into its folder, with a picture of each thing"),
     "benchmark": ("core.evaluation.benchmark", "time every stage on this machine"),
+    "refine": ("core.training.refine_cli", "make one object better by a diffusion prior, from what a model makes at once"),
     "guidance": ("core.guidance.cli", "look at a diffusion prior to train with: what it is, what it needs, how fast it is"),
     "convert": ("core.guidance.convert", "make a diffusers folder of an original checkpoint (MVDream)"),
     "bulk": ("core.bulk.cli", "make many objects on a Ray cluster, a file each"),
