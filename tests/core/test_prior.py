@@ -80,7 +80,8 @@ def interrupt_at(step: int):
 
 def test_a_prior_led_by_depth_is_taken_by_guidance(boxes, tmp_path) -> None:
     assert train_prior(PriorSettings(tmp_path / "prior", str(boxes), depth=True, learning=replace(LEARNING, steps=2), **SMALL))[0]
-    guidance, cache = DepthGuidance.load(tmp_path / "prior", "cpu"), EmbeddingCache.build(tmp_path / "texts", tmp_path / "prior", ["a post"])
+    guidance = DepthGuidance.load(tmp_path / "prior", "cpu")
+    cache = EmbeddingCache.build(tmp_path / "texts", tmp_path / "prior", ["a post"])
     images, depth = torch.rand(1, 3, 16, 16, requires_grad=True), torch.rand(1, 1, 16, 16) + 1
     views = Views.of([Camera()]).matrices()
     guidance.loss(images, cache.batch(["a post"]), views, 0.5, generator=torch.Generator(), depth=depth)[0].backward()

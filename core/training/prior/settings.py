@@ -42,7 +42,7 @@ class PriorSettings:
     device: str = option("auto", "auto, cpu or cuda")
     checkpoint_minutes: float = option(4.0, "between two checkpoints", above=0)
     learning: DenoisingSettings = field(default_factory=DenoisingSettings, metadata={"prefix": ""})
-    viewpoints: Viewpoints = Viewpoints(half_side=(0.55, 0.7))  # few pixels: objects fill them
+    viewpoints: Viewpoints = field(default_factory=lambda: Viewpoints(half_side=(0.55, 0.7)))  # few pixels: objects fill them
 
     def check(self) -> None:
         """Raises BadRequest where something cannot be."""
