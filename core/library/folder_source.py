@@ -79,25 +79,25 @@ class FolderSource:
 
     def shape_of(self, text: str, z: ndarray) -> str | None:
         """The name of the shape that a prompt of the split train means in a style [8]; None for a prompt without a shape."""
-        prompts = self._known.get(text)
-        return prompts and prompts[_choice(z, len(prompts))].shape
+        prompts = self._known.get(text.lower())
+        return prompts and _meant(prompts, z).shape
 
     def stretch(self, half: ndarray, z: ndarray) -> ndarray:
         """How long a style [8] makes a shape of half sides [3] along each axis [3], so that its longest side is SPAN."""
         return stretch_of(half, self.variation * np.clip(z, -2, 2))
 
     def _object(self, prompts: tuple[Prompt, ...], z: ndarray, rng: np.random.Generator) -> "_Object":
-        prompt = prompts[_choice(z, [prompt.weight for prompt in prompts])]
+        prompt = _meant(prompts, z)
         height = self.folder.height_m(prompt.shape) if prompt.height_m is None else prompt.height_m
         return _Object(self.folder.shape(prompt.shape), self.variation * np.clip(z, -2, 2), height, self.sampling, rng)
 
 
-def _choice(z: ndarray, weights: list[float]) -> int:
-    """Which of the shapes of one prompt a style means: by their weights they share out the normal distribution of its last number."""
+def _meant(prompts: tuple[Prompt, ...], z: ndarray) -> Prompt:
+    """Which of the rows of one prompt a style means: by their weights they share out the normal distribution of its last number."""
     from scipy.special import ndtr
 
-    until = np.cumsum(weights) / np.sum(weights)
-    return min(int(np.searchsorted(until, ndtr(float(z[-1])), side="right")), len(weights) - 1)
+    until = np.cumsum([prompt.weight for prompt in prompts])
+    return prompts[min(int(np.searchsorted(until / until[-1], ndtr(float(z[-1])), side="right")), len(prompts) - 1)]
 
 
 class _Object:

@@ -109,9 +109,12 @@ class Run:
         for part in range(count):
             with contextlib.nullcontext() if part + 1 == count else self.accelerator.no_sync(module):
                 losses = module(self.stage.batch(self.progress.step * count + part, share))
-                self.accelerator.backward(losses["total"] / count)
+                self.accelerator.backward(losses["total"])
             parts.append({name: value.detach() for name, value in losses.items()})
-        return parts[0] if count == 1 else {name: torch.stack([part[name] for part in parts]).mean(0) for name in parts[0]}
+        if count == 1:
+            return parts[0]
+        torch._foreach_div_([p.grad for p in module.parameters() if p.grad is not None], count)
+        return {name: torch.stack([part[name] for part in parts]).mean(0) for name in parts[0]}
 
     def _sound(self, losses: dict[str, Tensor]) -> bool:
         """Whether a step's gradient, of all processes together, is of numbers; one that is not is skipped, and counted. Raises EngineError

@@ -189,6 +189,27 @@ def test_steps_of_no_numbers_are_skipped_and_stop_a_training_that_has_only_such(
     assert caught.value.code == "internal" and all(v.isfinite().all() for v in load_file(path).values())
 
 
+def test_losses_and_pictures_go_to_tensorboard(tmp_path) -> None:
+    from PIL import Image
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def keep(parts: dict[str, nn.Module], facts: dict) -> Path:
+        Image.new("RGB", (8, 4), "red").save(tmp_path / "so far.png")
+        return tmp_path / "so far.png"
+
+    drawing = ExactDrawing(EIGHT, 512, shapes=EIGHT)
+    few = QUICK | VOLUME | {"size": 4, "rays": VolumeSettings(6, 3, 2), "slopes": 16, "steps": 2, "batch": 2}
+    stage = Geometry(GeometrySettings(**few), fresh(), exact_prior(EIGHT, 4), Numbers(), drawing, seed=0)
+    Run(stage, accelerator_on("cpu"), Checkpoint(tmp_path / "c.safetensors", {}), keep=keep, logs=tmp_path / "logs").go()
+    events = EventAccumulator(str(tmp_path / "logs")).Reload()
+    named = ("total", "guidance", "mask", "eikonal", "gradient_guidance", "gradient_mask", "alpha", "dummy")
+    assert {f"geometry/{name}" for name in named} <= set(events.Tags()["scalars"]) and events.Tags()["images"] == ["geometry/preview"]
+    found = {name: events.Scalars(f"geometry/{name}")[-1].value for name in ("gradient_guidance", "gradient_mask", "alpha")}
+    assert all(value > 0 for value in found.values()), "norms are those of the step that is reported"
+    (image,) = events.Images("geometry/preview")
+    assert (image.step, image.width, image.height) == (2, 8, 4)
+
+
 # Tiny priors, end to end ----------------------------------------------------------------------------------------------------------
 
 
@@ -273,12 +294,49 @@ def test_what_a_distilled_stage_lacks_is_said_first(folders, tmp_path) -> None:
         with pytest.raises(BadRequest) as caught:
             complete(replace(plain, **wrong))
         assert words in str(caught.value)
+    both = {"stages": ("geometry",), "image": folders["depth"], "multiview": folders["multiview"]}
+    with pytest.raises(BadRequest, match="Give one of them"):
+        complete(replace(plain, **both))
     from core.training.train import train
 
-    for wrong in ({"multiview": folders["depth"], "stages": ("geometry",)}, {"depth": folders["multiview"], "stages": ("texture",)}):
+    for wrong in (
+        {"multiview": folders["depth"], "stages": ("geometry",)}, {"image": folders["multiview"], "stages": ("geometry",)},
+        {"depth": folders["multiview"], "stages": ("texture",)},
+    ):  # fmt: skip
         with pytest.raises(BadRequest, match=r"no multi-view prior|single pictures"):
             train(replace(plain, **wrong))
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_plain_stable_diffusion_is_the_2d_baseline_of_stage_1(folders, tmp_path) -> None:
+    few = [flag for name in ("coarse", "fine", "looks") for flag in (f"--geometry-rays-{name}", "4")]
+    out = quietly([str(folders["library"]), "--out", str(tmp_path), "--stages", "geometry", "--image", str(folders["depth"]), "--preset",
+                   "tiny", "--device", "cpu", "--geometry-batch", "2", "--geometry-steps", "1", "--geometry-size", "8", *few,
+                   "--geometry-blend", "0.9"], None)  # fmt: skip
+    card = read_card(out)[1]
+    assert set(card.training["stages"]) == {"geometry"} and "--image depth" in card.training["command"]
+
+
+def test_what_is_drawn_depends_on_its_number_alone(folders) -> None:
+    """Not on whom it is drawn with: of a folder, of the starter library, and of a mixture."""
+    from core.language.encoder import TextEncoder
+    from core.library.folder import PreparedFolder
+    from core.library.folder_source import FolderSource
+    from core.library.source import Sampling
+    from core.library.starter.source import StarterSource
+    from core.training.subjects import FolderSubjects, MixedSubjects, StarterSubjects
+
+    encoder, dummy = TextEncoder(), fresh().dummy
+    folder = FolderSource(PreparedFolder.open(folders["library"]), encoder, Sampling(), 3, torch.device("cpu"), 1.0)
+    starter = StarterSource(("rock", "mushroom"), encoder, Sampling(), 3, torch.device("cpu"))
+    own, other = FolderSubjects(folder, encoder, dummy, 3), StarterSubjects(starter, encoder, len(dummy), 3, 16)
+    points = torch.rand(2, 50, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    for drawing in (own, other, MixedSubjects(own, other, 0.5, 3)):
+        four, two = drawing.draw(5, range(20, 24)), drawing.draw(5, range(22, 24))
+        assert four.prompts[2:] == two.prompts and torch.equal(four.z[2:], two.z) and torch.equal(four.shaped[2:], two.shaped)
+        torch.testing.assert_close(four.cloud[2:], two.cloud, atol=1e-5, rtol=0)
+        torch.testing.assert_close(four.distance(torch.cat((points, points)))[2:], two.distance(points), atol=1e-5, rtol=0)
+        assert not torch.equal(four.z[0], four.z[2]) or four.prompts[0] != four.prompts[2]
 
 
 @pytest.mark.slow
