@@ -65,6 +65,7 @@ def test_a_multi_view_prior_is_learnt_resumed_and_taken_by_guidance(boxes, tmp_p
 
     guidance, cache = MultiviewGuidance.load(whole, "cpu"), EmbeddingCache.build(tmp_path / "texts", whole, ["a red cube"])
     assert (guidance.sizes.size, guidance.sizes.channels, guidance.predicts, guidance.vae) == (16, 3, "v_prediction", None)
+    assert guidance.viewpoints == settings.viewpoints
     images = torch.rand(4, 3, 16, 16, requires_grad=True)
     views = Views.of([Camera(90 * i) for i in range(4)]).matrices()
     loss, _ = guidance.loss(images, cache.batch(["a red cube"]), views, 0.5, generator=torch.Generator().manual_seed(0))

@@ -2,6 +2,7 @@
 """A prior of one's own as a folder in the layout of diffusers: networks of stock classes, made, written, and asked for pictures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 from core.files import replace_file
 from core.guidance.convert import write_json
 from core.guidance.multiview import CAMERA, camera_numbers, share_views
+from core.guidance.prior import VIEWPOINTS
 from core.guidance.prompts import SENTENCE, SENTENCE_TOKENS
 from core.language.encoder import TextEncoder
+from core.rendering.cameras import Viewpoints
 
 HEAD = 16  # channels of an attention head
 SCHEDULER = {
@@ -38,7 +41,7 @@ def controlnet(net: UNet2DConditionModel) -> ControlNetModel:
     return ControlNetModel.from_unet(net, conditioning_channels=3, conditioning_embedding_out_channels=(16,), load_weights_from_unet=False)
 
 
-def write_folder(parts: Mapping[str, nn.Module], folder: Path, encoder: TextEncoder) -> None:
+def write_folder(parts: Mapping[str, nn.Module], folder: Path, encoder: TextEncoder, viewpoints: Viewpoints) -> None:
     """Networks in half precision, and what belongs to them; each file appears whole or not at all."""
     for name, part in parts.items():
         tensors = {key: value.detach().to("cpu", torch.float16).contiguous() for key, value in part.state_dict().items()}
@@ -46,6 +49,7 @@ def write_folder(parts: Mapping[str, nn.Module], folder: Path, encoder: TextEnco
         replace_file(path, lambda name, tensors=tensors: save_file(tensors, name, {"format": "pt"}))
         write_json(dict(part.config) | {"_class_name": CLASSES[name]}, folder / name / "config.json")
     write_json(SCHEDULER, folder / "scheduler" / "scheduler_config.json")
+    write_json(asdict(viewpoints), folder / VIEWPOINTS)
     text = {"model_type": SENTENCE, "name": encoder.name, "hidden_size": encoder.width, "length": SENTENCE_TOKENS, "negative": ""}
     write_json(text, folder / "text_encoder" / "config.json")
     model = {"_class_name": "StableDiffusionPipeline", "scheduler": ["diffusers", "DDPMScheduler"]}

@@ -72,7 +72,7 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
         parts = {"unet": unet(settings.size, settings.channels, encoder.width, cameras=not settings.depth)}
         if settings.depth:
             parts["controlnet"] = controlnet(parts["unet"])
-    write_folder({}, settings.out, encoder)
+    write_folder({}, settings.out, encoder, settings.viewpoints)
     stage = Denoising(settings.learning, parts, album, text, signal_of(settings.out)[0], settings.seed, settings.blocks)
     identity = {"library": source.name, "depth": settings.depth, "size": settings.size, "widths": settings.widths, "seed": settings.seed}
     facts: dict = {}
@@ -80,7 +80,7 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
     def keep(kept: dict, told: dict) -> Path:
         parameters = sum(p.numel() for part in kept.values() for p in part.parameters())
         facts.update({"steps": told["steps"], "hours": told["hours"], "parameters": parameters})
-        write_folder(kept, settings.out, encoder)
+        write_folder(kept, settings.out, encoder, settings.viewpoints)
         path = settings.out / "previews" / f"{told['steps']:06}.png"
         write_samples(kept, album, text, path)
         if tell:
