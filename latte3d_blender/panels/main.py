@@ -32,11 +32,12 @@ STAGE_NAMES = {
 
 def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The prompt (several lines where this Blender has such a field), the model, the detail and the seed."""
-    wanted = context.scene.latte3d
+    wanted, row = context.scene.latte3d, layout.row(align=True)
     if "textbox" in bpy.types.UILayout.bl_rna.functions:
-        layout.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=EXAMPLE)
+        row.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=EXAMPLE)
     else:
-        layout.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+        row.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+    row.menu("LATTE3D_MT_words", text="", icon="DOWNARROW_HLT")
     draw_choices(layout, wanted)
 
 
@@ -226,6 +227,37 @@ def draw_gallery(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
             draw_things(inside, context, [(thing["name"], thing["example"]) for thing in things], make=False, model=model)
 
 
+class Words:
+    """A menu of the model's words of one kind."""
+
+    def draw(self, context):
+        for word, *_ in session.SESSION.engine.words(context.scene.latte3d.model).get(self.what, []):
+            button = self.layout.operator("latte3d.write_word", text=word.capitalize())
+            button.what, button.word = self.what, word
+
+
+class LATTE3D_MT_colors(Words, bpy.types.Menu):
+    bl_label, what = "Colour", "color"
+
+
+class LATTE3D_MT_materials(Words, bpy.types.Menu):
+    bl_label, what = "Material", "material"
+
+
+class LATTE3D_MT_patterns(Words, bpy.types.Menu):
+    bl_label, what = "Pattern", "pattern"
+
+
+class LATTE3D_MT_words(bpy.types.Menu):
+    """Colours, materials and patterns to write into the prompt"""
+
+    bl_label = "Words"
+
+    def draw(self, context):
+        for menu in ("LATTE3D_MT_colors", "LATTE3D_MT_materials", "LATTE3D_MT_patterns"):
+            self.layout.menu(menu)
+
+
 class LATTE3D_PT_main(bpy.types.Panel):
     """Prompt in, object out"""
 
@@ -273,11 +305,16 @@ def draw_status(self, context) -> None:
         row.operator("latte3d.show_panel", text="LATTE3D", icon="MENU_PANEL")
 
 
+CLASSES = (LATTE3D_MT_colors, LATTE3D_MT_materials, LATTE3D_MT_patterns, LATTE3D_MT_words, LATTE3D_PT_main)
+
+
 def register() -> None:
-    bpy.utils.register_class(LATTE3D_PT_main)
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
     bpy.types.STATUSBAR_HT_header.append(draw_status)
 
 
 def unregister() -> None:
     bpy.types.STATUSBAR_HT_header.remove(draw_status)
-    bpy.utils.unregister_class(LATTE3D_PT_main)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
