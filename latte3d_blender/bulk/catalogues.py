@@ -15,7 +15,7 @@ OURS = uuid.UUID("3d5f4f0e-6f3c-5f0a-9a34-9c2f1f0f7d11")  # all machines give a 
 
 
 def ensure(folder: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Let a library's folder have catalogues of these paths; what is there stays as it is. Returns the number of each.
+    """Let a library's folder have catalogues of these paths and those above them; what is there stays as it is. Returns all numbers.
 
     Raises WriteError, and ValueError for a file that is not Blender's.
     """
@@ -25,7 +25,8 @@ def ensure(folder: Path, paths: Iterable[str]) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is no text in UTF-8. Move it away, or name another folder.") from error
     have = {found[2].strip(): found[1].lower() for line in text.splitlines() if (found := LINE.fullmatch(line.strip()))}
-    new = {path: str(uuid.uuid5(OURS, path)) for path in dict.fromkeys(paths) if path and path not in have}
+    wanted = {path[:end] for path in paths if path for end in [*(slash.start() for slash in re.finditer("/", path)), len(path)]}
+    new = {path: str(uuid.uuid5(OURS, path)) for path in wanted if path not in have}
     if new:
         lines = [f"{number}:{path}:{path.replace('/', '-')}\n" for path, number in sorted(new.items())]
         with files.written(file) as partial:

@@ -59,7 +59,9 @@ def test_catalogues_are_added_to_those_that_are_there(tmp_path):
     file.write_text(file.read_text() + f"{mine}:Mine/Own:Mine-Own\n# a note\n")
     before = file.read_text()
     again = catalogues.ensure(tmp_path, ["Food", "Mine/Own"])
-    assert again["Food"] == numbers["Food"] and again["Mine/Own"] == mine and file.read_text() == before
+    assert again["Food"] == numbers["Food"] and again["Mine/Own"] == mine and {"Nature", "Nature/Trees"} < again.keys()
+    assert file.read_text() == before + f"{again['Mine']}:Mine:Mine\n", "a catalogue without the one above it looks unsaved in Blender"
+    before = file.read_text()
     catalogues.ensure(tmp_path, ["New"])
     assert file.read_text().startswith(before) and "VERSION 1" in before and ":Nature/Trees:Nature-Trees\n" in before
     (tmp_path / "other").mkdir()
