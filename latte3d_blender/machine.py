@@ -3,6 +3,8 @@
 
 import contextlib
 import json
+import os
+import shlex
 from pathlib import Path
 
 import bpy
@@ -144,9 +146,19 @@ def existing(folder: str) -> Path:
     return path
 
 
-def launch(*, python: str = "", model: str = "", device: str = "", log: Path | None = None) -> Launch:
+def _parts(command: str) -> tuple[str, ...]:
+    """A command line's words, quoted as in a shell. Raises EngineFault for quotes that do not close."""
+    try:
+        return tuple(shlex.split(command, posix=os.name == "posix"))
+    except ValueError as error:
+        fault = Fault("The command of the remote engine cannot be read.", f"{command.strip()}: {error}.", "Correct it.", "broken")
+        raise EngineFault(fault) from error
+
+
+def launch(*, python: str = "", model: str = "", device: str = "", log: Path | None = None, here: bool = False) -> Launch:
     """Put together what it takes to start the engine: what is given, else the preferences, else the usual places. model: the folder of
-    the only model; without it, there are those that come with the engine and those in the folders of the preferences.
+    the only model; without it, there are those that come with the engine and those in the folders of the preferences. here: not the
+    remote engine of the preferences, but one whose Python can run other commands too.
 
     Raises EngineFault (kind "not_installed", "missing_weights") where something is not there.
     """
@@ -161,6 +173,9 @@ def launch(*, python: str = "", model: str = "", device: str = "", log: Path | N
                 "not_installed",
             )
         )
+    log = log or (user_folder("logs", create=True) or Path(bpy.app.tempdir)) / "engine.log"
+    if chosen and chosen.engine_command.strip() and not (python or model or here):
+        return Launch(Path(), source, None, "", log, remote=_parts(chosen.engine_command))
     python = python or (bpy.path.abspath(chosen.engine_python) if chosen else "")
     environment = user_folder("engine")
     current = environment is not None and finished(source, environment)
@@ -171,5 +186,4 @@ def launch(*, python: str = "", model: str = "", device: str = "", log: Path | N
             Fault("The engine is not set up.", cause, "Press Set Up in the LATTE3D panel, or name a Python.", "not_installed")
         )
     alone, more = (existing(model), ()) if model else (None, model_folders())
-    log = log or (user_folder("logs", create=True) or Path(bpy.app.tempdir)) / "engine.log"
     return Launch(found, source, alone, device or (chosen.device if chosen else "auto"), log, more)

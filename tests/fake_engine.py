@@ -91,9 +91,11 @@ class FakeModel:
     id: str
     things: list[Thing]
     fault: str = ""
+    adherence: bool = True
 
     def to_dict(self) -> dict:
         told = {"id": self.id, "kinds": [thing.name for thing in self.things[:1]], "things": [asdict(thing) for thing in self.things]}
+        told["adherence"] = self.adherence
         return told | ({"fault": self.fault} if self.fault else {})
 
 
@@ -108,7 +110,7 @@ class FakePipeline:
         cube, die, ring = (Thing(kind, "Solids", f"a red {kind}", str(pictures / f"{kind}.png")) for kind in ("cube", "die", "ring"))
         self.models = [FakeModel("fake", [cube, die])]
         if fault == "two":
-            self.models += [FakeModel("jeweller", [ring, die]), FakeModel("torn", [], "The model in torn cannot be read.")]
+            self.models += [FakeModel("jeweller", [ring, die], adherence=False), FakeModel("torn", [], "The model in torn cannot be read.")]
 
     def warm_up(self, cancelled):
         """There is nothing to warm."""
@@ -118,7 +120,11 @@ class FakePipeline:
         known = (one.id for one in self.models for thing in one.things if thing.name in prompt)
         return model or next(known, self.models[0].id)
 
-    def stream(self, prompts, *, seeds, styles, progress, cancelled, model=None, strict=False, detail="standard", **sizes):
+    def picture(self, mesh, side):
+        """A red square."""
+        return png((200, 40, 30), side)
+
+    def stream(self, prompts, *, seeds, styles, progress, cancelled, model=None, strict=False, detail="standard", **more):
         if self.fault == "crash":
             os._exit(9)
         once = Path(os.environ.get("LATTE3D_FAKE_ONCE") or os.devnull)  # a file that tells whether it has crashed once
@@ -131,7 +137,12 @@ class FakePipeline:
                 if model == "torn":
                     raise MissingWeights("The model in torn cannot be read.")
                 self.make(check_prompt(prompt), strict, **steps)
-                yield Made(index, Cube(prompt.strip(), seed, style, self.maker(prompt, model), detail))
+                cube = Cube(prompt.strip(), seed, style, self.maker(prompt, model), detail)
+                cube.notes += [f"{name}: {value}" for name in ("blend", "adherence") if (value := more.get(name)) is not None]
+                if (cloud := more.get("cloud")) is not None:
+                    cube.notes.append(f"cloud: {len(cloud)}")
+                    cube.vertices *= np.float32(np.ptp(cloud[:, :3], 0) / np.ptp(cube.vertices, 0))  # as large as the shape
+                yield Made(index, cube)
             except Cancelled:
                 raise
             except (EngineError, RuntimeError) as error:

@@ -13,14 +13,13 @@ import bpy
 
 from .. import files
 from ..client.job import Result
-from ..naming import slug
+from ..naming import search_words, slug
 from ..populate.job import Job, Want
-from ..scene import meshes, origin, preview
+from ..scene import assets, meshes, origin, preview
 from ..scene.asset_file import scene_of
 from .prompt_list import Entry
 
 FILED = re.compile(r"-([0-9a-f]{10})\.blend")  # the end of an object's file name: see Entry.stem
-SMALL = {"a", "an", "and", "at", "for", "from", "in", "of", "on", "or", "that", "the", "to", "with", "without"}  # that nobody looks for
 
 
 class Shelf(Job):
@@ -79,13 +78,10 @@ def asset(result: Result, entry: Entry, catalogue: str) -> bpy.types.Object:
     item = meshes.build_object(result, height_m=entry.height_m, unit_m=bpy.context.scene.unit_settings.scale_length)
     name, seed = (entry.name, 0) if entry.name else (title(result.prompt), result.seed)
     item.name = meshes.short_name(name, seed, length=meshes.NAME_BYTES)  # the Asset Browser has room for all that Blender keeps
-    item.asset_mark()
-    about = item.asset_data
-    about.description, about.license, about.author = entry.description or result.prompt, entry.licence, entry.author
+    tags, told = entry.tags or search_words(result.prompt), entry.description or result.prompt
+    assets.mark(item, tags=tags, description=told, licence=entry.licence, author=entry.author)
     if catalogue:
-        about.catalog_id = catalogue
-    for tag in entry.tags or words(result.prompt):
-        about.tags.new(tag, skip_if_exists=True)
+        item.asset_data.catalog_id = catalogue
     preview.put(item)
     return item
 
@@ -94,11 +90,6 @@ def title(prompt: str) -> str:
     """A prompt as a name in a list that is sorted: without its article."""
     rest = re.sub(r"^(an?|the)\s+(?=\S)", "", prompt, flags=re.IGNORECASE)
     return rest[:1].upper() + rest[1:]
-
-
-def words(prompt: str) -> list[str]:
-    """Tags for an object that was given none: what somebody may look for."""
-    return [word for word in dict.fromkeys(re.findall(r"[\w'-]+", prompt.lower())) if word not in SMALL]
 
 
 def catalogue_of(prompt: str, groups: dict[str, str]) -> str:

@@ -2,12 +2,14 @@
 """Writing prompts, answering the engine's question, and the ways to the panel."""
 
 import random
+from dataclasses import replace
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from .. import machine, session
 from ..client import engine as client
+from ..client import wording
 from ..panels import main as panels
 from ..properties import DETAILS
 from ..scene import origin, placement
@@ -63,6 +65,22 @@ def in_turn(operator: bpy.types.Operator, other) -> set[str]:
         return {"CANCELLED"}
 
 
+class LATTE3D_OT_write_word(bpy.types.Operator):
+    """Write this word into the prompt, in place of another of its kind"""
+
+    bl_idname = "latte3d.write_word"
+    bl_label = "Write Word"
+    bl_options = {"REGISTER", "UNDO"}
+
+    what: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # "color", "material", "pattern"
+    word: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, context):
+        wanted = context.scene.latte3d
+        wanted.prompt = wording.written(wanted.prompt, self.what, self.word, session.SESSION.engine.words(wanted.model))
+        return {"FINISHED"}
+
+
 class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
     """Make it all the same: the model puts together what it can, which may be fragments"""
 
@@ -79,8 +97,9 @@ class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
         return not reason
 
     def execute(self, context):
-        asked = session.SESSION.question
-        return self.begin(asked.place, asked.prompt, asked.seed, asked.settings, model=asked.model)
+        asked = session.SESSION.question.job
+        place = replace(asked.place, batch=None)
+        return self.begin(place, asked.prompts[0], asked.seeds, asked.settings, styles=asked.styles, model=asked.model, guide=asked.guide)
 
 
 class LATTE3D_OT_dismiss(bpy.types.Operator):
@@ -119,13 +138,21 @@ class LATTE3D_OT_use_prompt(FromObject, bpy.types.Operator):
         return not reason
 
     def execute(self, context):
-        found, wanted = origin.of(context.active_object), context.scene.latte3d
-        wanted.prompt, wanted.seed = found.prompt, max(found.seed, 0)
-        wanted.detail = known_detail(found.detail, wanted.detail)
-        models = session.SESSION.engine.models
-        if found.model in models and (len(models) > 1 or wanted.model):
-            wanted.model = found.model
+        found = origin.of(context.active_object)
+        write_wanted(context.scene.latte3d, found.prompt, found.seed, found.detail, found.model, found.blend)
         return {"FINISHED"}
+
+
+def write_wanted(wanted, prompt: str, seed: int, detail: str, model: str, blend: tuple[str, float] | None = None) -> None:
+    """Let the panel ask for what an object was made of, as far as the panel can."""
+    wanted.prompt, wanted.seed = prompt, max(seed, 0)
+    wanted.detail = known_detail(detail, wanted.detail)
+    wanted.use_blend = blend is not None
+    if blend:
+        wanted.blend_prompt, wanted.blend = blend
+    models = session.SESSION.engine.models
+    if model in models and (len(models) > 1 or wanted.model):
+        wanted.model = model
 
 
 class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
@@ -150,7 +177,7 @@ class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
         place = session.at_cursor(context.scene)
         place.location, place.replaces = tuple(old.matrix_world.translation), old.name
         place.height = found.height_m
-        return self.begin(place, found.prompt, another_seed(), settings, model=found.model)  # not strict: it was made once
+        return self.begin(place, found.prompt, [another_seed()], settings, model=found.model)  # not strict: it was made once
 
 
 def known_detail(name: str, otherwise: str) -> str:
@@ -242,6 +269,7 @@ def draw_object_menu(self, context) -> None:
 CLASSES = (
     LATTE3D_OT_new_seed,
     LATTE3D_OT_use_thing,
+    LATTE3D_OT_write_word,
     LATTE3D_OT_place_anyway,
     LATTE3D_OT_dismiss,
     LATTE3D_OT_use_prompt,

@@ -6,10 +6,12 @@ What is always there comes first and keeps its place; what comes and goes stands
 
 import bpy
 
-from .. import session
+from .. import kept, session
 from ..client.engine import STAGES
+from ..live import LIVE
 from ..scene import origin
-from . import gallery
+from ..words import say
+from . import gallery, history, shape, variations
 from .setup import draw_engine, wrapped
 
 EXAMPLE = "a red mushroom with white spots"
@@ -30,11 +32,12 @@ STAGE_NAMES = {
 
 def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The prompt (several lines where this Blender has such a field), the model, the detail and the seed."""
-    wanted = context.scene.latte3d
+    wanted, row = context.scene.latte3d, layout.row(align=True)
     if "textbox" in bpy.types.UILayout.bl_rna.functions:
-        layout.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=EXAMPLE)
+        row.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=EXAMPLE)
     else:
-        layout.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+        row.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+    row.menu("LATTE3D_MT_words", text="", icon="DOWNARROW_HLT")
     draw_choices(layout, wanted)
 
 
@@ -47,6 +50,10 @@ def draw_choices(layout: bpy.types.UILayout, wanted) -> None:
     row = layout.row(align=True)
     row.prop(wanted, "seed")
     row.operator("latte3d.new_seed", text="", icon="FILE_REFRESH")
+    row.separator()
+    count = row.row(align=True)
+    count.ui_units_x = 3.6
+    count.prop(wanted, "count", text="×")
 
 
 def missing_model(wanted) -> str:
@@ -82,7 +89,17 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         row.progress(factor=1.0, text=state.hold, type="BAR")
         row.operator("latte3d.cancel", text="", icon="X")
     else:
-        row.operator("latte3d.generate", icon="SHADERFX")
+        if LIVE.on:
+            row.operator("latte3d.keep_live", icon="CHECKMARK")
+            row.operator("latte3d.live", text="", icon="PAUSE", depress=True)
+            if LIVE.note:
+                wrapped(layout, context, LIVE.note, "INFO")
+            return
+        wanted = context.scene.latte3d
+        what = say("Blend" if wanted.use_blend else "Generate")
+        row.operator("latte3d.generate", text=f"{what} {wanted.count}" if wanted.count > 1 else what, icon="SHADERFX", translate=False)
+        row.operator("latte3d.generate_here", text="", icon="RESTRICT_SELECT_OFF")
+        row.operator("latte3d.live", text="", icon="PLAY")
 
 
 def draw_things(
@@ -155,6 +172,12 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row = body.row(align=True)
     row.operator("latte3d.use_prompt")
     row.operator("latte3d.new_seed_here")
+    row = body.row(align=True)
+    row.operator("latte3d.regenerate")
+    row.operator("latte3d.more_like_this")
+    row.operator("latte3d.copy_prompt", text="", icon="COPYDOWN")
+    row.operator("latte3d.select_same", text="", icon="RESTRICT_SELECT_OFF")
+    draw_keep(body)
     triangles = len(item.data.loops) - 2 * len(item.data.polygons)
     facts = [f"{triangles:,} triangles", length(context, item.dimensions.z), f"seed {found.seed}"]
     header, more = body.panel("latte3d_facts", default_closed=True)
@@ -169,6 +192,14 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         for stage in (*STAGES, "wire", "insert"):
             if stage in found.timings_ms:
                 fact(column, STAGE_NAMES[stage], f"{found.timings_ms[stage]:.0f} ms")
+
+
+def draw_keep(layout: bpy.types.UILayout) -> None:
+    """Where the selected objects can go from here."""
+    row = layout.row(align=True)
+    row.operator("latte3d.mark_assets", text="Asset…")
+    for name in ("GLB", "USD", "FBX"):
+        row.operator("latte3d.export_selected", text=name).format = name
 
 
 def fact(column: bpy.types.UILayout, name: str, value: str) -> None:
@@ -196,6 +227,37 @@ def draw_gallery(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
             draw_things(inside, context, [(thing["name"], thing["example"]) for thing in things], make=False, model=model)
 
 
+class Words:
+    """A menu of the model's words of one kind."""
+
+    def draw(self, context):
+        for word, *_ in session.SESSION.engine.words(context.scene.latte3d.model).get(self.what, []):
+            button = self.layout.operator("latte3d.write_word", text=word.capitalize())
+            button.what, button.word = self.what, word
+
+
+class LATTE3D_MT_colors(Words, bpy.types.Menu):
+    bl_label, what = "Colour", "color"
+
+
+class LATTE3D_MT_materials(Words, bpy.types.Menu):
+    bl_label, what = "Material", "material"
+
+
+class LATTE3D_MT_patterns(Words, bpy.types.Menu):
+    bl_label, what = "Pattern", "pattern"
+
+
+class LATTE3D_MT_words(bpy.types.Menu):
+    """Colours, materials and patterns to write into the prompt"""
+
+    bl_label = "Words"
+
+    def draw(self, context):
+        for menu in ("LATTE3D_MT_colors", "LATTE3D_MT_materials", "LATTE3D_MT_patterns"):
+            self.layout.menu(menu)
+
+
 class LATTE3D_PT_main(bpy.types.Panel):
     """Prompt in, object out"""
 
@@ -203,6 +265,9 @@ class LATTE3D_PT_main(bpy.types.Panel):
     bl_category = session.TAB
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
+
+    def draw_header_preset(self, context):
+        bpy.types.LATTE3D_PT_presets.draw_panel_header(self.layout)
 
     def draw(self, context):
         session.panel_shown()
@@ -213,8 +278,14 @@ class LATTE3D_PT_main(bpy.types.Panel):
         draw_missing_model(self.layout, context)
         if session.SESSION.question:
             draw_question(self.layout, context)
+        if session.SESSION.engine.features & {"blend", "cloud"}:
+            shape.draw_shape(self.layout, context)
+        if session.SESSION.batch:
+            variations.draw_variations(self.layout, context)
         if origin.of(context.active_object):
             draw_object(self.layout, context)
+        if kept.shown():
+            history.draw_history(self.layout, context)
         if gallery.things():
             draw_gallery(self.layout, context)
 
@@ -234,11 +305,16 @@ def draw_status(self, context) -> None:
         row.operator("latte3d.show_panel", text="LATTE3D", icon="MENU_PANEL")
 
 
+CLASSES = (LATTE3D_MT_colors, LATTE3D_MT_materials, LATTE3D_MT_patterns, LATTE3D_MT_words, LATTE3D_PT_main)
+
+
 def register() -> None:
-    bpy.utils.register_class(LATTE3D_PT_main)
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
     bpy.types.STATUSBAR_HT_header.append(draw_status)
 
 
 def unregister() -> None:
     bpy.types.STATUSBAR_HT_header.remove(draw_status)
-    bpy.utils.unregister_class(LATTE3D_PT_main)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

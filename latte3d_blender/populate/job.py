@@ -18,6 +18,7 @@ from pathlib import Path
 from .. import files
 from ..client import batch, protocol
 from ..client.engine import Launch
+from ..client.guide import Guide
 from ..client.job import EngineFault, Fault, Result
 from ..files import WriteError
 
@@ -73,9 +74,11 @@ class Job:
     def keep(self, want: Want, result: Result) -> None:
         """Write a finished object: whole or not at all. Raises WriteError."""
         about = {"prompt": result.prompt, "seed": result.seed, "settings": result.settings, "fields": result.fields, "style": result.style}
+        guide = result.guide or Guide()
+        about |= {"guide": guide.params} if result.guide else {}
         partial = self.path(want).with_suffix(f".{os.getpid()}.partial")
         try:
-            partial.write_bytes(protocol.encode(about, result.arrays))
+            partial.write_bytes(protocol.encode(about, result.arrays | guide.arrays))
             os.replace(partial, self.path(want))
         except OSError as error:
             raise WriteError(self.folder, error.strerror or str(error)) from error
@@ -87,7 +90,8 @@ class Job:
         try:
             with open(self.path(want), "rb") as file:
                 about, arrays = protocol.read(file)
-            return Result(about["prompt"], about["seed"], about["settings"], about["fields"], arrays, about["style"])
+            guide = Guide.of(about.get("guide", {}), arrays.pop("cloud", None))
+            return Result(about["prompt"], about["seed"], about["settings"], about["fields"], arrays, about["style"], guide=guide)
         except FileNotFoundError:
             return None
         except (protocol.ProtocolError, KeyError, TypeError):

@@ -8,8 +8,8 @@ import bpy
 import numpy as np
 import pytest
 
-from latte3d_blender import commands, files
-from latte3d_blender.bulk import catalogues, shelf
+from latte3d_blender import catalogues, commands, files
+from latte3d_blender.bulk import shelf
 from latte3d_blender.client import batch
 
 ROWS = "prompt,name,tags,catalogue,height,licence\na red cube,Box,\"red, toy\",Toys/Red,0.5,CC0-1.0\na die,,,,,\na cube with a lid,,,,,\n"

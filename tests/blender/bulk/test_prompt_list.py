@@ -3,7 +3,8 @@
 
 import pytest
 
-from latte3d_blender.bulk import catalogues, prompt_list
+from latte3d_blender import catalogues
+from latte3d_blender.bulk import prompt_list
 from latte3d_blender.bulk.prompt_list import Defaults, ListError
 
 
@@ -25,7 +26,7 @@ def test_a_full_row_and_one_that_leaves_all_to_the_defaults(read):
     found = read(rows + "an oak chair;;;;;;;\n", seed=3, quality="high", author="Ada", licence="CC-BY")
     full, plain = found.entries
     assert (full.want.prompt, full.want.seed, full.want.quality, full.name) == ("a red mushroom", 7, "draft", "Toadstool")
-    assert (full.tags, full.catalogue, full.height_m, full.licence) == (("red", "forest"), "Nature/Fungi-big", 0.3, "CC0-1.0")
+    assert (full.tags, full.catalogue, full.height_m, full.licence) == (("red", "forest"), "Nature/Fungi big", 0.3, "CC0-1.0")
     assert (plain.want.seed, plain.want.quality, plain.author, plain.licence, plain.catalogue) == (3, "high", "Ada", "CC-BY", "")
     assert len(found.notes) == 1 and "semicolons" in found.notes[0] and plain.stem.startswith("an-oak-chair-")
 
