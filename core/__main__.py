@@ -19,6 +19,7 @@ COMMANDS = {
     "benchmark": ("core.evaluation.benchmark", "time every stage on this machine"),
     "refine": ("core.training.refine_cli", "make one object better by a diffusion prior, from what a model makes at once"),
     "guidance": ("core.guidance.cli", "look at a diffusion prior to train with: what it is, what it needs, how fast it is"),
+    "train-prior": ("core.training.prior.train", "train a small diffusion prior on a library of your own, for guidance"),
     "convert": ("core.guidance.convert", "make a diffusers folder of an original checkpoint (MVDream)"),
     "bulk": ("core.bulk.cli", "make many objects on a Ray cluster, a file each"),
     "worker": ("core.service.worker", "serve Blender over stdin and stdout"),

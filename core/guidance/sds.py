@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.draws import Draws, draw
 from core.errors import BadRequest
+from core.rendering.cameras import Viewpoints
 
 LOSSES = ("x0", "sds")
 WEIGHTINGS = ("variance", "one")
@@ -154,6 +155,7 @@ class Guidance:
     """
 
     views: int | None = None  # that an object must have; None: as many as it has cameras
+    viewpoints: Viewpoints | None = None  # that the prior has learnt from, where that is known
 
     def __init__(self, settings: Distillation, signal: Tensor):
         self.settings, self.signal = settings, signal

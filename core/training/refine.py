@@ -30,7 +30,7 @@ from core.training.checkpoint import Checkpoint
 from core.training.options import option
 from core.training.run import Run, Tell, accelerator_on
 from core.training.stage import Stage, StageSettings
-from core.training.stages.distilling import Drawn, VolumeSettings
+from core.training.stages.distilling import Drawn, VolumeSettings, suited
 from core.training.stages.geometry import GeometryBatch, GeometrySettings, volume_losses
 from core.training.stages.texture import Teacher, TextureBatch, TextureSettings, surface_losses
 from core.training.subjects import Subjects
@@ -165,7 +165,9 @@ class Refinement(Stage):
         plain = GeometrySettings()
         views = (multiview and multiview[0].views) or settings.views
         self.volume = replace(plain, viewpoints=replace(plain.viewpoints, views=views), sharpness=(200.0, 300.0), **own)
+        self.volume = suited(self.volume, multiview[0]) if multiview else self.volume
         self.surface_settings = TextureSettings(size=settings.size, cells=settings.cells)
+        self.surface_settings = suited(self.surface_settings, depth[0]) if depth else self.surface_settings
         self.near = replace(self.surface_settings.viewpoints, views=settings.views)
         nothing = torch.zeros(1, 1, 6, device=start.condition.device)
         one = torch.zeros(1, dtype=torch.bool, device=start.condition.device)

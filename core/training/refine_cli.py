@@ -70,7 +70,7 @@ def _refined(a: argparse.Namespace, settings, pipeline):
     from core.guidance.depth import DepthGuidance
     from core.guidance.folder import find_folder, go_offline, pick_dtype
     from core.guidance.multiview import MultiviewGuidance
-    from core.guidance.prompts import NEGATIVE, PriorText
+    from core.guidance.prompts import negative_of, text_of
     from core.guidance.sds import Text
     from core.limits import check_prompt
     from core.training.refine import refine
@@ -80,7 +80,8 @@ def _refined(a: argparse.Namespace, settings, pipeline):
 
     def prior(kind, name: str, **more):
         folder = find_folder(name)
-        text = Text(*PriorText(folder, pipeline.device, dtype)([prompt, NEGATIVE]).split(1))  # the encoder goes before the prior comes
+        texts = [prompt, negative_of(folder)]
+        text = Text(*text_of(folder, pipeline.device, dtype)(texts).split(1))  # the encoder goes before the prior comes
         return kind.load(folder, pipeline.device, dtype, **more), text
 
     taught = {}

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from core.training.options import option
 from core.training.stage import Stage, StageSettings
 from core.training.subjects import Drawing, Place, Subjects
 
+Seen = TypeVar("Seen", bound="DistillationSettings")  # of a stage: with viewpoints
 STEPS = 50_000  # of a stage, where nothing else is said: the paper's horizon
 
 
@@ -62,6 +63,13 @@ class VolumeSettings:
     @property
     def sampling(self) -> Sampling:
         return Sampling(self.coarse, self.fine, self.looks, self.at_once)
+
+
+def suited(settings: Seen, prior: Guidance) -> Seen:
+    """The settings of a stage as its prior needs them: no more pixels than it sees, from where it has learnt to look."""
+    sizes, known = getattr(prior, "sizes", None), prior.viewpoints
+    size = settings.size if sizes is None else min(settings.size, sizes.image)
+    return replace(settings, size=size, viewpoints=replace(known, views=settings.viewpoints.views) if known else settings.viewpoints)
 
 
 class Distilling(Stage):

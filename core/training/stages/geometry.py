@@ -18,7 +18,7 @@ from core.rendering.cameras import Viewpoints, Views
 from core.training.annealing import dummy_share
 from core.training.options import option
 from core.training.regularise import eikonal_loss, mask_loss, share_gradient, slope_points, tapped
-from core.training.stages.distilling import DistillationSettings, Distilling, Drawn, Texts, VolumeSettings, numbers_of
+from core.training.stages.distilling import DistillationSettings, Distilling, Drawn, Texts, VolumeSettings, numbers_of, suited
 from core.training.subjects import ALONE, Drawing, Place, generators
 from core.training.views import Pixels, fields_of, full_precision, masks, volume_views
 
@@ -64,7 +64,7 @@ class Geometry(Distilling):
         self, settings: GeometrySettings, generator: Generator, guidance: Guidance, texts: Texts, drawing: Drawing, seed: int,
         place: Place = ALONE,
     ):  # fmt: skip
-        self.settings, self.generator, self.guidance, self.texts = settings, generator, guidance, texts
+        self.settings, self.generator, self.guidance, self.texts = suited(settings, guidance), generator, guidance, texts
         self.drawing, self.seed, self.place = drawing, seed, place
         generator.requires_grad_(True)
         generator.height.requires_grad_(False)  # no picture shows a height

@@ -16,7 +16,7 @@ from core.rendering.cameras import Viewpoints, Views
 from core.rendering.deferred import Surface, render_surfaces
 from core.training.options import option
 from core.training.regularise import tapped
-from core.training.stages.distilling import DistillationSettings, Distilling, Drawn, Texts, numbers_of
+from core.training.stages.distilling import DistillationSettings, Distilling, Drawn, Texts, numbers_of, suited
 from core.training.subjects import ALONE, Drawing, Place, generators
 from core.training.views import as_images, base_color, full_precision, surface_of
 
@@ -65,8 +65,8 @@ class Texture(Distilling):
         self, settings: TextureSettings, generator: Generator, teachers: Sequence[Teacher], drawing: Drawing, seed: int,
         place: Place = ALONE,
     ):  # fmt: skip
-        self.settings, self.generator, self.teachers, self.drawing, self.seed = settings, generator, teachers, drawing, seed
-        self.place = place
+        self.settings = settings = suited(settings, teachers[0].guidance)
+        self.generator, self.teachers, self.drawing, self.seed, self.place = generator, teachers, drawing, seed, place
         add_upsampler(generator, seed)
         generator.requires_grad_(False)
         for part in (generator.T, generator.upsampler, generator.texture):
