@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The objects that a population repeats: made of prompts, found in the scene, or appended from a file; each once, with its footprint."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,8 +71,15 @@ def in_file() -> dict[Want, bpy.types.Object]:
 
 
 def collect(recipe: Recipe, job: Job, unit_m: float) -> Assets:
-    """All objects of a recipe. What the file has is reused; the rest is built from the job's folder; what is in neither is left out with
-    a note. Raises SceneError where a layer has nothing at all."""
+    """All objects of a recipe: what `gather` gathers."""
+    *_, assets = gather(recipe, job, unit_m)
+    return assets
+
+
+def gather(recipe: Recipe, job: Job, unit_m: float) -> Iterator[Assets]:
+    """Collect all objects of a recipe; yields after each, so that one can do something else meanwhile, and at the end. What the file has is
+    reused; the rest is built from the job's folder; what is in neither is left out with a note. Raises SceneError where there is nothing at
+    all."""
     assets, known, numbers = Assets(), in_file(), {}
     for layer in recipe.layers:
         options = assets.options[layer.name] = []
@@ -81,6 +89,7 @@ def collect(recipe: Recipe, job: Job, unit_m: float) -> Assets:
                 if item.name_full not in numbers:
                     numbers[item.name_full] = len(assets.found)
                     assets.found.append(Asset(item, footprint_of(item, unit_m)))
+                    yield assets
                 share, count = thing.share / len(items), thing.count
                 part = None if count is None else count * (place + 1) // len(items) - count * place // len(items)
                 options.append(Option(numbers[item.name_full], share, part, thing.height or layer.height))
@@ -88,7 +97,7 @@ def collect(recipe: Recipe, job: Job, unit_m: float) -> Assets:
             assets.notes.append(f"The layer “{layer.name}” has no objects: none of its prompts could be made.")
     if not assets.found:
         raise SceneError("There is nothing to place: none of the recipe's objects could be made.")
-    return assets
+    yield assets
 
 
 def _made(recipe, layer, thing, job: Job, known: dict, assets: Assets, unit_m: float) -> list[bpy.types.Object]:

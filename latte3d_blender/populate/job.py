@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..client import batch, protocol
-from ..client.engine import Launch
+from ..client.engine import Engine, Launch
 from ..client.job import EngineFault, Fault, Result
 from ..files import WriteError
 
@@ -126,11 +126,12 @@ def make(
     *,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[Want, Fault | None]]:
+    shared: Engine | None = None,
+) -> Iterator[tuple[Want, Fault | None] | None]:
     """Make what the job's folder lacks; yield each object as soon as it is kept, or the reason why it is not.
 
     `launch()` starts no engine yet; it is asked for only when something is to be made. What fails, fails alone. Raises OSError when the
-    disk is full: what is finished stays.
+    disk is full: what is finished stays. `shared`: as in batch.make, with None wherever one would wait.
     """
     missing = [want for want in wants if not job.has(want)]
     begun, done = time.monotonic(), len(wants) - len(missing)
@@ -139,8 +140,12 @@ def make(
     for settings, group in grouped(missing):
         try:
             wishes = {batch.Wish(want.prompt, want.seed): want for want in group}
-            outcomes = batch.make(launch(), list(wishes), settings, say, facts)
-            for wish, outcome in outcomes:
+            outcomes = batch.make(launch(), list(wishes), settings, say, facts, shared=shared)
+            for answer in outcomes:
+                if answer is None:
+                    yield None
+                    continue
+                wish, outcome = answer
                 want, fault = wishes[wish], outcome if isinstance(outcome, Fault) else None
                 if fault:
                     job.failed[want] = str(fault)

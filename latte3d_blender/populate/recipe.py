@@ -14,11 +14,11 @@ from .entries import Entry, Notes, RecipeError
 
 __all__ = ["Layer", "Mask", "Recipe", "RecipeError", "Thing", "read"]
 
-ASK_ABOVE = 50_000  # objects: more are made only when somebody has said so
+ASK_ABOVE = 100_000  # objects: more are made only when somebody has said so
 MOST = 2_000_000  # objects in one scene
 FAR = 1e6  # metres
 ALTERNATIVES = 4096  # prompts that one template may stand for
-MASKS = ("slope", "height", "vertex_group", "attribute", "image", "noise", "objects", "curves", "inside", "layer")
+MASKS = ("slope", "height", "vertex_group", "attribute", "image", "noise", "objects", "curves", "inside", "layer", "grid", "border")
 NAMED = {"vertex_group": "name", "attribute": "name", "image": "file", "objects": "names", "curves": "names", "inside": "names"}
 BRACES = re.compile(r"\{([^{}]*)\}")
 
@@ -34,6 +34,7 @@ class Mask:
     strength: float = 1.0  # 0: as if the mask were not there
     names: tuple[str, ...] = ()  # of objects, collections, curves; of a vertex group or an attribute; an image's file; a layer
     size: float = 5.0  # metres: of the noise's patches
+    spacing: tuple[float, float] = (2.0, 2.0)  # metres between the lines of a grid along X and Y; 0: no lines across that way
     cover: float = 0.5  # the share of the ground that the noise leaves
     seed: int = 0
     projection: str = "top"  # of an image: from above over the target's bounding box, or by its UVs
@@ -79,6 +80,8 @@ class Layer:
     clump_radius: float = 2.0
     sink: float = 0.25  # share of the height that may be below the surface
     seed: int = 0  # another one rolls this layer again
+    on: str = ""  # a layer before this one, on whose objects this one stands instead of on a target
+    face: str = ""  # a layer before this one, to whose nearest object fronts look
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Recipe:
         return layer.model or self.model
 
     def targets_of(self, layer: Layer) -> tuple[str, ...]:
-        return layer.targets or self.targets
+        return () if layer.on else layer.targets or self.targets
 
 
 def alternatives(template: str) -> list[str]:
@@ -140,7 +143,7 @@ def read(text: str, name: str = "The recipe") -> Recipe:
     )
     top.take("about")  # for people
     top.end()
-    if not recipe.targets and any(not layer.targets for layer in layers):
+    if not recipe.targets and any(not (layer.targets or layer.on) for layer in layers):
         notes.add((), "“target” is missing: name the objects on which things shall stand")
     if notes.found:
         raise RecipeError(notes.sentences(), name)
@@ -192,11 +195,23 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
         clump_radius=clump.number("radius", 2.0, 0.001, FAR),
         sink=entry.number("sink", 0.25, 0.01, 1.0),
         seed=entry.number("seed", 0, *LIMITS["seed"], whole=True),
+        on=_earlier(entry, "on", before),
+        face=_earlier(entry, "face", before),
     )
+    if made.on and density is not None:
+        entry.wrong("density", "a layer that stands on another needs a “count” instead")
     entry.take("about")
     clump.end()
     entry.end()
     return made
+
+
+def _earlier(entry: Entry, name: str, before: list[str]) -> str:
+    """The name of a layer before this one; "" where there is none."""
+    wanted = entry.text(name)
+    if wanted and wanted not in before:
+        entry.wrong(name, f"there is no layer “{wanted}” before this one")
+    return wanted
 
 
 def _things(value, path, notes: Notes) -> list[Thing]:
@@ -241,13 +256,15 @@ def _prompts(template: str, path, notes: Notes) -> list[str]:
 def _mask(entry: Entry, before: list[str]) -> Mask:
     kind = entry.choice("kind", "", MASKS)
     limits = {"slope": (0.0, 180.0), "height": (-FAR, FAR)}.get(kind, (0.0, 1.0 if kind in ("vertex_group", "attribute", "image") else FAR))
-    if kind in ("slope", "height", "objects", "curves", "layer") and "range" not in entry:
+    if kind in ("slope", "height", "objects", "curves", "layer", "grid", "border") and "range" not in entry:
         entry.notes.add(entry.path, f"a mask of kind “{kind}” needs a “range” [from, to]")
     names = entry.texts(NAMED.get(kind, "layer" if kind == "layer" else "names")) if kind in NAMED or kind == "layer" else ()
     if not names and (kind in NAMED or kind == "layer"):
         entry.notes.add(entry.path, f"a mask of kind “{kind}” needs “{NAMED.get(kind, 'layer')}”")
     if kind == "layer" and names and names[0] not in before:
         entry.wrong("layer", f"there is no layer “{names[0]}” before this one")
+    if kind == "grid" and "spacing" not in entry:
+        entry.notes.add(entry.path, "a mask of kind “grid” needs a “spacing” [along X, along Y]")
     made = Mask(
         kind=kind,
         range=entry.pair("range", None, *limits, open_ends=True),
@@ -256,6 +273,7 @@ def _mask(entry: Entry, before: list[str]) -> Mask:
         strength=entry.number("strength", 1.0, 0.0, 1.0),
         names=names,
         size=entry.number("size", 5.0, 0.001, FAR),
+        spacing=entry.pair("spacing", (2.0, 2.0), 0.0, FAR),
         cover=entry.number("cover", 0.5, 0.0, 1.0),
         seed=entry.number("seed", 0, *LIMITS["seed"], whole=True),
         projection=entry.choice("projection", "top", ("top", "uv")),
