@@ -5,6 +5,7 @@ A population is a collection that carries its recipe. In it are, for each layer,
 objects, and a collection "… Assets" that no view layer shows, with one object for each asset, its box and its simpler mesh.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import bpy
@@ -16,6 +17,7 @@ from .assets import Asset, Assets, own_matrix
 from .layout import Layout, euler
 from .recipe import Recipe
 
+STEP = 64  # objects made at a time
 SIMPLER_FROM = 400  # triangles: below, a simpler mesh saves nothing
 SIMPLER = 0.15  # share of the triangles that it keeps
 PARTS = {"Assets": "Objects", "Boxes": "Boxes", "Simpler": "Simpler"}  # the modifier's inputs, and the collections that they take
@@ -48,15 +50,43 @@ def populations() -> list[bpy.types.Collection]:
 
 def build(recipe: Recipe, assets: Assets, layout: Layout, unit_m: float, *, linked: bool = False) -> bpy.types.Collection:
     """Put a layout into the scene, in a new collection; returns that."""
+    *_, top = building(recipe, assets, layout, unit_m, linked=linked)
+    show(top)
+    return top
+
+
+def building(
+    recipe: Recipe, assets: Assets, layout: Layout, unit_m: float, *, linked: bool = False
+) -> Iterator[bpy.types.Collection]:
+    """Make the collection of a layout, which `show` puts into the scene; yields it after each step, so that one can do something else
+    meanwhile."""
     top = bpy.data.collections.new(recipe.name)
     top["latte3d_recipe"] = recipe.text
-    bpy.context.scene.collection.children.link(top)
-    own = _assets_collection(top, recipe, assets)
+    yield top
+    own = bpy.data.collections.new(f"{recipe.name} Assets")
+    own["latte3d_assets"] = True
+    for _ in _fill_assets(own, recipe, assets):
+        yield top
     for number, layer in enumerate(recipe.layers):
         points = Points.of(layout, number, unit_m)
-        if len(points.asset):
-            (as_objects if linked else as_scatter)(top, own, layer.name, points)
-    return top
+        if len(points.asset) and linked:
+            for _ in objects_of_points(top, own, layer.name, points):
+                yield top
+        elif len(points.asset):
+            as_scatter(top, own, layer.name, points)
+        yield top
+    top.children.link(own)
+    yield top
+
+
+def show(top: bpy.types.Collection) -> None:
+    """Put a population into the scene; its assets are seen only where points show them."""
+    bpy.context.scene.collection.children.link(top)
+    own = _own(top)
+    for layer in bpy.context.scene.view_layers:
+        found = _layer_collection(layer.layer_collection, own)
+        if found:
+            found.exclude = True
 
 
 def clear(top: bpy.types.Collection) -> None:
@@ -72,14 +102,10 @@ def clear(top: bpy.types.Collection) -> None:
 # Assets ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _assets_collection(top: bpy.types.Collection, recipe: Recipe, assets: Assets) -> bpy.types.Collection:
-    """The collection of what is repeated; geometry nodes take its objects in the order of their names."""
-    name = recipe.name
+def _fill_assets(own: bpy.types.Collection, recipe: Recipe, assets: Assets) -> Iterator[None]:
+    """Fill the collection of what is repeated; geometry nodes take its objects in the order of their names."""
     tinted = {option.asset for layer in recipe.layers if layer.tint for option in assets.options.get(layer.name, [])}
-    own = bpy.data.collections.new(f"{name} Assets")
-    top.children.link(own)
-    own["latte3d_assets"] = True
-    parts = {kind: bpy.data.collections.new(f"{name} {kind}") for kind in PARTS.values()}
+    parts = {kind: bpy.data.collections.new(f"{recipe.name} {kind}") for kind in PARTS.values()}
     for kind, part in parts.items():
         part["latte3d_part"] = kind
         own.children.link(part)
@@ -89,16 +115,7 @@ def _assets_collection(top: bpy.types.Collection, recipe: Recipe, assets: Assets
         parts["Objects"].objects.link(item)
         parts["Boxes"].objects.link(_box(item, cube))
         parts["Simpler"].objects.link(_simpler(item))
-    _hide(own)
-    return own
-
-
-def _hide(own: bpy.types.Collection) -> None:
-    """Exclude a collection from every view layer: its objects are seen only where points show them."""
-    for layer in bpy.context.scene.view_layers:
-        found = _layer_collection(layer.layer_collection, own)
-        if found:
-            found.exclude = True
+        yield
 
 
 def _layer_collection(parent: bpy.types.LayerCollection, wanted: bpy.types.Collection) -> bpy.types.LayerCollection | None:
@@ -210,8 +227,8 @@ def read_scatter(item: bpy.types.Object) -> Points:
 # Objects --------------------------------------------------------------------------------------------------------------------------
 
 
-def as_objects(top: bpy.types.Collection, own: bpy.types.Collection, name: str, points: Points) -> bpy.types.Collection:
-    """A collection of plain objects that share the assets' data."""
+def objects_of_points(top: bpy.types.Collection, own: bpy.types.Collection, name: str, points: Points) -> Iterator[int]:
+    """Make a collection of plain objects that share the assets' data; yields how many there are, now and then."""
     group = bpy.data.collections.new(name)
     group["latte3d_layer"] = name
     sources = _objects(own)
@@ -223,8 +240,10 @@ def as_objects(top: bpy.types.Collection, own: bpy.types.Collection, name: str, 
         item.matrix_basis = place @ source.matrix_basis
         item[tint.ATTRIBUTE] = points.tint[row].tolist()
         group.objects.link(item)
+        if row % STEP == STEP - 1:
+            yield row + 1
     top.children.link(group)  # last: every link to a shown collection makes Blender look through the scene
-    return group
+    yield len(points.asset)
 
 
 def _objects(own: bpy.types.Collection) -> dict[int, bpy.types.Object]:
@@ -242,8 +261,8 @@ def to_objects(top: bpy.types.Collection) -> int:
     for item in [one for one in top.objects if "latte3d_layer" in one]:
         points = read_scatter(item)
         points = _moved(points, item.matrix_world)
-        as_objects(top, _own(top), item["latte3d_layer"], points)
-        made += len(points.asset)
+        *_, count = objects_of_points(top, _own(top), item["latte3d_layer"], points)
+        made += count
         mesh = item.data
         bpy.data.objects.remove(item)
         bpy.data.meshes.remove(mesh)
