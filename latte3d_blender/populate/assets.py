@@ -19,9 +19,10 @@ from .targets import SceneError, edges_of, evaluated, objects_of, vertices_of
 
 @dataclass(frozen=True)
 class Asset:
-    """One object to be repeated: `item` stays as it is. Its footprint is in metres, with its own rotation and scale."""
+    """One object to be repeated: `item` stays as it is (None: it is not built yet). Its footprint is in metres, with its own rotation and
+    scale."""
 
-    item: bpy.types.Object
+    item: bpy.types.Object | None
     footprint: footprints.Footprint
 
 
@@ -45,11 +46,12 @@ def wants(recipe: Recipe) -> list[Want]:
     found = {}
     for layer in recipe.layers:
         for thing in layer.things:
-            found.update(dict.fromkeys(_of_thing(recipe, layer, thing)))
+            found.update(dict.fromkeys(wants_of(recipe, layer, thing)))
     return list(found)
 
 
-def _of_thing(recipe: Recipe, layer: Layer, thing: Thing) -> list[Want]:
+def wants_of(recipe: Recipe, layer: Layer, thing: Thing) -> list[Want]:
+    """The objects that one thing stands for, one for each seed; none where it is no prompt."""
     if not thing.prompt:
         return []
     model, quality = recipe.model_of(layer), recipe.quality_of(layer, thing)
@@ -84,7 +86,7 @@ def gather(recipe: Recipe, job: Job, unit_m: float) -> Iterator[Assets]:
     for layer in recipe.layers:
         options = assets.options[layer.name] = []
         for thing in layer.things:
-            items = _made(recipe, layer, thing, job, known, assets, unit_m) if thing.prompt else _given(layer, thing, assets)
+            items = _made(recipe, layer, thing, job, known, assets, unit_m) if thing.prompt else given(layer, thing, assets)
             for place, item in enumerate(items):
                 if item.name_full not in numbers:
                     numbers[item.name_full] = len(assets.found)
@@ -103,7 +105,7 @@ def gather(recipe: Recipe, job: Job, unit_m: float) -> Iterator[Assets]:
 def _made(recipe, layer, thing, job: Job, known: dict, assets: Assets, unit_m: float) -> list[bpy.types.Object]:
     """The objects of a prompt, one for each seed that was made."""
     items = []
-    for want in _of_thing(recipe, layer, thing):
+    for want in wants_of(recipe, layer, thing):
         item = known.get(want)
         if item is not None:
             assets.reused += item not in assets.made
@@ -116,7 +118,7 @@ def _made(recipe, layer, thing, job: Job, known: dict, assets: Assets, unit_m: f
     return items
 
 
-def _given(layer: Layer, thing: Thing, assets: Assets) -> list[bpy.types.Object]:
+def given(layer: Layer, thing: Thing, assets: Assets) -> list[bpy.types.Object]:
     """Objects that are there already, or in another file."""
     use = f"for the layer “{layer.name}” to use"
     if thing.file:
@@ -129,6 +131,18 @@ def _given(layer: Layer, thing: Thing, assets: Assets) -> list[bpy.types.Object]
     if not solid:
         raise SceneError(f"“{thing.object or thing.collection}” has no object with a surface {use}.")
     return sorted(solid, key=lambda item: item.name_full)
+
+
+def discard(assets: Assets) -> None:
+    """Take back what was made for a population that nobody wants any more."""
+    items = [item for item in assets.made if not item.users_collection]
+    data = {item.data for item in items if item.data}
+    paints = {paint for one in data for paint in getattr(one, "materials", ()) if paint}
+    nodes = [node for paint in paints if paint.node_tree for node in paint.node_tree.nodes]
+    images = {node.image for node in nodes if node.type == "TEX_IMAGE" and node.image}
+    bpy.data.batch_remove(items)
+    for blocks in (data, paints, images):
+        bpy.data.batch_remove([one for one in blocks if not one.users])
 
 
 def _asset(name: str, use: str) -> list[bpy.types.Object]:

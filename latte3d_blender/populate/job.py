@@ -21,6 +21,7 @@ from ..client.job import EngineFault, Fault, Result
 from ..files import WriteError
 
 SUFFIX = ".latte3d"
+RECIPE = "recipe.json"  # what the job is for, where somebody wants to know that later
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Job:
 
     def remove(self) -> None:
         """Remove the folder with all that it holds: what is in the scene is saved elsewhere now."""
-        for path in [*self.folder.glob(f"*{SUFFIX}"), self.folder / "job.json", self.folder / "engine.log"]:
+        for path in [*self.folder.glob(f"*{SUFFIX}"), *(self.folder / name for name in ("job.json", RECIPE, "engine.log"))]:
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody keeps other files there
             self.folder.rmdir()
@@ -146,7 +147,7 @@ def make(
                     yield None
                     continue
                 wish, outcome = answer
-                want, fault = wishes[wish], outcome if isinstance(outcome, Fault) else None
+                want, fault = wishes.pop(wish), outcome if isinstance(outcome, Fault) else None
                 if fault:
                     job.failed[want] = str(fault)
                 else:
@@ -158,6 +159,8 @@ def make(
                 if cancelled():
                     outcomes.close()  # ends the engine
                     return
+            if wishes:  # somebody has stopped the engine
+                return
         except EngineFault as error:  # there is no engine to ask
             for want in group:
                 job.failed[want] = str(error)

@@ -80,11 +80,11 @@ def euler(rotation: np.ndarray) -> np.ndarray:
 
 def wanted(recipe: Recipe, options: dict[str, list[Option]], room: dict[str, float]) -> dict[str, np.ndarray]:
     """How many of each option every layer wants: whole numbers [O]. `room`: square metres that each layer's masks leave."""
-    found = {}
+    found, totals = {}, recipe.amounts(lambda layer: round(layer.density * room.get(layer.name, 0.0)))
     for layer in recipe.layers:
         own = options.get(layer.name, [])
         fixed = np.array([option.count or 0 for option in own], np.int64)
-        total = layer.count if layer.count is not None else round((layer.density or 0.0) * room.get(layer.name, 0.0))
+        total = totals[layer.name]
         shares = np.array([0.0 if option.count is not None else option.share for option in own])
         found[layer.name] = fixed + _parts(max(total - int(fixed.sum()), 0), shares)
     total = sum(int(some.sum()) for some in found.values())
@@ -201,7 +201,7 @@ class LayerRun:
         samples, index = self._spaced(samples, index)
         option = self._chosen(index)
         bodies = self._standing(samples, index, option, scenery)
-        dropped = placing.drop(self.shapes, bodies, self.ground.cast, 0.0 if self.layer.on else placing.PRESS)
+        dropped = placing.drop(self.shapes, bodies, self.ground.cast, -placing.LIFT if self.layer.on else placing.PRESS)
         level = dot(samples.normal, bodies.rotation[:, :, 2])
         stands, shallow = dropped.stands & (level > placing.STEEP), dropped.sink <= self.layer.sink
         self.refused["edge"] += int((~stands).sum())

@@ -16,6 +16,7 @@ Cast = Callable[
     [np.ndarray, np.ndarray, np.ndarray], np.ndarray
 ]  # from points [N, P, 3] along ways [N, 3], so far [N]: metres or inf [N, P]
 PRESS = 0.005  # of the height: so far the last point of the base goes into the surface
+LIFT = 0.002  # of the height: so far above another object something stands on it, so that their surfaces do not cross
 STEEP = 0.087  # cosine of 85°: on what is steeper, nothing stands
 
 

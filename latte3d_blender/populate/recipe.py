@@ -6,6 +6,7 @@ Lengths are metres, angles degrees. `docs/population.md` describes every field.
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..arguments import DETAILS, LIMITS
@@ -64,6 +65,7 @@ class Layer:
     things: tuple[Thing, ...]
     count: int | None = None
     density: float | None = None  # objects a square metre of what the masks leave
+    each: float | None = None  # objects for each one that is wanted of the layer on which this one stands, or which it faces
     height: tuple[float, float] | None = None
     quality: str = ""
     model: str = ""
@@ -97,6 +99,19 @@ class Recipe:
     quality: str = "standard"
     avoid: tuple[str, ...] = ()  # objects and collections that stand already
     text: str = field(default="", compare=False, repr=False)  # as it was written
+
+    def amounts(self, by_density: Callable[[Layer], int]) -> dict[str, int]:
+        """How many objects each layer wants, before the cap."""
+        found: dict[str, int] = {}
+        for layer in self.layers:
+            if layer.count is not None:
+                total = layer.count
+            elif layer.each is not None:
+                total = round(layer.each * found.get(layer.on or layer.face, 0))
+            else:
+                total = by_density(layer) if layer.density else 0
+            found[layer.name] = max(total, sum(thing.count or 0 for thing in layer.things))
+        return found
 
     def quality_of(self, layer: Layer, thing: Thing) -> str:
         return thing.quality or layer.quality or self.quality
@@ -169,9 +184,11 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
     if not things:
         entry.notes.add(entry.path, "a layer needs “things”: prompts, objects or collections")
     count, density = entry.number("count", None, 0, MOST, whole=True), entry.number("density", None, 0.0, 1e6)
-    if count is not None and density is not None:
-        entry.wrong("density", "there is a count as well; only one of them can hold")
-    if count is None and density is None and any(thing.count is None for thing in things):
+    each = entry.number("each", None, 0.0, 1000.0)
+    given = [name for name, value in (("count", count), ("density", density), ("each", each)) if value is not None]
+    if len(given) > 1:
+        entry.wrong(given[1], f"there is a {given[0]} as well; only one of them can hold")
+    if not given and any(thing.count is None for thing in things):
         entry.notes.add(entry.path, "a layer needs a “count” or a “density”")
     clump = Entry(entry.take("clumps", {}), (*entry.path, "clumps"), entry.notes)
     made = Layer(
@@ -179,6 +196,7 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
         things=tuple(things),
         count=count,
         density=density,
+        each=each,
         height=entry.pair("height", None, 0.001, 10_000.0),
         quality=entry.choice("quality", "", ("", *DETAILS)),
         model=entry.text("model"),
@@ -199,7 +217,9 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
         face=_earlier(entry, "face", before),
     )
     if made.on and density is not None:
-        entry.wrong("density", "a layer that stands on another needs a “count” instead")
+        entry.wrong("density", "a layer that stands on another needs a “count” or “each” instead")
+    if each is not None and not (made.on or made.face):
+        entry.wrong("each", "there is no “on” or “face” that says of which layer")
     entry.take("about")
     clump.end()
     entry.end()
@@ -273,7 +293,7 @@ def _mask(entry: Entry, before: list[str]) -> Mask:
         strength=entry.number("strength", 1.0, 0.0, 1.0),
         names=names,
         size=entry.number("size", 5.0, 0.001, FAR),
-        spacing=entry.pair("spacing", (2.0, 2.0), 0.0, FAR),
+        spacing=entry.pair("spacing", (2.0, 2.0), 0.0, FAR, ordered=False),
         cover=entry.number("cover", 0.5, 0.0, 1.0),
         seed=entry.number("seed", 0, *LIMITS["seed"], whole=True),
         projection=entry.choice("projection", "top", ("top", "uv")),

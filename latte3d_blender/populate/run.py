@@ -67,12 +67,8 @@ def plan(recipe: Recipe, *, sure: bool = False) -> Plan:
     for layer in layers:
         asked = tuple(mask.names for mask in layer.masks if mask.kind in ("vertex_group", "attribute"))
         grounds[layer.name] = known[recipe.targets_of(layer), asked]
-    scenery, counts = targets.scenery(recipe, unit_m), {}
-    for layer in recipe.layers:
-        fixed = sum(thing.count or 0 for thing in layer.things)
-        area = layout.room(recipe, layer, grounds[layer.name].surface, scenery) if layer.density else 0.0
-        by_density = round((layer.density or 0.0) * area)
-        counts[layer.name] = max(layer.count if layer.count is not None else by_density, fixed)
+    scenery = targets.scenery(recipe, unit_m)
+    counts = recipe.amounts(lambda layer: round(layer.density * layout.room(recipe, layer, grounds[layer.name].surface, scenery)))
     wants, have = assets.wants(recipe), assets.in_file()
     missing = [want for want in wants if want not in have]
     made = Plan(recipe, unit_m, grounds, scenery, counts, wants, missing, _obstacles(recipe.avoid, unit_m))

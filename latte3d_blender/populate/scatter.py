@@ -89,6 +89,22 @@ def show(top: bpy.types.Collection) -> None:
             found.exclude = True
 
 
+def name_parts(top: bpy.types.Collection, name: str) -> None:
+    """Name a population and its parts, when those of that name before are gone."""
+    top.name, own = name, _own(top)
+    own.name = f"{name} Assets"
+    for part in own.children:
+        part.name = f"{name} {part['latte3d_part']}"
+    for one in (*top.objects, *top.children):
+        if "latte3d_layer" in one:
+            one.name = one["latte3d_layer"]
+
+
+def has_points(top: bpy.types.Collection) -> bool:
+    """Whether a population has points that geometry nodes show; else it has plain objects."""
+    return any("latte3d_layer" in one for one in top.objects)
+
+
 def clear(top: bpy.types.Collection) -> None:
     """Take a population out of the file, with the assets that nothing else uses."""
     inside = [top, *top.children_recursive]
@@ -149,14 +165,19 @@ def _cube() -> bpy.types.Mesh:
     return mesh
 
 
+def extent(item: bpy.types.Object) -> tuple[Vector, Vector]:
+    """The lowest and the highest corner of an object in its own frame, whether it has been evaluated or not."""
+    if item.type != "MESH":
+        return Vector(item.bound_box[0]), Vector(item.bound_box[6])
+    flat = np.empty(3 * len(item.data.vertices), np.float32)
+    item.data.vertices.foreach_get("co", flat)
+    return Vector(flat.reshape(-1, 3).min(0).tolist()), Vector(flat.reshape(-1, 3).max(0).tolist())
+
+
 def _box(item: bpy.types.Object, cube: bpy.types.Mesh) -> bpy.types.Object:
     """The bounding box of an asset: all share one mesh."""
     made = bpy.data.objects.new(f"{item.name} Box", cube)
-    low, high = Vector(item.bound_box[0]), Vector(item.bound_box[6])
-    if item.type == "MESH":  # not evaluated yet
-        flat = np.empty(3 * len(item.data.vertices), np.float32)
-        item.data.vertices.foreach_get("co", flat)
-        low, high = (Vector(end.tolist()) for end in (flat.reshape(-1, 3).min(0), flat.reshape(-1, 3).max(0)))
+    low, high = extent(item)
     size = Vector(max(length, 1e-6) for length in high - low)
     made.matrix_basis = item.matrix_basis @ Matrix.LocRotScale(low, None, size)
     made.color = item.color
