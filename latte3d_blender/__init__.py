@@ -26,7 +26,7 @@ def register() -> None:
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
     makers = (operators, operators_setup, operators_prompt, operators_library, operators_training, operators_populate)
     states = (properties, population_properties, session, library_session, population_session)
-    for module in (*states, *makers, panels, panels_populate, panels_library):
+    for module in (*states, *makers, panels, panels_library, panels_populate):
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
 
@@ -49,7 +49,7 @@ def unregister() -> None:
     bpy.utils.unregister_cli_command(_command)
     makers = (operators_populate, operators_training, operators_library, operators_prompt, operators_setup, operators)
     states = (population_session, library_session, session, population_properties, properties)
-    for module in (panels_library, panels_populate, panels, *makers, *states):
+    for module in (panels_populate, panels_library, panels, *makers, *states):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
 

@@ -26,7 +26,7 @@ def lay(recipe, items: dict[str, list], **more) -> tuple[layout.Layout, Assets]:
     for name, objects in items.items():
         found.options[name] = [Option(len(found.found) + i) for i in range(len(objects))]
         found.found += [Asset(one, assets.footprint_of(one, 1.0)) for one in objects]
-    grounds = {one.name: targets.ground(one, recipe.targets_of(one), 1.0) for one in recipe.layers}
+    grounds = {one.name: targets.ground(one, recipe.targets_of(one), 1.0) for one in recipe.layers if not one.on}
     return layout.lay_out(recipe, found.options, found.shapes, grounds, targets.scenery(recipe, 1.0), **more), found
 
 
@@ -151,6 +151,32 @@ def test_another_layer_attracts_and_repels():
     trees, others, far = (made.bodies.position[made.layer == number] for number in range(3))
     distance = [np.sqrt(((some[:, None] - trees[None]) ** 2).sum(-1).min(1)) for some in (others, far)]
     assert len(trees) == 20 and (distance[0] < 1.52).all() and (distance[1] > 1.48).all()
+
+
+def test_rows_borders_and_things_on_and_around_others():
+    """Tables in rows, away from the border; chairs around them that look at them; mugs on them, none over an edge."""
+    terrain(size=20, cells=20, height=0)
+    table, chair, mug = prism("table", 4, 0.5, 0.8), prism("chair", 4, 0.2, 0.9), prism("mug", 8, 0.05, 0.1)
+    rows = [{"kind": "grid", "spacing": [2, 3], "range": [0, 0.2]}, {"kind": "border", "range": [2, None]}]
+    around = {"kind": "layer", "layer": "Tables", "range": [0, 1]}
+    layers = {
+        "Tables": {"things": ["x"], "count": 30, "distance": 1, "turn": 45, "masks": rows},
+        "Chairs": {"things": ["x"], "each": 2, "face": "Tables", "turn": 0, "masks": [around]},
+        "Mugs": {"things": ["x"], "each": 1.5, "on": "Tables"},
+    }
+    made, found = lay(written(**layers), {"Tables": [table], "Chairs": [chair], "Mugs": [mug]})
+    tables, chairs, mugs = (made.bodies.take(made.layer == number) for number in range(3))
+    assert (len(tables), len(chairs), len(mugs)) == (30, 60, 45), made.notes
+    aside = (tables.position[:, :2] / (2, 3) - 0.5) % 1.0
+    aside = np.minimum(aside, 1 - aside) * (2, 3)
+    assert (np.hypot(*aside.T) < 0.2001).all() and (np.abs(tables.position[:, :2]) <= 8.0001).all()
+    nearest = tables.position[((chairs.position[:, None] - tables.position) ** 2).sum(-1).argmin(1)]
+    way = (nearest - chairs.position)[:, :2]
+    fronts = -chairs.rotation[:, :2, 1]
+    assert ((way * fronts).sum(1) / np.linalg.norm(way, axis=1) > 0.999).all()
+    assert np.allclose(mugs.position[:, 2], 0.8, atol=0.01)
+    offset = np.abs(mugs.position[:, None, :2] - tables.position[:, :2]).max(-1).min(1)
+    assert (offset < 0.5 / np.sqrt(2) - 0.04).all() and check.crossing(found, made, 1.0).crossing == []
 
 
 def test_what_cannot_be_reached_is_told():
