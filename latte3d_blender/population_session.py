@@ -21,10 +21,11 @@ from bpy.app.handlers import persistent
 from . import library_session, machine, session
 from .client.job import Fault
 from .files import written
-from .populate import assets, form, job, recipe, run
-from .populate.work import Result, Work
+from .populate import assets, form, job, recipe, run, scatter
+from .populate.work import Conversion, Result, Slices, Work
 from .scene import placing
 
+SWEEP_S = 0.05  # between two looks for what was thrown away
 QUIET_S = 0.4  # after the last change, before the recipe is looked at
 PACE_S = {"draft": 0.15, "standard": 0.35, "high": 0.9, "full": 1.5}  # for one object, until one has been made here
 MEGABYTES = {"draft": 3, "standard": 10, "high": 14, "full": 22}  # of one distinct object: mesh, simpler mesh, two images
@@ -50,7 +51,7 @@ class Figures:
 class State:
     """All that the panel shows beside the recipe."""
 
-    work: Work | None = None
+    work: Slices | None = None
     result: Result | None = None
     fault: Fault | None = None  # why something did not begin, or ended
     figures: Figures = field(default_factory=Figures)
@@ -64,6 +65,7 @@ class State:
     placed: Path | None = None  # the job's folder of what stands in the scene and is not saved yet
     drawn: tuple = ()
     looked: bool = False
+    sweeping: bool = True  # there may be objects that were thrown away
 
 
 STATE = State()
@@ -215,13 +217,27 @@ def cancel() -> None:
     wake()
 
 
-def _ended(work: Work) -> None:
-    STATE.result, STATE.fault, STATE.hold = work.result, work.fault, ""
+def convert(scene: bpy.types.Scene, top: bpy.types.Collection) -> None:
+    """Start making plain objects of a population's points."""
+    STATE.work, STATE.fault = Conversion(top, scene.session_uid), None
+    wake()
+
+
+def _ended(work: Slices) -> None:
+    STATE.fault, STATE.hold = work.fault, ""
+    if not isinstance(work, Work):
+        return
+    STATE.result = work.result
     made = [want for want in work.chosen.missing if work.kept.has(want)]
+    if work.is_preview:
+        with contextlib.suppress(OSError):
+            work.kept.folder.rmdir()  # where nothing is in it
     if work.pace_s and made:
         STATE.pace[made[-1].quality] = work.pace_s
     if work.result and not work.is_preview and not work.kept.failed:
         STATE.placed = work.kept.folder
+    work.chosen.grounds.clear()  # they are large
+    work.chosen.scenery = None
     STATE.changed = STATE.changed or time.monotonic()
 
 
@@ -263,6 +279,9 @@ def step() -> float | None:
             look(scene)
         else:
             pause = pause or QUIET_S
+    if STATE.sweeping and not pause:
+        STATE.sweeping = scatter.sweep()
+        pause = SWEEP_S if STATE.sweeping else None
     now = _picture()
     if now != STATE.drawn:
         STATE.drawn = now
@@ -270,7 +289,7 @@ def step() -> float | None:
     return pause
 
 
-def _go_on(work: Work) -> float:
+def _go_on(work: Slices) -> float:
     """A moment of work, in a window that shows its scene."""
     spot = placing.window_for(work)
     if not any(scene.session_uid == work.scene for scene in bpy.data.scenes):
@@ -288,8 +307,9 @@ def _go_on(work: Work) -> float:
         if work.ready is not None:
             STATE.hold = placing.obstacle(work, spot)
             if not STATE.hold:
-                show = bpy.ops.latte3d.place_preview if work.is_preview else bpy.ops.latte3d.place_population
-                show("EXEC_DEFAULT", True)
+                kinds = {Work: "place_population", Conversion: "place_objects"}
+                name = "place_preview" if work.is_preview else kinds[type(work)]
+                getattr(bpy.ops.latte3d, name)("EXEC_DEFAULT", True)
                 placing.show(bpy.context, [])
     if work.over:
         _ended(work)
@@ -313,7 +333,9 @@ def _picture() -> tuple:
 
 @persistent
 def _undone(*_) -> None:
-    """What was built and is not shown yet is gone."""
+    """What was built and is not shown yet is gone; what was told is of another state."""
+    STATE.result = None
+    STATE.sweeping = True
     if STATE.work and not STATE.work.over:
         STATE.work.stale = True
     recipe_changed()

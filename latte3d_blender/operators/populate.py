@@ -14,6 +14,7 @@ from ..client.job import EngineFault
 from ..files import written
 from ..panels import populate as panels
 from ..populate import preview, recipe, run, scatter, targets
+from ..populate.work import Work
 from ..scene import placement
 
 LISTS = [(name.upper(), name.title(), "") for name in ("layers", "things", "masks", "targets", "avoid", "own_targets", "names")]
@@ -352,7 +353,8 @@ class Placing:
         work = populating.STATE.work
         if work is None or work.ready is None:
             return {"CANCELLED"}
-        place(context, work)
+        place(context, work) if isinstance(work, Work) else work.show()
+        populating.STATE.sweeping = True
         return {"FINISHED"}
 
 
@@ -361,6 +363,13 @@ class LATTE3D_OT_place_population(Placing, bpy.types.Operator):
 
     bl_idname = "latte3d.place_population"
     bl_label = "Populate"
+
+
+class LATTE3D_OT_place_objects(Placing, bpy.types.Operator):
+    """Show plain objects in place of instances"""
+
+    bl_idname = "latte3d.place_objects"
+    bl_label = "Convert to Objects"
 
 
 class LATTE3D_OT_place_preview(Placing, bpy.types.Operator):
@@ -423,7 +432,7 @@ class LATTE3D_OT_clear_population(bpy.types.Operator):
         if not preview.clear() and (top := current(context.scene)) is not None:
             scatter.clear(top)
             populating.of(context.scene).collection = None
-        populating.STATE.result = None
+        populating.STATE.result, populating.STATE.sweeping = None, True
         populating.recipe_changed()
         return {"FINISHED"}
 
@@ -438,10 +447,15 @@ class LATTE3D_OT_convert_population(OnPopulation, bpy.types.Operator):
     def execute(self, context):
         top = current(context.scene)
         if scatter.has_points(top):
+            if sum(len(item.data.vertices) for item in top.objects) > scatter.AT_ONCE and not bpy.app.background:
+                populating.convert(context.scene, top)  # place_objects makes the undo step
+                return {"CANCELLED"}
             made = scatter.to_objects(top)
             self.report({"INFO"}, f"{made:,} plain objects")
         else:
             made, kept = scatter.to_scatter(top)
+            populating.STATE.sweeping = True
+            populating.wake()
             more = f"; {kept:,} that have become others stay objects" if kept else ""
             self.report({"INFO"}, f"{made:,} instances{more}")
         return {"FINISHED"}
@@ -460,6 +474,7 @@ CLASSES = (
     LATTE3D_OT_cancel_population,
     LATTE3D_OT_place_population,
     LATTE3D_OT_place_preview,
+    LATTE3D_OT_place_objects,
     LATTE3D_OT_clear_population,
     LATTE3D_OT_convert_population,
 )

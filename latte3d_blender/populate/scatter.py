@@ -5,6 +5,7 @@ A population is a collection that carries its recipe. In it are, for each layer,
 objects, and a collection "… Assets" that no view layer shows, with one object for each asset, its box and its simpler mesh.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from .layout import Layout, euler
 from .recipe import Recipe
 
 STEP = 64  # objects made at a time
+AT_ONCE = 500  # objects that are removed at once
 SIMPLER_FROM = 400  # triangles: below, a simpler mesh saves nothing
 SIMPLER = 0.15  # share of the triangles that it keeps
 PARTS = {"Assets": "Objects", "Boxes": "Boxes", "Simpler": "Simpler"}  # the modifier's inputs, and the collections that they take
@@ -70,8 +72,9 @@ def building(
     for number, layer in enumerate(recipe.layers):
         points = Points.of(layout, number, unit_m)
         if len(points.asset) and linked:
-            for _ in objects_of_points(top, own, layer.name, points):
+            for group in objects_of_points(own, layer.name, points):  # noqa: B007
                 yield top
+            top.children.link(group)
         elif len(points.asset):
             as_scatter(top, own, layer.name, points)
         yield top
@@ -111,8 +114,32 @@ def clear(top: bpy.types.Collection) -> None:
     items = {item for one in inside for item in one.objects}
     gone = [item for item in items if all(user in inside for user in item.users_collection)]
     data = {item.data for item in gone if item.data}
-    bpy.data.batch_remove([*gone, *inside])
+    bpy.data.batch_remove(inside)
+    if not throw_away(gone):
+        bpy.data.batch_remove([one for one in data if not one.users])
+
+
+def throw_away(items: list[bpy.types.Object]) -> bool:
+    """Remove objects. With many, Blender takes many seconds for that: in a window they only go out of sight, and `sweep` removes them;
+    returns whether it is so."""
+    later = len(items) > AT_ONCE and not bpy.app.background
+    if not later:
+        bpy.data.batch_remove(items)
+        return False
+    for item in items:
+        for collection in item.users_collection:
+            collection.objects.unlink(item)
+        item["latte3d_gone"] = True
+    return True
+
+
+def sweep(most: int = STEP) -> bool:
+    """Remove some of what was thrown away, unless an undo has brought it back; returns whether there may be more."""
+    gone = list(itertools.islice((item for item in bpy.data.objects if not item.users and "latte3d_gone" in item), most))
+    data = {item.data for item in gone if item.data}
+    bpy.data.batch_remove(gone)
     bpy.data.batch_remove([one for one in data if not one.users])
+    return len(gone) == most
 
 
 # Assets ---------------------------------------------------------------------------------------------------------------------------
@@ -248,23 +275,34 @@ def read_scatter(item: bpy.types.Object) -> Points:
 # Objects --------------------------------------------------------------------------------------------------------------------------
 
 
-def objects_of_points(top: bpy.types.Collection, own: bpy.types.Collection, name: str, points: Points) -> Iterator[int]:
-    """Make a collection of plain objects that share the assets' data; yields how many there are, now and then."""
+def objects_of_points(own: bpy.types.Collection, name: str, points: Points) -> Iterator[bpy.types.Collection]:
+    """Make a collection of plain objects that share the assets' data, linked nowhere yet; yields it after every STEP objects."""
     group = bpy.data.collections.new(name)
     group["latte3d_layer"] = name
+    yield group
     sources = _objects(own)
     for row in range(len(points.asset)):
         source = sources[int(points.asset[row])]
-        item = source.copy()
-        item.name = source.name[6:]
+        item = _copy(source, f"{source.name[6:]}.{row + 1:03d}")
         place = Matrix.LocRotScale(points.position[row].tolist(), Euler(points.rotation[row].tolist()), points.scale[row].tolist())
         item.matrix_basis = place @ source.matrix_basis
         item[tint.ATTRIBUTE] = points.tint[row].tolist()
         group.objects.link(item)
         if row % STEP == STEP - 1:
-            yield row + 1
-    top.children.link(group)  # last: every link to a shown collection makes Blender look through the scene
-    yield len(points.asset)
+            yield group
+
+
+def _copy(source: bpy.types.Object, name: str) -> bpy.types.Object:
+    """A copy that shares its data. To copy by Blender's own way takes longer the more copies there are: each needs another name."""
+    if source.modifiers or source.constraints or source.animation_data or source.type != "MESH":
+        made = source.copy()
+        made.name = name
+        return made
+    made = bpy.data.objects.new(name, source.data)
+    for key in source.keys():  # noqa: SIM118 (not a dict)
+        made[key] = source[key]
+    made.color = source.color
+    return made
 
 
 def _objects(own: bpy.types.Collection) -> dict[int, bpy.types.Object]:
@@ -278,16 +316,32 @@ def _own(top: bpy.types.Collection) -> bpy.types.Collection:
 
 def to_objects(top: bpy.types.Collection) -> int:
     """Turn a population's points into plain objects, for editing by hand and for export; returns how many there are."""
-    made = 0
+    *_, groups = objects_of(top)
+    return become_objects(top, groups)
+
+
+def objects_of(top: bpy.types.Collection) -> Iterator[list[bpy.types.Collection]]:
+    """Make the plain objects of a population's points, in collections that are linked nowhere; yields those now and then."""
+    groups: list[bpy.types.Collection] = []
+    yield groups
     for item in [one for one in top.objects if "latte3d_layer" in one]:
-        points = read_scatter(item)
-        points = _moved(points, item.matrix_world)
-        *_, count = objects_of_points(top, _own(top), item["latte3d_layer"], points)
-        made += count
+        points = _moved(read_scatter(item), item.matrix_world)
+        for step, group in enumerate(objects_of_points(_own(top), item["latte3d_layer"], points)):
+            if not step:
+                groups.append(group)
+            yield groups
+
+
+def become_objects(top: bpy.types.Collection, groups: list[bpy.types.Collection]) -> int:
+    """Let plain objects take the place of a population's points; returns how many there are."""
+    for item in [one for one in top.objects if "latte3d_layer" in one]:
         mesh = item.data
         bpy.data.objects.remove(item)
         bpy.data.meshes.remove(mesh)
-    return made
+    for group in groups:  # last: every link to a shown collection makes Blender look through the scene
+        top.children.link(group)
+        group.name = group["latte3d_layer"]
+    return sum(len(group.objects) for group in groups)
 
 
 def _moved(points: Points, matrix: Matrix) -> Points:
@@ -321,7 +375,7 @@ def to_scatter(top: bpy.types.Collection) -> tuple[int, int]:
             tints = np.array([list(item.get(tint.ATTRIBUTE, (1, 1, 1))) for item in same], float)
             as_scatter(top, own, group["latte3d_layer"], _from_parts(asset, world, tints))
         done, kept = done + len(same), kept + len(others)
-        bpy.data.batch_remove(same)
         if not others:
             bpy.data.collections.remove(group)
+        throw_away(same)
     return done, kept

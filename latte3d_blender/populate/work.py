@@ -5,6 +5,7 @@ The main thread reads the scene at the start (`run.plan`), and then builds objec
 pointer into Blender's data across an undo: `stale` says that there was one, and what was built is built again.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -60,32 +61,26 @@ class Result:
         return sum(self.counts.values())
 
 
-class Work:
-    """One population on its way. `step` goes on with it; `ready` is its collection when it only has to be shown."""
+class Slices:
+    """Something on its way into the scene. `step` goes on with it; `ready` is what only has to be shown."""
 
-    def __init__(self, chosen: run.Plan, kept: job.Job, scene: int, *, is_preview: bool = False, linked: bool = False, make: bool = True):
-        """scene: its session_uid. `make`: make what is missing, else take what there is."""
-        self.chosen, self.kept, self.scene = chosen, kept, scene
-        self.is_preview, self.linked, self.make = is_preview, linked, make
+    is_preview = False
+
+    def __init__(self, scene: int):
+        """scene: its session_uid."""
+        self.scene = scene
         self.stage, self.done, self.total, self.left_s = "Starting", 0, 0, None
-        self.ready: bpy.types.Collection | None = None
+        self.ready = None
         self.result: Result | None = None
         self.fault: Fault | None = None
         self.over = self.stopped = self.stale = self.cancelled = False
         self.begun = time.perf_counter()
-        self.pace_s = 0.0  # seconds for an object, as they were made
         self.longest_s = 0.0  # that the main thread was busy at a time
-        self._found: assets.Assets | None = None
-        self._top: bpy.types.Collection | None = None
-        self._top_uid = 0  # by which it is found after an undo
-        self._steps = None
+        self._steps: Iterator[bool] = iter(())
 
     @property
     def factor(self) -> float:
         return self.done / self.total if self.total else 0.0
-
-    def start(self, engine: Engine, launch: Callable[[], Launch]) -> None:
-        self._steps = self._preview() if self.is_preview else self._populate(engine, launch)
 
     def step(self) -> bool:
         """Go on for a moment; returns whether there is more to do at once. What goes wrong is in `fault` afterwards."""
@@ -107,15 +102,77 @@ class Work:
         return False
 
     def cancel(self) -> None:
-        """End it; what the engine has finished is kept in the job's folder."""
-        self.cancelled = True  # the thread looks at it
+        """End it; what was built for it goes."""
+        self.cancelled = True  # a thread looks at it
         self._steps.close()
         self.take_back()
-        self.kept.write_state(self.chosen.wants)
         self.over = self.stopped = True
 
     def take_back(self) -> None:
         """Remove what was built and is not shown."""
+
+    def _say(self, stage: str, total: int = 0) -> None:
+        self.stage, self.done, self.total, self.left_s = stage, 0, total, None
+
+
+class Conversion(Slices):
+    """A population's points on the way to plain objects."""
+
+    def __init__(self, top: bpy.types.Collection, scene: int):
+        super().__init__(scene)
+        self._name, self._groups = top.name, []
+        self._steps = self._convert(top)
+
+    def _convert(self, top: bpy.types.Collection) -> Iterator[bool]:
+        self._say("Making objects", sum(len(item.data.vertices) for item in top.objects if "latte3d_layer" in item))
+        for self._groups in scatter.objects_of(top):
+            yield True
+            if self.stale:
+                raise ValueError("An undo has ended it. Convert again.")
+            self.done = min(self.done + scatter.STEP, self.total)
+        self.ready = self._groups
+        while self.ready is not None:
+            yield False
+            if self.stale:
+                raise ValueError("An undo has ended it. Convert again.")
+
+    def show(self) -> None:
+        """Let the objects take the points' place."""
+        scatter.become_objects(bpy.data.collections[self._name], self.ready)
+        self.ready, self._groups = None, []
+
+    def take_back(self) -> None:
+        if not self.stale:
+            items = [item for group in self._groups for item in group.objects]
+            bpy.data.batch_remove(self._groups)
+            scatter.throw_away(items)
+        self._groups, self.ready = [], None
+
+
+class Work(Slices):
+    """One population, or its preview, on its way; `ready` is its collection."""
+
+    def __init__(self, chosen: run.Plan, kept: job.Job, scene: int, *, is_preview: bool = False, linked: bool = False, make: bool = True):
+        """`make`: make what is missing, else take what there is."""
+        super().__init__(scene)
+        self.chosen, self.kept = chosen, kept
+        self.is_preview, self.linked, self.make = is_preview, linked, make
+        self.pace_s = 0.0  # seconds for an object, as they were made
+        self._found: assets.Assets | None = None
+        self._top: bpy.types.Collection | None = None
+        self._top_uid = 0  # by which it is found after an undo
+
+    def start(self, engine: Engine, launch: Callable[[], Launch]) -> None:
+        self._steps = self._preview() if self.is_preview else self._populate(engine, launch)
+
+    def cancel(self) -> None:
+        """End it; what the engine has finished is kept in the job's folder."""
+        super().cancel()
+        if not self.is_preview:
+            with contextlib.suppress(OSError):
+                self.kept.write_state(self.chosen.wants)
+
+    def take_back(self) -> None:
         if self._top is not None and not self.stale:
             scatter.clear(self._top)
         if self._found is not None and not self.stale:
@@ -165,9 +222,6 @@ class Work:
             scatter.clear(left)
         self._found = self._top = None
         self.stale, self._top_uid = False, 0
-
-    def _say(self, stage: str, total: int = 0) -> None:
-        self.stage, self.done, self.total, self.left_s = stage, 0, total, None
 
     def _make(self, engine: Engine, launch: Callable[[], Launch]) -> Iterator[bool]:
         """What the scene lacks, by the engine that the panel uses."""
