@@ -99,7 +99,7 @@ def choice(name: str, about: str, items: list, default: str):
     return EnumProperty(name=name, description=about, items=items, default=default, update=_changed)
 
 
-LENGTH, HEIGHT = {"unit": "LENGTH", "precision": 2}, (0.001, 10_000.0)
+LENGTH, HEIGHT = {"unit": "LENGTH", "precision": 3}, (0.001, 10_000.0)
 
 
 class LATTE3D_PG_named(bpy.types.PropertyGroup):
@@ -163,6 +163,7 @@ class LATTE3D_PG_layer(bpy.types.PropertyGroup):
     count: whole("Count", "How many objects", 100)
     density: number("Density", "Objects a square metre of what the masks leave", 0.1, 0.0, 1e6, precision=3)
     each: number("For Each", "Objects for each one of the layer on which they stand, or which they face", 1.0, 0.0, 1000.0, precision=2)
+    fill: flag("As Many as Find a Place", "Up to that amount; nothing is said of the others")
     use_height: flag("Height", "A range of heights; without it, prompts get the height that the model predicts")
     height: pair("Height", "From the smallest to the largest", (0.5, 1.0), *HEIGHT, **LENGTH)
     quality: choice("Quality", "How fine its objects are made", QUALITIES, "RECIPE")
@@ -178,6 +179,7 @@ class LATTE3D_PG_layer(bpy.types.PropertyGroup):
     tilt: number("Tilt", "How far it may lean", 0.0, 0.0, math.pi / 2, unit="ROTATION")
     tint: number("Tint", "How far colours may differ", 0.0, 0.0, 1.0, subtype="FACTOR")
     sink: number("Sink", "Share of the height that may be below the surface on slopes", 0.25, 0.01, 1.0, subtype="FACTOR")
+    bury: number("Bury", "Share of the height that goes into the ground in any case", 0.0, 0.0, 0.95, subtype="FACTOR")
     clumps: whole("Clumps", "So many groups; 0: none", 0, 0, 100_000)
     clump_radius: number("Radius", "How far a clump reaches", 2.0, 0.001, **LENGTH)
     seed: whole("Seed", "Another one rolls this layer again", 0, 0, SEED_MOST)

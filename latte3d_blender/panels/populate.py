@@ -64,7 +64,7 @@ def amount(layer, result) -> str:
     if layer.amount == "THINGS":
         return f"{sum(thing.count for thing in layer.things if thing.use_count):,}"
     if layer.amount == "EACH":
-        return f"{layer.each:.3g} / {layer.on or layer.face or '?'}"
+        return f"{layer.each:.3g} each"
     return f"{layer.count:,}" if layer.amount == "COUNT" else f"{layer.density:.3g} / m²"
 
 
@@ -196,10 +196,10 @@ def draw_layer(layout: bpy.types.UILayout, context: bpy.types.Context, wanted, l
     if thing := active(layer.things, layer.thing):
         draw_thing(column, thing)
     column.separator()
-    row = column.row()
-    row.prop(layer, "amount", expand=True)
+    column.prop(layer, "amount")
     if layer.amount != "THINGS":
         column.prop(layer, layer.amount.lower())
+        column.prop(layer, "fill")
     draw_height(column, layer)
     column.prop(layer, "distance")
     column.prop(layer, "quality")
@@ -248,7 +248,7 @@ def draw_variation(body: bpy.types.UILayout, wanted, layer) -> None:
         column = body.column(align=True)
         column.prop(layer, name, index=0, text=f"{text} From")
         column.prop(layer, name, index=1, text="To")
-    for name in ("tilt", "tint", "sink", "gap"):
+    for name in ("tilt", "tint", "sink", "bury", "gap"):
         body.prop(layer, name)
     column = body.column(align=True)
     column.prop(layer, "clumps")
@@ -401,20 +401,22 @@ def draw_panel(layout: bpy.types.UILayout, context: bpy.types.Context, wanted) -
     """All of it."""
     state = populating.STATE
     draw_recipe(layout, context, wanted)
-    if layer := active(wanted.layers, wanted.layer):
+    layer = active(wanted.layers, wanted.layer)
+    if layer:
+        draw_figures(layout, context, wanted)
+    draw_buttons(layout, context, wanted)
+    if layer:
+        draw_population(layout, context, wanted)
+    if state.fault and not populating.busy():
+        wrapped(layout, context, str(state.fault), "ERROR")
+    if state.result and not populating.busy():
+        draw_result(layout, context, state.result)
+    if layer:
         header, body = layout.panel("latte3d_populate_layer")
         header.label(text=layer.name)
         if body:
             draw_layer(body, context, wanted, layer)
         fold(layout, "whole", "Whole Population", draw_whole, context, wanted)
-        draw_figures(layout, context, wanted)
-    draw_buttons(layout, context, wanted)
-    if state.fault and not populating.busy():
-        wrapped(layout, context, str(state.fault), "ERROR")
-    if state.result and not populating.busy():
-        draw_result(layout, context, state.result)
-    if len(wanted.layers):
-        draw_population(layout, context, wanted)
 
 
 class LATTE3D_PT_populate(bpy.types.Panel):
@@ -424,8 +426,7 @@ class LATTE3D_PT_populate(bpy.types.Panel):
     bl_category = session.TAB
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
-    bl_parent_id = "LATTE3D_PT_main"
-    bl_options = {"DEFAULT_CLOSED"}
+    bl_options = {"DEFAULT_CLOSED"}  # a panel of its own: it is long, and can be dragged above the other or stand alone
 
     def draw_header_preset(self, context):
         populating.shown(context.scene)  # the header is there while the panel is closed, too
@@ -433,6 +434,7 @@ class LATTE3D_PT_populate(bpy.types.Panel):
             self.layout.label(text=f"{100 * populating.STATE.work.factor:.0f} %")
 
     def draw(self, context):
+        session.panel_shown()  # the other one may be closed
         draw_panel(self.layout, context, populating.of(context.scene))
 
 

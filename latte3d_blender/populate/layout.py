@@ -201,7 +201,8 @@ class LayerRun:
         samples, index = self._spaced(samples, index)
         option = self._chosen(index)
         bodies = self._standing(samples, index, option, scenery)
-        dropped = placing.drop(self.shapes, bodies, self.ground.cast, -placing.LIFT if self.layer.on else placing.PRESS)
+        press = -placing.LIFT if self.layer.on else placing.PRESS
+        dropped = placing.drop(self.shapes, bodies, self.ground.cast, press, self.layer.bury)
         level = dot(samples.normal, bodies.rotation[:, :, 2])
         stands, shallow = dropped.stands & (level > placing.STEEP), dropped.sink <= self.layer.sink
         self.refused["edge"] += int((~stands).sum())
@@ -281,7 +282,7 @@ class LayerRun:
     def note(self, total: int) -> str:
         """What a person has to know of a layer that found too few places; nothing where it found all."""
         found = len(self.bodies)
-        if found == total:
+        if found == total or (self.layer.fill and found):
             return ""
         why = [f"{REASONS[reason]} ({count:,} tries)" for reason, count in self.refused.most_common(2) if count]
         if not self.tried:

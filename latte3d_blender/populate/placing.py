@@ -85,8 +85,9 @@ def _towards(axis: np.ndarray) -> np.ndarray:
     return np.where(down[:, None, None], np.diag((1.0, -1.0, -1.0)), found)
 
 
-def drop(shapes: Shapes, bodies: Bodies, cast: Cast, press: float = PRESS) -> Dropped:
-    """Move objects along their own vertical until the last point of each base is in the surface by `press` of the height."""
+def drop(shapes: Shapes, bodies: Bodies, cast: Cast, press: float = PRESS, bury: float = 0.0) -> Dropped:
+    """Move objects along their own vertical until the last point of each base is in the surface by `press` of the height, and then by
+    `bury` of it, which is no sinking in."""
     base = shapes.base[bodies.asset]
     height = (shapes.box[bodies.asset, 1, 2] - shapes.box[bodies.asset, 0, 2]) * bodies.scale
     aside = base - base[:, -1:]  # the last one is the middle
@@ -97,7 +98,7 @@ def drop(shapes: Shapes, bodies: Bodies, cast: Cast, press: float = PRESS) -> Dr
     gap = found - lift[:, None]  # how far the surface is below each point; above it, less than 0
     stands = np.isfinite(gap).all(1)
     gap = np.where(np.isfinite(gap), gap, 0.0)
-    down = gap.max(1) + press * height
+    down = gap.max(1) + (press + bury) * height
     sink = (gap.max(1) - gap.min(1)) / height + press
     moved = Bodies(bodies.asset, np.round(bodies.position - down[:, None] * up, 7), bodies.rotation, bodies.scale)
     return Dropped(moved, np.round(sink, 6), stands)

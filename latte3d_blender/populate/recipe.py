@@ -66,6 +66,7 @@ class Layer:
     count: int | None = None
     density: float | None = None  # objects a square metre of what the masks leave
     each: float | None = None  # objects for each one that is wanted of the layer on which this one stands, or which it faces
+    fill: bool = False  # as many as find a place, up to that
     height: tuple[float, float] | None = None
     quality: str = ""
     model: str = ""
@@ -81,6 +82,7 @@ class Layer:
     clumps: int = 0  # 0: none; else so many groups
     clump_radius: float = 2.0
     sink: float = 0.25  # share of the height that may be below the surface
+    bury: float = 0.0  # share of the height that goes into the ground in any case
     seed: int = 0  # another one rolls this layer again
     on: str = ""  # a layer before this one, on whose objects this one stands instead of on a target
     face: str = ""  # a layer before this one, to whose nearest object fronts look
@@ -197,6 +199,7 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
         count=count,
         density=density,
         each=each,
+        fill=entry.flag("fill"),
         height=entry.pair("height", None, 0.001, 10_000.0),
         quality=entry.choice("quality", "", ("", *DETAILS)),
         model=entry.text("model"),
@@ -212,6 +215,7 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
         clumps=clump.number("count", 0, 0, 100_000, whole=True),
         clump_radius=clump.number("radius", 2.0, 0.001, FAR),
         sink=entry.number("sink", 0.25, 0.01, 1.0),
+        bury=entry.number("bury", 0.0, 0.0, 0.95),
         seed=entry.number("seed", 0, *LIMITS["seed"], whole=True),
         on=_earlier(entry, "on", before),
         face=_earlier(entry, "face", before),

@@ -15,6 +15,7 @@ import steps
 
 OUT, PYTHON, *MODEL = sys.argv[sys.argv.index("--") + 1 :]
 OUT = Path(OUT)
+MAIN, TITLE = (85, 14), (85, 40)  # of the panels: pixels from the sidebar's upper left corner
 REPORT: dict = {"version": bpy.app.version_string}
 
 
@@ -57,8 +58,6 @@ def main():
     area.spaces.active.region_3d.view_distance = 22
     bpy.ops.ed.undo_push(message="Start")
     yield from steps.show_tab()
-    with steps.override():
-        bpy.context.area.spaces.active.overlay.show_relationship_lines = False
     yield from steps.until(lambda: steps.addon("session").SESSION.engine.state == "READY", 300.0)
     state = populating.STATE
     for part in (preset, preview, populate, cancel, resume, undo, convert):
@@ -66,8 +65,10 @@ def main():
 
 
 def preset(populating, state):
-    steps.addon("panels.populate").LATTE3D_PT_populate.bl_options = set()
-    yield from open_panel()
+    yield from steps.click(*MAIN)  # close what stands above
+    steps.picture(OUT / "0-closed.png")
+    yield from steps.click(*TITLE)
+    yield 0.7
     steps.picture(OUT / "1-empty.png")
     operate("use_recipe", "EXEC_DEFAULT", True, preset="graveyard.json")
     yield from steps.until(lambda: state.looked and not state.changed)
@@ -75,18 +76,6 @@ def preset(populating, state):
     REPORT["ground"] = [one.object.name for one in populating.of(bpy.context.scene).targets]
     REPORT["figures"] = [state.figures.objects, state.figures.kinds, state.figures.missing]
     steps.picture(OUT / "2-preset.png")
-
-
-def open_panel():
-    """Close what stands above the part that fills the scene, so that a picture shows it."""
-    _, sidebar = steps.viewport()
-    cls = steps.addon("panels.populate").LATTE3D_PT_populate
-    bpy.utils.unregister_class(cls)
-    cls.bl_parent_id, cls.bl_order = "", -1
-    del cls.bl_parent_id
-    bpy.utils.register_class(cls)
-    sidebar.tag_redraw()
-    yield 1.0
 
 
 def preview(populating, state):
