@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How an object stands at a point: which way it leans and looks, and how far down it has to go so that nothing of its base floats."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from mathutils.bvhtree import BVHTree
@@ -17,6 +19,7 @@ Cast = Callable[
 ]  # from points [N, P, 3] along ways [N, 3], so far [N]: metres or inf [N, P]
 PRESS = 0.005  # of the height: so far the last point of the base goes into the surface
 LIFT = 0.002  # of the height: so far above another object something stands on it, so that their surfaces do not cross
+CHUNK = 8192  # points at a time: another thread may go on between two
 STEEP = 0.087  # cosine of 85°: on what is steeper, nothing stands
 
 
@@ -34,13 +37,24 @@ def plain(values: np.ndarray) -> np.ndarray:
     return np.round(values, 9)
 
 
+def tree_of(corners: np.ndarray) -> BVHTree:
+    """Triangles [T, 3, 3] to look for. The many short lists that Blender wants are no garbage; to look for some would take most of the time."""
+    flat, collects = corners.reshape(-1, 3), gc.isenabled()
+    gc.disable()
+    try:
+        points = [row for start in range(0, len(flat), CHUNK) for row in flat[start : start + CHUNK].tolist()]
+        return BVHTree.FromPolygons(points, np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True)
+    finally:
+        if collects:
+            gc.enable()
+
+
 def caster(surface: Surface) -> Cast:
-    """How lines meet a surface."""
-    flat = surface.corners[surface.area > 0].reshape(-1, 3)
-    tree = BVHTree.FromPolygons(flat.tolist(), np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True)
+    """How lines meet a surface. What that needs is built when it is first asked for, which may be in a thread."""
+    tree = cache(lambda: tree_of(surface.corners[surface.area > 0]))
 
     def cast(starts: np.ndarray, ways: np.ndarray, reach: np.ndarray) -> np.ndarray:
-        one, found = tree.ray_cast, []
+        one, found = tree().ray_cast, []
         for points, way, far in zip(starts.tolist(), ways.tolist(), reach.tolist(), strict=True):
             found += [one(point, way, far)[3] for point in points]
         return np.array([np.inf if distance is None else distance for distance in found]).reshape(starts.shape[:2])

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils.bvhtree import BVHTree
 
 from ..scene.placement import meters
 from . import masks, placing
@@ -214,8 +213,7 @@ def _object_distance(items: list[bpy.types.Object], unit_m: float) -> masks.Dist
 
 
 def _to_surface(parts: list[np.ndarray]) -> masks.Distance:
-    flat = np.concatenate(parts).reshape(-1, 3) if parts else np.zeros((0, 3))
-    tree = BVHTree.FromPolygons(flat.tolist(), np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True)
+    tree = placing.tree_of(np.concatenate(parts) if parts else np.zeros((0, 3, 3)))
 
     def distance(places: np.ndarray) -> np.ndarray:
         found = [tree.find_nearest(place)[3] for place in places.tolist()]
