@@ -38,7 +38,8 @@ def plain(values: np.ndarray) -> np.ndarray:
 
 
 def tree_of(corners: np.ndarray) -> BVHTree:
-    """Triangles [T, 3, 3] to look for. The many short lists that Blender wants are no garbage; to look for some would take most of the time."""
+    """Triangles [T, 3, 3] to look for. The many short lists that Blender wants are no garbage, and to search them for some would take most
+    of the time."""
     flat, collects = corners.reshape(-1, 3), gc.isenabled()
     gc.disable()
     try:
