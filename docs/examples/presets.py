@@ -26,11 +26,12 @@ class Place:
     colors: tuple[tuple, tuple]  # of the ground, mixed in patches
     relief: float = 0.0  # how high its hills are
     walls: float = 0.0  # their height; the one towards the camera is left out
+    ceiling: bool = False
     wall_color: tuple = (0.3, 0.3, 0.3)
     streets: float = 0.0  # from one to the next along Y; 0: none
     tiles: float = 0.0  # metres along a tile's edge; 0: none
     sun: tuple = (4.5, (-0.75, -0.5, 0.7), (1.0, 0.9, 0.75))  # energy, from where, colour
-    sky: tuple = ((0.80, 0.86, 0.92), (0.15, 0.38, 0.80), 0.8)  # horizon, above, strength
+    sky: tuple = ((0.52, 0.74, 0.95), (0.12, 0.36, 0.80), 0.85)  # horizon, above, strength
     lamps: tuple = ()  # (place, watts, colour) each
     eye: tuple = (0.0, -12.0, 5.0)
     looks_at: tuple = (0.0, 0.0, 1.0)
@@ -43,20 +44,20 @@ PLACES = {
     "forest_floor": Place(
         (26, 26), ((0.05, 0.10, 0.02), (0.13, 0.13, 0.045)), relief=0.9,
         sun=(5.0, (-0.8, -0.3, 0.55), (1.0, 0.88, 0.66)), sky=((0.75, 0.85, 0.80), (0.25, 0.50, 0.65), 0.75),
-        eye=(0.0, -11.5, 2.0), looks_at=(0.3, 0.0, 1.1), lens=30,
+        eye=(-8.0, -6.0, 2.0), looks_at=(2.0, 1.0, 0.75), lens=26,
     ),
     "dungeon_hall": Place(
-        (18, 22), ((0.10, 0.095, 0.10), (0.16, 0.15, 0.145)), walls=6.5, wall_color=(0.13, 0.125, 0.13), tiles=1.0,
+        (18, 22), ((0.10, 0.095, 0.10), (0.16, 0.15, 0.145)), walls=3.45, ceiling=True, wall_color=(0.13, 0.125, 0.13), tiles=1.0,
         sun=(0.7, (-0.3, -0.6, 0.8), (0.55, 0.65, 1.0)), sky=((0.05, 0.06, 0.09), (0.03, 0.04, 0.08), 1.0),
         lamps=(
-            ((-6.5, -4, 2.6), 600, WARM), ((6.5, -1, 2.6), 600, WARM), ((-5, 7.5, 2.6), 800, WARM), ((0, 2, 4.5), 500, WARM),
-            ((5, 9, 2.6), 600, WARM), ((0, -7, 4.5), 300, WARM),
+            ((-6.5, -4, 2.6), 600, WARM), ((6.5, -1, 2.6), 600, WARM), ((-5, 7.5, 2.6), 800, WARM), ((0, 2, 3.1), 400, WARM),
+            ((5, 9, 2.6), 600, WARM), ((0, -7.5, 3.1), 350, WARM),
         ),
-        eye=(0.0, -13.5, 5.0), looks_at=(0.0, 0.5, 0.7), lens=27,
+        eye=(0.0, -11.6, 2.7), looks_at=(0.0, 2.0, 0.9), lens=21,
     ),
     "market": Place(
         (24, 22), ((0.34, 0.29, 0.22), (0.42, 0.37, 0.29)), tiles=0.6,
-        eye=(2.0, -15.5, 5.6), looks_at=(0.0, -1.0, 0.9), lens=32,
+        eye=(1.6, -9.6, 3.4), looks_at=(0.0, 0.5, 0.8), lens=26,
     ),
     "restaurant": Place(
         (12, 10), ((0.20, 0.11, 0.055), (0.24, 0.135, 0.07)), walls=3.2, wall_color=(0.55, 0.46, 0.34), tiles=0.8,
@@ -101,12 +102,12 @@ def ground(place: Place) -> bpy.types.Object:
 
 
 def walls(place: Place) -> bpy.types.Object:
-    """Three walls around the ground."""
+    """Three walls around the ground, and a ceiling."""
     (w, d), h = (size / 2 for size in place.size), place.walls
     corners = [(-w, -d), (-w, d), (w, d), (w, -d)]
     mesh = bpy.data.meshes.new("Walls")
     vertices = [(x, y, z) for z in (0, h) for x, y in corners]
-    mesh.from_pydata(vertices, [], [(i, i + 1, i + 5, i + 4) for i in range(3)])
+    mesh.from_pydata(vertices, [], [*((i, i + 1, i + 5, i + 4) for i in range(3)), *([(4, 5, 6, 7)] if place.ceiling else [])])
     mesh.materials.append(material("Walls", color=place.wall_color, roughness=0.9))
     return bpy.data.objects.new("Walls", mesh)
 
@@ -156,7 +157,7 @@ def main() -> int:
     item.rotation_euler = (Vector(place.looks_at) - item.location).to_track_quat("-Z", "Y").to_euler()
     scene.collection.objects.link(item)
     scene.render.engine = "CYCLES"
-    scene.cycles.device, scene.cycles.samples, scene.cycles.max_bounces = "CPU", 32, 4
+    scene.cycles.device, scene.cycles.samples, scene.cycles.max_bounces = "CPU", 24, 4
     scene.cycles.use_adaptive_sampling, scene.cycles.adaptive_threshold, scene.cycles.use_denoising = True, 0.05, True
     scene.render.resolution_x, scene.render.resolution_y = 800, 450
     scene.view_settings.view_transform, scene.view_settings.look = "AgX", "AgX - Medium High Contrast"

@@ -130,10 +130,27 @@ def undo(populating, state):
 
 def convert(populating, state):
     REPORT["converted"] = []
+    steps.addon("populate.scatter").AT_ONCE = 100  # so many as are made between redraws, and removed later
     for _ in range(2):
         operate("convert_population", "EXEC_DEFAULT", True)
-        yield 2.0
-        REPORT["converted"].append(shown())
+        yield from ended(state)
+        yield from steps.until(lambda: not state.sweeping)
+        REPORT["converted"].append(shown() | {"left": sum("latte3d_gone" in item for item in bpy.data.objects)})
+    yield from steps.hover_viewport()
+    yield from steps.key("Z", ctrl=True)
+    yield 2.0
+    REPORT["converted"].append(shown())
+    yield from steps.key("Z", ctrl=True, shift=True)
+    yield 2.0
+    REPORT["converted"].append(shown())
+    wanted = populating.of(bpy.context.scene)
+    wanted.layers[0].amount, wanted.layers[0].count, wanted.layers[0].fill = "COUNT", 250_000, False
+    yield 1.0
+    operate("preview_population")
+    yield 1.0
+    steps.picture(OUT / "8-question.png")
+    REPORT["asked"] = not (state.work and not state.work.over)
+    yield from steps.key("ESC")
     operate("clear_population", "EXEC_DEFAULT", True)
     yield 1.0
     REPORT["cleared"] = shown()

@@ -36,7 +36,10 @@ def test_preset_to_population(suite, extension_zip, engine, tmp_path):  # noqa: 
     assert undone["tops"] == ["Graveyard Preview"] and undone["instances"] == preview["instances"], "one undo step, back to the preview"
     assert (redone["instances"], redone["tops"]) == (populated["instances"], ["Graveyard"])
     assert [one["seed"] for one in report["rerolled"]] == [1, 0] and all(one["tops"] == ["Graveyard"] for one in report["rerolled"])
-    objects, instances = report["converted"]
-    assert objects["instances"] == 0 and objects["objects"] >= populated["instances"] == instances["instances"]
+    objects, instances, undone, redone = report["converted"]
+    for one in (objects, undone):
+        assert one["instances"] == 0 and one["objects"] >= populated["instances"], "one undo step each"
+    assert instances["instances"] == redone["instances"] == populated["instances"] and instances["left"] == 0
+    assert report["asked"]
     assert report["cleared"] == before
     assert max(report["longest_step_s"]) < 2.0, "nothing keeps Blender from drawing for long"
