@@ -180,6 +180,7 @@ class LATTE3D_PG_layer(bpy.types.PropertyGroup):
     tint: number("Tint", "How far colours may differ", 0.0, 0.0, 1.0, subtype="FACTOR")
     sink: number("Sink", "Share of the height that may be below the surface on slopes", 0.25, 0.01, 1.0, subtype="FACTOR")
     bury: number("Bury", "Share of the height that goes into the ground in any case", 0.0, 0.0, 0.95, subtype="FACTOR")
+    settle: number("Settle", "So far they fall and come to rest where physics lets them; 0: they stand where they are put", **LENGTH)
     clumps: whole("Clumps", "So many groups; 0: none", 0, 0, 100_000)
     clump_radius: number("Radius", "How far a clump reaches", 2.0, 0.001, **LENGTH)
     seed: whole("Seed", "Another one rolls this layer again", 0, 0, SEED_MOST)

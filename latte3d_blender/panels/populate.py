@@ -248,7 +248,7 @@ def draw_variation(body: bpy.types.UILayout, wanted, layer) -> None:
         column = body.column(align=True)
         column.prop(layer, name, index=0, text=f"{text} From")
         column.prop(layer, name, index=1, text="To")
-    for name in ("tilt", "tint", "sink", "bury", "gap"):
+    for name in ("tilt", "tint", "sink", "bury", "gap", "settle"):
         body.prop(layer, name)
     column = body.column(align=True)
     column.prop(layer, "clumps")

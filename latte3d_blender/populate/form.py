@@ -14,7 +14,7 @@ METRES, DEGREES, PLAIN = "metres", "degrees", ""
 # a property's name, and what it counts; its default is the dataclass's
 LAYER = {
     "distance": METRES, "gap": METRES, "align": PLAIN, "scale": PLAIN, "turn": DEGREES, "tilt": DEGREES, "tint": PLAIN, "sink": PLAIN,
-    "bury": PLAIN, "fill": PLAIN, "on": PLAIN, "face": PLAIN, "model": PLAIN, "seed": PLAIN,
+    "bury": PLAIN, "settle": METRES, "fill": PLAIN, "on": PLAIN, "face": PLAIN, "model": PLAIN, "seed": PLAIN,
 }  # fmt: skip
 THING = {"share": PLAIN, "variants": PLAIN, "seed": PLAIN}
 MASK = {"invert": PLAIN, "strength": PLAIN, "size": METRES, "cover": PLAIN, "spacing": METRES, "seed": PLAIN}

@@ -82,6 +82,7 @@ class Layer:
     clumps: int = 0  # 0: none; else so many groups
     clump_radius: float = 2.0
     sink: float = 0.25  # share of the height that may be below the surface
+    settle: float = 0.0  # metres: so far they fall, and come to rest where physics lets them; 0: they stand where they are put
     bury: float = 0.0  # share of the height that goes into the ground in any case
     seed: int = 0  # another one rolls this layer again
     on: str = ""  # a layer before this one, on whose objects this one stands instead of on a target
@@ -215,6 +216,7 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
         clumps=clump.number("count", 0, 0, 100_000, whole=True),
         clump_radius=clump.number("radius", 2.0, 0.001, FAR),
         sink=entry.number("sink", 0.25, 0.01, 1.0),
+        settle=entry.number("settle", 0.0, 0.0, 100.0),
         bury=entry.number("bury", 0.0, 0.0, 0.95),
         seed=entry.number("seed", 0, *LIMITS["seed"], whole=True),
         on=_earlier(entry, "on", before),

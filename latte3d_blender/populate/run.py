@@ -10,7 +10,7 @@ import numpy as np
 from ..client.batch import Say
 from ..client.engine import Launch
 from ..scene import meshes, placement
-from . import assets, layout, scatter, targets
+from . import assets, layout, scatter, settle, targets
 from .footprints import Bodies, Footprint, footprint
 from .job import Job, Progress, Want
 from .job import make as make_objects
@@ -113,6 +113,7 @@ def put(
     with meshes.all_or_nothing():
         found = assets.collect(chosen.recipe, job, chosen.unit_m)
         made = lay_out(chosen, found, progress=progress, cancelled=cancelled)
+        made = settle.settled(chosen, found, made)
         top = scatter.build(chosen.recipe, found, made, chosen.unit_m, linked=linked)
     return Outcome(top, made, found, [*found.notes, *made.notes])
 

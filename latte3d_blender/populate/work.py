@@ -15,7 +15,7 @@ import bpy
 
 from ..client.engine import Engine, Launch
 from ..client.job import Fault
-from . import assets, check, job, layout, preview, run, scatter
+from . import assets, check, job, layout, preview, run, scatter, settle
 
 SLICE_S = 0.02  # of the main thread's time between two redraws
 MANY_FAILURES = 20  # that are listed
@@ -202,6 +202,7 @@ class Work(Slices):
                 continue
             if made is None:
                 made = yield from self._lay_out(self._found)
+                made = yield from self._settle(made)
             if meshes is None and len(made) <= check.MOST and not self.stale:
                 meshes = yield from self._meshes()
             if not self.stale and (yield from self._build(self._objects(made))):
@@ -266,6 +267,16 @@ class Work(Slices):
         thread = Thread(lambda: run.lay_out(self.chosen, found, progress=progress, cancelled=lambda: self.cancelled))
         yield from thread.wait()
         return thread.answer
+
+    def _settle(self, made: layout.Layout) -> Iterator[bool]:
+        if any(layer.settle for layer in self.chosen.recipe.layers):
+            self._say("Letting things fall", settle.FRAMES)
+            for made in settle.settling(self.chosen, self._found, made):  # noqa: B007, B020 (the last one is what came of it)
+                yield True
+                self.done += 1
+                if self.stale:
+                    raise ValueError("An undo has ended it. Populate again.")
+        return made
 
     def _meshes(self) -> Iterator[bool]:
         self._say("Reading the objects")

@@ -9,8 +9,9 @@ import pytest
 from mathutils import Matrix, Vector
 from mathutils.bvhtree import BVHTree
 
-from latte3d_blender.populate import assets, check, layout, targets
+from latte3d_blender.populate import assets, check, layout, run, scatter, targets
 from latte3d_blender.populate.assets import Asset, Assets
+from latte3d_blender.populate.job import Job
 from latte3d_blender.populate.layout import Option
 from tests.blender.populate.scenes import mesh_object, prism, terrain, written
 
@@ -209,3 +210,30 @@ def test_useless_targets(vertices, faces, told):
         lay(written(Boxes={"things": ["x"], "count": 4}), {"Boxes": [prism("box")]})
     with pytest.raises(targets.SceneError, match="no object or collection “Nowhere”"):
         targets.objects_of(("Nowhere",), "")
+
+
+def test_what_settles_falls_and_lies(tmp_path):
+    """Leaning posts fall over; what stands stays; no surfaces cross; the scene has nothing more than what was asked."""
+    terrain(size=12, cells=40, height=2)
+    for item in (prism("post", 8, 0.05, 0.6), prism("box", 4, 0.2, 0.3)):
+        bpy.context.scene.collection.objects.link(item)
+    bpy.context.view_layer.update()
+    posts = {"things": [{"object": "post"}], "count": 25, "tilt": 70, "sink": 1}
+    boxes = {"things": [{"object": "box"}], "count": 15}
+    plain = run.put(run.plan(written(Boxes=boxes, Posts=posts)), Job(tmp_path))
+    scatter.clear(plain.collection)
+    made = run.put(run.plan(written(Boxes=boxes, Posts={**posts, "settle": 0.3})), Job(tmp_path))
+    before, after, falls = plain.layout.bodies, made.layout.bodies, made.layout.layer == 1
+    moved = np.linalg.norm(after.position - before.position, axis=1)
+    lost = falls & (moved == 0)
+    assert (moved[~falls] == 0).all() and lost.sum() <= 2 and lost.any() == any("fell off the ground" in note for note in made.notes)
+    falls &= ~lost
+    upright = np.abs(after.rotation[falls][:, 2, 2])
+    assert (upright < 0.6).sum() > 8, "many have fallen over"
+    assert check.crossing(made.assets, made.layout, 1.0).crossing == []
+    ground = targets.ground(written(Posts=posts).layers[0], ("Terrain",), 1.0)
+    corners = after.take(falls).world(made.assets.shapes.hulls[after.asset[falls], 0])
+    down = ground.cast(corners + np.array((0, 0, 2)), np.tile((0.0, 0.0, -1.0), (len(corners), 1)), np.full(len(corners), 9.0)) - 2
+    lowest = down.min(1)  # of each above the ground: one may lie across a hump, or on another
+    assert lowest.min() > -0.01 and np.median(lowest) < 0.005 and lowest.max() < 0.3
+    assert len(bpy.data.scenes) == 1 and not [item for item in bpy.data.objects if item.rigid_body]
