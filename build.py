@@ -134,11 +134,13 @@ def end(process: subprocess.Popen, patience_s: float) -> None:
 
 
 def generate(argv: list[str]) -> int:
-    """make textured objects from prompts: .blend, .glb and .png each"""
+    """make textured objects from prompts: .blend, .glb and .png each, or an asset library from a list"""
     parser = argparse.ArgumentParser(prog="build.py generate", description=generate.__doc__)
     arguments.add_generate(parser)
-    parser.parse_args(argv)  # wrong options are refused before any download; the add-on parses for itself
-    engine = engine_python()
+    options = parser.parse_args(argv)  # wrong options are refused before any download; the add-on parses for itself
+    if wrong := arguments.wrong_generate(options):
+        parser.error(wrong)
+    engine = engine_python(*["ray.txt"] * bool(options.ray))
     return run([blender_python(), "-m", "latte3d_blender", "generate", "--engine", engine, *argv])
 
 
@@ -180,6 +182,8 @@ def package(argv: list[str]) -> int:
     """make and validate the extension's zip in dist/"""
     parser = argparse.ArgumentParser(prog="build.py package", description=package.__doc__)
     parser.add_argument("--out", type=own_path, default=ROOT / "dist", help="folder for the zip (default: dist)")
+    help_repository = "make the folder a repository, for any web server or disk, that Blender installs and updates from"
+    parser.add_argument("--repository", action="store_true", help=help_repository)
     options = parser.parse_args(argv)
     if not (ROOT / "core" / "weights" / "starter" / "config.json").is_file():
         print("warning: core/weights/starter is missing: without its own model this zip is of no use to an artist", file=sys.stderr)
@@ -196,7 +200,11 @@ def package(argv: list[str]) -> int:
             shutil.copyfile(made, partial)
     result = options.out / made.name
     print(f"{result}  {result.stat().st_size / 1e6:.1f} MB")
-    return 0
+    if not options.repository:
+        return 0
+    for older in set(options.out.glob("latte3d-*.zip")) - {result}:
+        older.unlink()  # Blender offers one version of an extension
+    return run([python, extension_tool, "server-generate", "--repo-dir", options.out, "--html"])
 
 
 def blender_tools() -> tuple[Path, Path]:

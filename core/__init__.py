@@ -7,4 +7,4 @@ import os
 # the networks took 4.2 s so and take 0.08 s asleep; alone it makes no difference. OpenMP reads this when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

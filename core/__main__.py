@@ -19,6 +19,7 @@ COMMANDS = {
     "benchmark": ("core.evaluation.benchmark", "time every stage on this machine"),
     "guidance": ("core.guidance.cli", "look at a diffusion prior to train with: what it is, what it needs, how fast it is"),
     "convert": ("core.guidance.convert", "make a diffusers folder of an original checkpoint (MVDream)"),
+    "bulk": ("core.bulk.cli", "make many objects on a Ray cluster, a file each"),
     "worker": ("core.service.worker", "serve Blender over stdin and stdout"),
     "install": ("core.install", "make the engine's own Python environment"),
 }

@@ -79,12 +79,18 @@ class Cancelled(EngineError):
 def out_of_memory(error: BaseException) -> EngineError | None:
     """Python's, CUDA's and the CPU allocator's failures to get memory in words; None for any other error."""
     # torch is not imported for its class: torch.OutOfMemoryError is a RuntimeError, and so is the CPU allocator's failure.
-    from_torch = isinstance(error, RuntimeError) and re.search("out of memory|can't allocate memory", str(error))
-    if not isinstance(error, MemoryError) and not from_torch:
+    from_torch = isinstance(error, RuntimeError) and re.search("can't allocate memory", str(error))
+    if not isinstance(error, MemoryError) and not from_torch and not card_is_full(error):
         return None
     cause = (str(error).strip().splitlines() or ["The system has none left."])[0][:200]
     remedy = "Choose a lower resolution or texture size, or fewer objects at once."
     return EngineError("out_of_memory", "The engine ran out of memory.", cause, remedy)
+
+
+def card_is_full(error: BaseException) -> bool:
+    """Whether a graphics card has too little memory: PyTorch's own words for it, the driver's, or those of NVIDIA's libraries. Where the
+    CPU's allocator fails, PyTorch says that it "can't allocate memory"."""
+    return isinstance(error, RuntimeError) and bool(re.search(r"out of memory|_ALLOC_FAILED", str(error)))
 
 
 def plain_error(error: Exception) -> EngineError:

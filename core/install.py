@@ -459,7 +459,8 @@ def main(argv: list[str] | None = None) -> int:
     """Install from the command line. Returns the exit status: 0 done, 1 failed, 130 stopped."""
     parser = argparse.ArgumentParser(prog="install.py", description="Make the engine's own Python environment.")
     parser.add_argument("--target", type=Path, required=True, help="folder of the environment")
-    parser.add_argument("--with", dest="more", action="append", default=[], choices=["train.txt"], help="packages for training, too")
+    help_more = "more packages: for training, for bulk generation on a cluster"
+    parser.add_argument("--with", dest="more", action="append", default=[], choices=["train.txt", "ray.txt"], help=help_more)
     parser.add_argument("--wheels", type=Path, help="install from this folder of wheels, without a network")
     parser.add_argument("--json-progress", action="store_true", help="one JSON object a line on stdout")
     parser.add_argument("--plan", action="store_true", help="only say what it would take")

@@ -14,6 +14,8 @@ MAX_STYLE = 10.0  # of each, up or down: seeds draw from a normal distribution
 RESOLUTIONS = range(64, 257, 8)  # cells along an edge of the grid
 TEXTURE_SIZES = (64, 4096)  # smallest and largest image, pixels
 MIN_TRIANGLES = 16
+CLOUD_POINTS = (64, 65_536)  # fewest and most points of a shape to start from
+PICTURE_SIZES = (32, 512)  # smallest and largest picture of an object, pixels
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,20 @@ def check_share(value: Any, what: str) -> float:
     if type(value) not in (int, float) or not 0 <= value <= 1:
         raise BadRequest(f"The {what} {str(value)[:40]!r} is not a number from 0 to 1.")
     return float(value)
+
+
+def check_blend(blend: Any) -> tuple[str, float] | None:
+    """Another prompt, and how much of it is in what is made; None where none is asked for. Raises BadRequest for anything else."""
+    if blend is None:
+        return None
+    if not isinstance(blend, Sequence) or isinstance(blend, str) or len(blend) != 2:
+        raise BadRequest(f"The blend {str(blend)[:40]!r} is not a prompt and a share.")
+    return check_prompt(blend[0]), check_share(blend[1], "blend")
+
+
+def check_picture(size: Any) -> int:
+    """Pixels along an edge of an object's picture; 0: none. Raises BadRequest."""
+    return 0 if type(size) is int and size == 0 else _integer(size, "picture", *PICTURE_SIZES)
 
 
 def choose_detail(detail: Any, resolution: Any = None, texture_size: Any = None, triangles: Any = None) -> Detail:

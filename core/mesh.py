@@ -27,7 +27,8 @@ class TexturedMesh:
     `vertices` [V, 3] f32; `triangles` [F, 3] i32, counter-clockwise seen from outside; `uvs` [F, 3, 2] f32 per corner, origin bottom
     left; `base_color` (sRGB) and `metallic_roughness` (glTF: G roughness, B metallic, linear) are encoded images, or None where each
     would be one value everywhere: then `color`, or `roughness` and `metallic`, hold it. `color`, the surface's mean, is always there.
-    `height_m` is the object's height in metres. `style` is z itself [8] where that was asked for, else None: z is drawn from the seed.
+    `height_m` is the object's height in metres, `height_known` whether the model has learnt how high such a thing really is. `style` is
+    z itself [8] where that was asked for, else None: z is drawn from the seed.
     `sharp` and `seams` [E, 2] i32 are edges, the lower vertex first: those to be shaded sharp, and those where the UVs are cut. `notes`
     are sentences for the artist; `familiarity` is how the prompt was read (`core.language.rewording.Reading.to_dict`).
     """
@@ -51,6 +52,7 @@ class TexturedMesh:
     color: tuple[float, float, float] = (0.8, 0.8, 0.8)  # sRGB, 0..1
     roughness: float | None = None
     metallic: float | None = None
+    height_known: bool = True
 
     def to_glb(self) -> bytes:
         """A binary glTF 2.0 file: metres, Y up, front +Z, origin at the centre of the base, vertices split at seams and sharp edges."""

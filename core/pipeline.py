@@ -2,6 +2,8 @@
 """From prompts to textured meshes: the whole way of the data, in the order it is walked."""
 
 import contextlib
+import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core.device import pick_device
-from core.errors import BadRequest, Cancelled, MissingWeights
+from core.errors import BadRequest, Cancelled, MissingWeights, card_is_full
 from core.frame import style_of
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
@@ -18,12 +20,14 @@ from core.limits import EXAMPLE, Detail, check_prompt, check_seeds, check_share,
 from core.mesh import TexturedMesh
 from core.networks.generator import Generator
 from core.networks.presets import GeneratorConfig
+from core.networks.replay import fastest
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.outcome import Failed, Made, failure
 from core.surface.extract import LOOSE
 from core.surface.textured import STAGES, Progress, Watch, textured_mesh
 
 NO_HEIGHT = "Its real size is not known: it stands one metre on its longest side."
+CARD_TOO_SMALL = "The graphics card had too little free memory for this object: it was made on the processor."
 CRUMB = 0.001  # of the volume: even of things of several pieces, no part is smaller
 
 
@@ -32,8 +36,10 @@ class Latte3DPipeline:
 
     def __init__(self, generator: Generator, card: ModelCard, text: TextEncoder, known: KnownPrompts | None = None):
         self.generator, self.card, self.text, self.known = generator, card, text, known
-        self.device: torch.device = generator.dummy.device
+        self.made, self.device = fastest(generator), generator.dummy.device
         self.model_id, self.kinds, self.things = card.id, list(card.kinds), list(card.things)
+        self.notes: list[str] = []  # sentences for the artist about every object
+        self._spare: Latte3DPipeline | None = None  # the same on the processor, once the card's memory was too small
 
     @classmethod
     def from_pretrained(
@@ -48,9 +54,12 @@ class Latte3DPipeline:
         return cls(generator, card, *(memory or load_memory(folder, generator.config, target)))
 
     def warm_up(self, cancelled: Callable[[], bool] | None = None) -> None:
-        """Make a small object and throw it away: what the libraries below do only once then does not fall to the first prompt."""
+        """Make an object and throw it away, on CUDA one of a cloud as well: what the libraries below, and what records the networks, do
+        only once then does not fall to the first prompt."""
+        clouds = (None, self.generator.dummy[None]) if self.device.type == "cuda" else (None,)
         with contextlib.suppress(Exception):  # what fails here fails for the first prompt again, where somebody can be told
-            self(["a warm-up"], cancelled=cancelled)
+            for cloud in clouds:
+                self(["a warm-up"], clouds=cloud, cancelled=cancelled)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the generator to a folder that `from_pretrained` reads (fp16)."""
@@ -108,12 +117,15 @@ class Latte3DPipeline:
         if blend is not None:
             check_share(blend[1], "blend")
 
+        def make(i: int, by: Latte3DPipeline) -> TexturedMesh:
+            watch = Watch(("text", "networks", *STAGES), progress, cancelled, by.device, index=i, total=len(prompts))
+            cloud = None if clouds is None else clouds[i % len(clouds)][None].to(by.device)
+            return by._make(prompts[i], seeds[i], styles[i], sizes, strict, (cloud, adherence), blend, watch, detail=detail)
+
         def outcomes() -> Iterator[Made | Failed]:
-            for i, (prompt, seed, style) in enumerate(zip(prompts, seeds, styles, strict=True)):
-                watch = Watch(("text", "networks", *STAGES), progress, cancelled, self.device, index=i, total=len(prompts))
-                cloud = None if clouds is None else clouds[i % len(clouds)][None].to(self.device)
+            for i in range(len(prompts)):
                 try:
-                    outcome = Made(i, self._make(prompt, seed, style, sizes, strict, (cloud, adherence), blend, watch, detail=detail))
+                    outcome = Made(i, self._made_somewhere(functools.partial(make, i)))
                 except (Cancelled, OSError):  # OSError: whom `progress` tells is gone
                     raise
                 except Exception as error:
@@ -121,6 +133,27 @@ class Latte3DPipeline:
                 yield outcome
 
         return outcomes()
+
+    def _made_somewhere(self, make: Callable[["Latte3DPipeline"], TexturedMesh]) -> TexturedMesh:
+        """An object by this pipeline; if the card's memory is too small for it, by the processor, which is noted on it."""
+        try:
+            return make(self)
+        except RuntimeError as error:
+            if not card_is_full(error):
+                raise
+            print(f"The card has too little memory: {str(error).splitlines()[0]}", file=sys.stderr)
+        torch.cuda.empty_cache()  # here, where what the failed attempt held is gone
+        self._spare = self._spare or self._on_processor()
+        return make(self._spare)
+
+    def _on_processor(self) -> "Latte3DPipeline":
+        """A copy of this pipeline there."""
+        processor = torch.device("cpu")
+        generator = Generator(self.generator.config).eval()
+        generator.load_state_dict({name: weight.to(processor) for name, weight in self.generator.state_dict().items()})
+        spare = Latte3DPipeline(generator, self.card, TextEncoder(self.text.name, processor), self.known and self.known.on(processor))
+        spare.model_id, spare.notes = self.model_id, [CARD_TOO_SMALL]
+        return spare
 
     @torch.inference_mode()
     def _make(
@@ -139,24 +172,30 @@ class Latte3DPipeline:
         with watch.stage("text"):
             prompt = check_prompt(prompt)
             reading = self._read(prompt, strict)
-            tokens, mask = self.text([reading.text])
+            tokens, mask = self._tokens(reading)
         with watch.stage("networks"):
             z = (style_of([seed]) if style is None else torch.tensor([style])).to(self.device)
             condition = self.generator.condition(tokens, mask, z)
             if blend is not None:
                 condition = self._mixed(condition, blend, z)
-            fields = self.generator.made(*condition, guide[0], self._alpha(*guide))[0]
-        notes = [*reading.notes, *([] if self.card.knows_height(reading.thing) else [NO_HEIGHT])]
+            fields = self.made(*condition, guide[0], self._alpha(*guide))[0]
+        sized = self.card.knows_height(reading.thing)
         return textured_mesh(
             self.generator.sdf.of(fields), self.generator.texture.of(fields), sizes, watch=watch, height_m=float(fields.height_m[0]),
-            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE, notes=notes, familiarity=reading.to_dict(),
+            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE,
+            notes=[*self.notes, *reading.notes, *([] if sized else [NO_HEIGHT])], height_known=sized, familiarity=reading.to_dict(),
             prompt=prompt, seed=seed, style=style, model=self.model_id, **facts,
         )  # fmt: skip
 
     def _mixed(self, condition: tuple[Tensor, Tensor], blend: tuple[str, float], z: Tensor) -> tuple[Tensor, Tensor]:
         """Between a prompt's condition and another prompt's: vector and tokens."""
-        other = self.generator.condition(*self.text([self._read(check_prompt(blend[0]), strict=False).text]), z)
+        other = self.generator.condition(*self._tokens(self._read(check_prompt(blend[0]), strict=False)), z)
         return tuple(torch.lerp(one, two, float(blend[1])) for one, two in zip(condition, other, strict=True))
+
+    def _tokens(self, reading: Reading) -> tuple[Tensor, Tensor]:
+        """Embeddings and mask of a prompt as it was read, where the networks are: the encoder is elsewhere where a card is small."""
+        tokens, mask = self.text([reading.text])
+        return tokens.to(self.device), mask.to(self.device)
 
     def _alpha(self, cloud: Tensor | None, adherence: float | None) -> Tensor | None:
         """α [1] of an object; None, which is 0, without a cloud."""

@@ -7,26 +7,30 @@ STARTED = time.time()  # when Blender loaded the add-on; as a program of its own
 _command = None
 
 
+def _modules() -> tuple:
+    """What is registered, in its order: each has a register and an unregister of its own."""
+    from . import library_session, population_properties, population_session, properties, session
+    from .operators import click, extras, generate, history, library, live, made, presets, prompt, restyle, setup, training, variations
+    from .operators import populate as operators_populate
+    from .panels import extras as panels_extras
+    from .panels import library as panels_library
+    from .panels import main as panels
+    from .panels import populate as panels_populate
+
+    operators = (generate, setup, prompt, click, live, variations, restyle, history, made, presets, library, training, extras)
+    states = (properties, population_properties, session, library_session, population_session)
+    return (*states, *operators, operators_populate, panels, panels_library, panels_extras, panels_populate)
+
+
 def register() -> None:
     """Called by Blender when the add-on is enabled."""
     global _command
     import bpy
 
-    from . import library_session, population_properties, population_session, preferences, properties, session
-    from .operators import generate as operators
-    from .operators import library as operators_library
-    from .operators import populate as operators_populate
-    from .operators import prompt as operators_prompt
-    from .operators import setup as operators_setup
-    from .operators import training as operators_training
-    from .panels import library as panels_library
-    from .panels import main as panels
-    from .panels import populate as panels_populate
+    from . import preferences
 
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
-    makers = (operators, operators_setup, operators_prompt, operators_library, operators_training, operators_populate)
-    states = (properties, population_properties, session, library_session, population_session)
-    for module in (*states, *makers, panels, panels_library, panels_populate):
+    for module in _modules():
         module.register()
     _command = bpy.utils.register_cli_command("latte3d", _run)
 
@@ -35,21 +39,10 @@ def unregister() -> None:
     """Called by Blender when the add-on is disabled: ends the engine and takes everything back."""
     import bpy
 
-    from . import library_session, population_properties, population_session, preferences, properties, session
-    from .operators import generate as operators
-    from .operators import library as operators_library
-    from .operators import populate as operators_populate
-    from .operators import prompt as operators_prompt
-    from .operators import setup as operators_setup
-    from .operators import training as operators_training
-    from .panels import library as panels_library
-    from .panels import main as panels
-    from .panels import populate as panels_populate
+    from . import preferences
 
     bpy.utils.unregister_cli_command(_command)
-    makers = (operators_populate, operators_training, operators_library, operators_prompt, operators_setup, operators)
-    states = (population_session, library_session, session, population_properties, properties)
-    for module in (panels_populate, panels_library, panels, *makers, *states):
+    for module in reversed(_modules()):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 DETAILS = ("draft", "standard", "high", "full")
 LIMITS = {"seed": (0, 2**31 - 1), "resolution": (64, 256), "texture size": (64, 4096), "triangles": (16, 2**31 - 1)}
 LIMITS |= {"picture size": (4, 8192)}  # Blender makes no picture that is smaller
-LIMITS |= {"number of workers": (1, 1024)}
+LIMITS |= {"number of workers": (1, 1024), "number of cores": (1, 1024)}
 STARTER = "starter"  # the built-in library
 WORKERS = "assets at a time (default: one for each core)"
 TRAIN_OPTIONS = {
@@ -76,11 +76,20 @@ def folder(text: str) -> str:
     return path
 
 
+def part(text: str) -> tuple[int, int]:
+    """A type for argparse: i/n."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part: write i/n, as 1/4 for the first of four")
+    return int(found[1]), int(found[2])
+
+
 def add_generate(parser: argparse.ArgumentParser) -> None:
     """Add what to make, how fine, and where it goes."""
     add = parser.add_argument
-    add("prompts", nargs="+", metavar="PROMPT", help='what to make, as in "a red mushroom with white spots"; any number of them')
-    add("--out", default="out", metavar="DIR", help="where the files go (default: out)")
+    add("prompts", nargs="*", metavar="PROMPT", help='what to make, as in "a red mushroom with white spots"; any number of them')
+    add("--prompts", dest="prompt_list", metavar="LIST", help="make an asset library of a list: CSV, or text with one prompt a line")
+    add("--out", default="out", metavar="DIR", help="where the files go (default: out); for a list a folder, or one FILE.blend")
     add("--seed", type=whole_number("seed"), default=0, help="another seed is another object of the same description (default: 0)")
     add("--detail", choices=DETAILS, help="how fine: grid, images and triangles together (default: standard)")
     add("--resolution", type=whole_number("resolution", 8), help="cells along the grid's longest side, instead of what the detail says")
@@ -92,6 +101,26 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     add("--picture-size", type=whole_number("picture size"), default=640, help="pixels per side of the .png (default: 640)")
     add("--no-picture", action="store_true", help="do not render the .png")
     add("--json", action="store_true", help="print a last line for machines")
+    lists = parser.add_argument_group("for lists").add_argument
+    lists("--shard", type=part, metavar="i/n", help="make the i-th of n parts; without it, a FILE.blend is put together from all")
+    lists("--job", default="", metavar="DIR", help="folder for what is not in the library yet (default: a hidden one beside it)")
+    lists("--ray", default="", metavar="ADDRESS", help='make it on the Ray cluster at host:port; "local": one of this machine alone')
+    help_cores = "of each worker, on a cluster without GPUs (default: 2)"
+    lists("--worker-cores", type=whole_number("number of cores"), default=2, metavar="N", help=help_cores)
+    lists("--listing", action="store_true", help="also write what makes a FOLDER on a web server a remote library (Blender 5.2 and later)")
+    lists("--catalogue", default="", help="for prompts that name none (default: by the thing, such as Nature)")
+    lists("--licence", default="", help="for prompts that name none, such as CC0-1.0")
+    lists("--author", default="", help="for prompts that name none")
+
+
+def wrong_generate(options: argparse.Namespace) -> str:
+    """What is wrong with the arguments of `generate` together; "" for nothing."""
+    if bool(options.prompts) == bool(options.prompt_list):
+        return "name a PROMPT, or a list of them with --prompts LIST" + ("; not both" if options.prompts else "")
+    if options.listing and options.out.lower().endswith(".blend"):
+        return "--listing is for folders: a remote library of one file would be downloaded as a whole"
+    given = [name for name in ("shard", "listing", "ray") if getattr(options, name) and not options.prompt_list]
+    return f"--{given[0]} is for lists: name one with --prompts" if given else ""
 
 
 def details(options: argparse.Namespace) -> dict:

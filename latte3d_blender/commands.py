@@ -17,7 +17,7 @@ from typing import TextIO
 
 import bpy
 
-from . import STARTED, arguments, files, library_commands, machine, naming, populate_commands, terminal, train_commands
+from . import STARTED, arguments, bulk_commands, files, library_commands, machine, naming, populate_commands, terminal, train_commands
 from .client import batch
 from .client.batch import Say
 from .client.job import EngineFault, Fault, Result
@@ -185,6 +185,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def parsed(argv: list[str]) -> argparse.Namespace:
+    """The arguments of `generate`."""
+    top = parser()
+    options = top.parse_args(argv)
+    if options.command == "generate" and (wrong := arguments.wrong_generate(options)):
+        top.error(wrong)
+    return options
+
+
 class Speaker:
     """Says what happens on a stream; when that takes no more (a full disk behind it), the work goes on."""
 
@@ -211,9 +220,11 @@ def main(argv: list[str], out: TextIO | None = None, begun: float = 0.0) -> int:
         return others[argv[0]](argv[1:], out)
     try:
         with redirect_stdout(out):
-            options = parser().parse_args(argv)
+            options = parsed(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
+    if options.prompt_list:
+        return bulk_commands.main(options, out)
     say = Speaker(out)
     run, status = Run(options, say, begun or time.time()), 0
     try:

@@ -41,12 +41,12 @@ def written(path: Path) -> Iterator[Path]:
 
 
 def check_whole(path: Path) -> None:
-    """Raise OSError where a .blend, .glb, .png, .zip or .json is not there to its end."""
+    """Raise OSError where a .blend, .glb, .png, .zip or .json is not there to its end, or where any file cannot be brought to the disk."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())  # some disks, most of all those in a network, say only now that they are full
-    check = {".blend": whole_blend, ".glb": whole_glb, ".png": whole_png, ".zip": whole_zip, ".json": whole_json}[path.suffix.lower()]
+    check = {".blend": whole_blend, ".glb": whole_glb, ".png": whole_png, ".zip": whole_zip, ".json": whole_json}.get(path.suffix.lower())
     try:
-        whole = check(path)
+        whole = check is None or check(path)
     except (struct.error, ValueError, IndexError, zipfile.BadZipFile):
         whole = False
     if not whole:

@@ -119,7 +119,7 @@ def check(*, show: bool = False) -> None:
 
 def begin(wish: Wish) -> None:
     """Start Prepare or Train. Raises EngineFault where it cannot begin."""
-    launch, chosen = machine.launch(), machine.get()
+    launch, chosen = machine.launch(here=True), machine.get()
     own = bpy.path.abspath(chosen.engine_python) if chosen else ""
     if not own and lacks_training(launch.source, launch.python) and not bpy.app.online_access:
         remedy = "Allow Online Access in Preferences > System; the command line also takes a folder of packages (--offline)."

@@ -3,6 +3,8 @@
 
 import contextlib
 import json
+import os
+import shlex
 from pathlib import Path
 
 import bpy
@@ -93,6 +95,37 @@ def model_folder(model: str, source: Path) -> Path:
     return ids[wanted]
 
 
+def id_of(folder: str) -> str:
+    """What the model in a folder is called; "" for no folder. Raises EngineFault where it is not there."""
+    found = _models_in(existing(folder)) if folder else []
+    return found[0][1] if found else ""
+
+
+def groups(alone: str = "") -> dict[str, str]:
+    """What the models of this machine call the things that they know, each with the group that it belongs to; things that the panel does
+    not show are groups of their own. alone: a model's folder, in place of all. Raises EngineFault where that is not there."""
+    source = source_folder()
+    places = [existing(alone)] if alone else [*([source / "core" / "weights"] if source else []), *model_folders()]
+    found: dict[str, str] = {}
+    for folder, _ in (model for place in places for model in _models_in(place)):
+        shown = {thing["name"]: thing.get("group", "") for thing in _json(folder / "config.json").get("things", [])}
+        called = {kind: about.get("names", []) for kind, about in _json(folder / "words.json").get("things", {}).items()}
+        for kind in (*shown, *called):
+            plain = kind.replace("_", " ")
+            group = shown.get(plain) or shown.get(kind) or f"More/{plain.capitalize()}"
+            for name in (plain, *called.get(kind, ())):
+                found.setdefault(name, group)
+    return found
+
+
+def _json(file: Path) -> dict:
+    """A model's file; nothing where it is not there or damaged: what generates will say so."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 def _models_in(place: Path) -> list[tuple[Path, str]]:
     """The models in a folder, which may be one itself, with the ids that they say."""
     folders = [place] if (place / "config.json").is_file() else sorted(place.glob("*/")) if place.is_dir() else []
@@ -113,9 +146,19 @@ def existing(folder: str) -> Path:
     return path
 
 
-def launch(*, python: str = "", model: str = "", device: str = "", log: Path | None = None) -> Launch:
+def _parts(command: str) -> tuple[str, ...]:
+    """A command line's words, quoted as in a shell. Raises EngineFault for quotes that do not close."""
+    try:
+        return tuple(shlex.split(command, posix=os.name == "posix"))
+    except ValueError as error:
+        fault = Fault("The command of the remote engine cannot be read.", f"{command.strip()}: {error}.", "Correct it.", "broken")
+        raise EngineFault(fault) from error
+
+
+def launch(*, python: str = "", model: str = "", device: str = "", log: Path | None = None, here: bool = False) -> Launch:
     """Put together what it takes to start the engine: what is given, else the preferences, else the usual places. model: the folder of
-    the only model; without it, there are those that come with the engine and those in the folders of the preferences.
+    the only model; without it, there are those that come with the engine and those in the folders of the preferences. here: not the
+    remote engine of the preferences, but one whose Python can run other commands too.
 
     Raises EngineFault (kind "not_installed", "missing_weights") where something is not there.
     """
@@ -130,6 +173,9 @@ def launch(*, python: str = "", model: str = "", device: str = "", log: Path | N
                 "not_installed",
             )
         )
+    log = log or (user_folder("logs", create=True) or Path(bpy.app.tempdir)) / "engine.log"
+    if chosen and chosen.engine_command.strip() and not (python or model or here):
+        return Launch(Path(), source, None, "", log, remote=_parts(chosen.engine_command))
     python = python or (bpy.path.abspath(chosen.engine_python) if chosen else "")
     environment = user_folder("engine")
     current = environment is not None and finished(source, environment)
@@ -140,5 +186,4 @@ def launch(*, python: str = "", model: str = "", device: str = "", log: Path | N
             Fault("The engine is not set up.", cause, "Press Set Up in the LATTE3D panel, or name a Python.", "not_installed")
         )
     alone, more = (existing(model), ()) if model else (None, model_folders())
-    log = log or (user_folder("logs", create=True) or Path(bpy.app.tempdir)) / "engine.log"
     return Launch(found, source, alone, device or (chosen.device if chosen else "auto"), log, more)

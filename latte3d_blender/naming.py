@@ -13,6 +13,8 @@ from pathlib import Path
 LENGTH, BYTES = 60, 150  # of a name; file systems take 255 bytes, of which suffixes and temporary names need some
 RESERVED = re.compile(r"(con|prn|aux|nul|conin|conout|com\d|lpt\d)", re.ASCII)  # Windows: devices, whatever the suffix
 LATIN = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE)(?: DOTLESS)? ([A-Z]{1,2})(?: WITH .*)?")
+# that nobody looks for
+SMALL_WORDS = frozenset(re.findall(r"\w+", "a an and at by for from in is its of on or that the to with without"))
 STALE_S = 3600.0  # after which a claim is of a program that was killed
 
 
@@ -30,6 +32,11 @@ def slug(prompt: str) -> str:
     name = re.sub(r"-+", "-", name).strip("-")[:LENGTH]
     name = name.encode()[:BYTES].decode(errors="ignore").strip("-")
     return f"{name}-object" if RESERVED.fullmatch(name) else name or "object"
+
+
+def search_words(prompt: str) -> list[str]:
+    """The words of a prompt by which somebody would look for what it describes."""
+    return [word for word in dict.fromkeys(re.findall(r"[^\W_][\w'’-]*", prompt.lower())) if word not in SMALL_WORDS]
 
 
 def candidates(prompt: str, seed: int) -> Iterator[str]:

@@ -19,13 +19,13 @@ def ready(python: str, device: str, offline: str | None, output: Output) -> Laun
     """
     own = python or (machine.get() and machine.get().engine_python)
     try:
-        launch = machine.launch(python=python, device=device)
+        launch = machine.launch(python=python, device=device, here=True)
     except EngineFault as error:
         target, source = machine.user_folder("engine"), source_folder()
         if own or error.fault.kind != "not_installed" or target is None or source is None:
             raise
         install(source, target, offline, output)
-        return machine.launch(python=python, device=device)
+        return machine.launch(python=python, device=device, here=True)
     if not own and (target := lacks_training(launch.source, launch.python)):
         install(launch.source, target, offline, output)
     return launch

@@ -3,7 +3,6 @@
 
 import argparse
 import json
-import re
 import sys
 import tempfile
 import time
@@ -14,17 +13,9 @@ from typing import TextIO
 import bpy
 
 from . import files, machine
-from .arguments import device
+from .arguments import device, part
 from .client.engine import EngineFault
 from .populate import check, job, recipe, run, targets
-
-
-def part(text: str) -> tuple[int, int]:
-    """A type for argparse: i/n."""
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no part: write i/n, as 1/4 for the first of four")
-    return int(found[1]), int(found[2])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -186,13 +177,14 @@ class Run:
         self.say(f"{path}  ({self.result['render_seconds']} s)")
 
 
-def peak_mb() -> int:
-    """The most memory that this process has held, MB; 0 where the system does not say."""
+def peak_mb(*, children: bool = False) -> int:
+    """The most memory that this process has held, MB, or one of those that it started and that have ended; 0 where the system does not
+    say."""
     try:
         import resource
     except ImportError:  # Windows
         return 0
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most = resource.getrusage(resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF).ru_maxrss
     return round(most / (1 << 20 if sys.platform == "darwin" else 1 << 10))
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import bpy
 from bpy.app.handlers import persistent
 
-from . import library_session, machine, session
+from . import library_session, session
+from .client.engine import Launch
 from .client.job import Fault
 from .files import written
 from .populate import assets, form, job, recipe, run, scatter
@@ -190,11 +191,15 @@ def begin(scene: bpy.types.Scene, found: recipe.Recipe, *, preview: bool = False
             partial.write_text(found.text, encoding="utf-8")
     linked = of(scene).output == "OBJECTS"
     work = Work(chosen, kept, scene.session_uid, is_preview=preview, linked=linked, make=make)
-    work.start(session.SESSION.engine, machine.launch)
+    work.start(session.SESSION.engine, _launch)
     STATE.work, STATE.fault, STATE.result = work, None, None
-    if make and not preview:
-        session.wake()
     wake()
+
+
+def _launch() -> Launch:
+    """The session's engine, started where it is not. Raises EngineFault."""
+    session.start()
+    return session.SESSION.engine.launch
 
 
 def run_now(place: Callable[[Work], None]) -> None:

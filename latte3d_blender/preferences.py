@@ -2,9 +2,9 @@
 """The add-on's preferences; machine.py reads them."""
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
-from . import library_session, session
+from . import kept, library_session, session
 from .panels import setup as panels_setup
 
 DEVICES = [
@@ -21,6 +21,10 @@ def _changed(self, context) -> None:
 
 def _library_changed(self, context) -> None:
     library_session.STATE.check = None  # it speaks of another
+
+
+def _history_changed(self, context) -> None:
+    kept.bound()
 
 
 def _keep_changed(self, context) -> None:
@@ -44,6 +48,20 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         "with the add-on are always there",
         subtype="DIR_PATH",
         update=_changed,
+    )
+    engine_command: StringProperty(
+        name="Remote Engine",
+        description="A command that starts the engine on another machine and speaks to it through its own input and output, such as "
+        "ssh box latte3d/build.py engine worker. Empty: the engine of this machine",
+        update=_changed,
+    )
+    idle_minutes: IntProperty(
+        name="Rest After, Minutes",
+        description="Stop the engine when nobody has asked it for so long, so that its memory is free; the next Generate starts it again. "
+        "0: never",
+        default=30,
+        min=0,
+        soft_max=240,
     )
     device: EnumProperty(name="Device", description="What the engine computes on", items=DEVICES, update=_changed)
     resolution: EnumProperty(
@@ -72,6 +90,14 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
         default=True,
         description="Move the view to an object that was just made where it would be tiny, hidden or outside; never out of a camera's view",
     )
+    history_mb: IntProperty(
+        name="History, MB",
+        description="How much of the disk the history of what was made may take; the oldest make room. 0 keeps nothing",
+        default=1000,
+        min=0,
+        soft_max=20_000,
+        update=_history_changed,
+    )
     library_folder: StringProperty(
         name="Library",
         description="The folder of a prompt library: library.toml, prompts.csv and objects. Add Selected makes one where there is none",
@@ -87,10 +113,10 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
-        for name in ("engine_python", "model_folder", "device", "resolution", "texture_size"):
+        for name in ("engine_python", "engine_command", "model_folder", "device", "resolution", "texture_size"):
             layout.prop(self, name)
         if models := session.SESSION.engine.hello.get("models"):
             panels_setup.draw_models(layout, context, models)
-        for name in ("start_with_panel", "show_textures", "frame_new"):
+        for name in ("start_with_panel", "idle_minutes", "show_textures", "frame_new", "history_mb"):
             layout.prop(self, name)
         panels_setup.draw_engine(layout, context, where="preferences")

@@ -2,9 +2,10 @@
 """What the artist types, saved with the scene; and what Set Up needs to know, for this session."""
 
 import bpy
-from bpy.props import EnumProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from . import session
+from .variations import MOST
 
 SOURCES = [
     ("INTERNET", "Internet", "Download what the engine needs"),
@@ -19,12 +20,22 @@ DETAILS = [  # the engine holds the exact numbers: core/limits.py
 ]
 
 
+PLACES = [
+    ("BESIDE", "Beside", "On a free spot near the shape that it was made from"),
+    ("INSTEAD", "Instead", "On the shape's own place; the shape is hidden, not deleted"),
+]
+
+
 def _prompt_changed(self, context) -> None:
     session.forget("unfamiliar", "bad_request")  # they speak of another prompt
 
 
 def _choice_changed(self, context) -> None:
     session.forget("choice", "setup")
+
+
+def _search_changed(self, context) -> None:
+    self.history_page = 0
 
 
 AUTOMATIC = ("AUTO", "Automatic", "For each prompt the installed model that knows it best")
@@ -52,7 +63,10 @@ def _choose(self, number: int) -> None:
 class LATTE3D_PG_scene(bpy.types.PropertyGroup):
     """The prompt, its model, its detail and its seed."""
 
-    prompt: StringProperty(name="Prompt", description="What to make, as in “a red mushroom with white spots”", update=_prompt_changed)
+    prompt: StringProperty(
+        name="Prompt", description="What to make, as in “a red mushroom with white spots”", update=_prompt_changed,
+        options={"ANIMATABLE", "TEXTEDIT_UPDATE"},
+    )  # fmt: skip
     model: StringProperty(
         name="Model", description="The id of the model that makes the objects of this scene; empty: the one that knows the prompt best",
         update=_prompt_changed,
@@ -60,10 +74,31 @@ class LATTE3D_PG_scene(bpy.types.PropertyGroup):
     model_choice: EnumProperty(name="Model", description="What makes the object", items=_models, get=_chosen, set=_choose)
     detail: EnumProperty(name="Detail", description="How fine the mesh and its texture are", items=DETAILS, default="standard")
     seed: IntProperty(name="Seed", description="Another seed is another object of the same description", min=0, max=2**31 - 1)
+    count: IntProperty(
+        name="Variations", description="How many objects of the description to make, each of its own seed, side by side", default=1, min=1,
+        max=MOST,
+    )  # fmt: skip
+    use_blend: BoolProperty(name="Blend", description="Make something between the prompt and a second one")
+    blend_prompt: StringProperty(
+        name="Blend With", description="The second prompt, as in “a brown mushroom”", update=_prompt_changed,
+        options={"ANIMATABLE", "TEXTEDIT_UPDATE"},
+    )  # fmt: skip
+    blend: FloatProperty(
+        name="Share", description="How much of the second prompt is in it", subtype="FACTOR", default=0.5, min=0.0, max=1.0
+    )
+    adherence: FloatProperty(
+        name="Adherence", description="How closely the new object keeps to the shape of the selected one", subtype="FACTOR", default=0.6,
+        min=0.0, max=1.0,
+    )  # fmt: skip
+    restyle_place: EnumProperty(name="Place", description="Where the restyled object stands", items=PLACES)
+    spread: FloatProperty(
+        name="Difference", description="How far more of a kind are from the one that they are like", subtype="FACTOR", default=0.4,
+        min=0.05, max=1.5,
+    )  # fmt: skip
 
 
 class LATTE3D_PG_session(bpy.types.PropertyGroup):
-    """Set Up's choices."""
+    """Set Up's choices, and what is looked at in the history."""
 
     source: EnumProperty(name="Source", items=SOURCES, update=_choice_changed)
     wheels: StringProperty(
@@ -75,6 +110,13 @@ class LATTE3D_PG_session(bpy.types.PropertyGroup):
     python: StringProperty(
         name="Python", description="The Python of an environment that can run the engine", subtype="FILE_PATH", update=_choice_changed
     )
+
+
+    history_search: StringProperty(
+        name="Search", description="Words of a prompt, a model or a seed", options={"TEXTEDIT_UPDATE"}, update=_search_changed
+    )
+    history_page: IntProperty(min=0)
+    history_key: StringProperty()  # of the object that is chosen
 
 
 class LATTE3D_PG_asset(bpy.types.PropertyGroup):

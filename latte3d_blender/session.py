@@ -6,22 +6,26 @@ Only this timer and operators touch bpy's data. Jobs hold numbers, never pointer
 
 import atexit
 import logging
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bpy
 from bpy.app.handlers import persistent
 
-from . import machine
+from . import kept, live, machine
 from .client import engine as client
 from .client.engine import Engine
 from .client.installer import Setup
 from .client.job import EngineFault, Failure, Fault, Job, Result
-from .panels import gallery
+from .panels import gallery, thumbnails
 from .scene import placing
+from .variations import Batch
 
 TAB = "LATTE3D"  # of the sidebar
+PICTURE = 128  # pixels of the picture of each object that the engine is asked for
 KEEP = 16  # results that can still be placed again
+LOOK_S = 30.0  # between two looks at whether the engine is of use
 LOG = logging.getLogger(__package__)
 
 
@@ -34,22 +38,35 @@ class Place:
     held_since: float = 0.0  # when the object was ready but could not be placed yet
     replaces: str = ""  # the object whose place it takes
     height: float = 0.0  # metres; 0: as the model predicts
+    batch: Batch | None = None  # of which it is one
+    angle: float = 0.0  # about the vertical
+    clear: bool = True  # beside what is there
+    align: bool = False  # stand straight on the surface, whose normal this is
+    normal: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    hides: list[str] = field(default_factory=list)  # the objects that are hidden, as this one stands for them
 
     def properties(self, unit_m: float = 1.0) -> dict:
         """What place_result has to know, in a scene whose unit is so many metres."""
-        return {"location": self.location, "height": self.height / unit_m, "replaces": self.replaces}
+        wanted = {"location": self.location, "height": self.height / unit_m, "replaces": self.replaces}
+        wanted |= {"angle": self.angle, "clear": self.clear, "hides": "\n".join(self.hides)}
+        return wanted | {"align": self.align, "normal": self.normal}
 
 
 @dataclass
 class Question:
     """A prompt that the engine did not begin, because its model does not know the thing: what else could be made?"""
 
-    prompt: str
-    seed: int
-    settings: dict
-    place: Place
+    job: Job
     fault: Fault
-    model: str = ""  # that was asked for
+
+    @property
+    def prompt(self) -> str:
+        return self.job.prompts[0]
+
+    @property
+    def model(self) -> str:
+        """That was asked for."""
+        return self.job.model
 
     @property
     def things(self) -> list[str]:
@@ -66,7 +83,7 @@ class Question:
 class Session:
     """All that the panel shows."""
 
-    engine: Engine = field(default_factory=Engine)
+    engine: Engine = field(default_factory=lambda: Engine(forgiving=True))
     setup: Setup | None = None
     plan: Setup | None = None  # finds out how large Set Up gets
     fault: Fault | None = None  # of the last job or of Set Up; the engine has its own
@@ -74,16 +91,24 @@ class Session:
     waiting: list[Job] = field(default_factory=list)  # submitted, not over
     results: dict[int, Result] = field(default_factory=dict)  # by their numbers
     to_place: list[Result] = field(default_factory=list)
+    batch: Batch | None = None  # the last variations
     last: Result | None = None  # that was placed
     last_number: int = 0  # of a result
     hold: str = ""  # why a finished object is not placed yet
     shown: bool = False  # the panel has been drawn
     stale: bool = True  # where the engine lies has to be looked up again
     autostart: bool = True  # until the artist stops the engine
+    used: float = 0.0  # when the engine was last asked or had something to do
+    resting: bool = False  # it was stopped because nobody asked it for long; the next wish starts it
 
     @property
     def running(self) -> Job | None:
         return self.waiting[0] if self.waiting else None
+
+    @property
+    def to_do(self) -> bool:
+        """Whether there is something to place, or to make an undo step of."""
+        return bool(self.to_place or (self.batch and self.batch.unfinished))
 
 
 SESSION = Session()
@@ -95,9 +120,12 @@ def wake() -> None:
         bpy.app.timers.register(_tick, first_interval=0.02, persistent=True)
 
 
+thumbnails.missed = wake  # a picture that draw() lacks is loaded by the timer
+
+
 def panel_shown() -> None:
     """Called by draw(), which must not do more than this: the timer looks up and starts the engine."""
-    if not SESSION.shown or SESSION.stale or SESSION.engine.active or SESSION.setup or SESSION.to_place:
+    if not SESSION.shown or SESSION.stale or SESSION.engine.active or SESSION.setup or SESSION.to_do:
         SESSION.shown = True
         wake()
 
@@ -147,11 +175,13 @@ def new_setup(wheels: Path | None = None, *, plan: bool = False) -> Setup | None
 def start() -> None:
     """Start the engine unless it runs as the preferences ask. Raises EngineFault when it cannot."""
     launch = machine.launch()
-    SESSION.stale, SESSION.autostart = False, True
+    SESSION.stale, SESSION.autostart, SESSION.resting, SESSION.used = False, True, False, time.monotonic()
     if SESSION.engine.process and launch != SESSION.engine.launch:
         SESSION.engine.stop()
     SESSION.engine.start(launch)
     wake()
+    if not bpy.app.background and not bpy.app.timers.is_registered(_rest):
+        bpy.app.timers.register(_rest, first_interval=LOOK_S, persistent=True)
     if SESSION.engine.state == client.FAILED:
         raise EngineFault(SESSION.engine.fault)
 
@@ -161,6 +191,19 @@ def stop() -> None:
     SESSION.autostart = False
     SESSION.engine.stop()
     wake()
+
+
+def _rest() -> float | None:
+    """A slow timer of its own: free the memory of an engine that nobody has asked for as long as the preferences say."""
+    engine, chosen = SESSION.engine, machine.get()
+    if engine.active or live.LIVE.on:
+        SESSION.used = time.monotonic()
+    idle = time.monotonic() - SESSION.used
+    if engine.state == client.READY and chosen and 0 < 60 * chosen.idle_minutes < idle:
+        SESSION.resting = True
+        engine.stop()
+        redraw()
+    return LOOK_S if engine.process else None
 
 
 def busy() -> str:
@@ -178,15 +221,21 @@ def at_cursor(scene: bpy.types.Scene) -> Place:
 
 
 def submit(
-    place: Place, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = ""
+    place: Place, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = "", guide=None
 ) -> Job:
-    """Start a job (and the engine, where it does not run). model: the id of the one that shall make it. Raises EngineFault."""
+    """Start a job (and the engine, where it does not run). The same prompt several times: variations. model: the id of the one that shall
+    make it. guide: what shapes it beside its prompt (client.guide.Guide). Raises EngineFault."""
     if fault := next(filter(None, map(client.check_prompt, prompts)), None):
         raise EngineFault(fault)
     SESSION.fault = SESSION.question = None
     start()
-    job = SESSION.engine.submit([prompt.strip() for prompt in prompts], seeds, settings, strict=strict, styles=styles, model=model)
+    wanted = [prompt.strip() for prompt in prompts]
+    job = SESSION.engine.submit(
+        wanted, seeds, settings, strict=strict, styles=styles, model=model, guide=guide, picture=PICTURE
+    )
     job.place = place
+    if len(prompts) > 1 and len(set(wanted)) == 1:
+        SESSION.batch = place.batch = Batch(job)
     SESSION.waiting.append(job)
     wake()
     return job
@@ -209,10 +258,14 @@ def collect() -> None:
                 _failed(job, outcome)
             else:
                 SESSION.to_place.append(keep(outcome))
+                kept.take(job, outcome)
+                if outcome.place.batch:
+                    outcome.place.batch.results[outcome.number] = outcome
         if job.over:
             SESSION.waiting.remove(job)
             if job.state == "failed" and job.fault is not SESSION.engine.fault:
                 SESSION.fault = job.fault
+    kept.remember()
     for old in [number for number, result in SESSION.results.items() if result not in SESSION.to_place][:-KEEP]:
         del SESSION.results[old]
 
@@ -228,8 +281,8 @@ def keep(result: Result) -> Result:
 def _failed(job: Job, failure: Failure) -> None:
     """One prompt of a job has no object: ask what else it could be, or say why; of several in one sentence."""
     prompt, fault, several = job.prompts[failure.index], failure.fault, len(job.failures)
-    if len(job.prompts) == 1 and fault.kind == "unfamiliar":
-        SESSION.question = Question(prompt, job.seeds[failure.index], job.settings, job.place, fault, job.model)
+    if len(set(job.prompts)) == 1 and fault.kind == "unfamiliar":
+        SESSION.question = Question(job, fault)
     elif len(job.prompts) == 1:
         SESSION.fault = fault
     elif several == 1:
@@ -244,6 +297,8 @@ def run_now(job: Job) -> list[Result]:
     """Wait for a job without a timer, as in background mode; returns what it has made. Raises EngineFault where it made nothing."""
     while not job.over:
         SESSION.engine.poll(wait_s=0.1)
+        if SESSION.engine.state == client.STOPPED:  # after a crash
+            start()
     before = len(SESSION.to_place)
     collect()
     made = SESSION.to_place[before:]
@@ -259,7 +314,8 @@ def redraw() -> None:
             if area.type in ("VIEW_3D", "PREFERENCES"):
                 area.tag_redraw()
         if not any(getattr(window, "modal_operators", ())):  # a tool's own hints stay
-            window.workspace.status_text_set(None)  # the status bar is in no screen's areas; this redraws it
+            with bpy.context.temp_override(window=window):  # after a file was loaded, a timer has none: Blender 5.2 would crash
+                window.workspace.status_text_set(None)  # the status bar is in no screen's areas; this redraws it
 
 
 def _picture() -> tuple:
@@ -273,6 +329,8 @@ def _picture() -> tuple:
         SESSION.hold,
         SESSION.question,
         len(gallery.things()),
+        kept.changes(),
+        (live.LIVE.on, live.LIVE.note, live.LIVE.name),
         panel_visible(),
         job and (job.id, job.text, round(job.factor, 2)),
         setup and (setup.text, setup.amount, round(setup.factor, 3), setup.over),
@@ -314,21 +372,25 @@ def _step() -> float | None:
     if SESSION.stale and not engine.jobs:
         look_up()
     collect()
+    kept.history()
     gallery.show(engine)
-    by_itself = SESSION.shown and SESSION.autostart and (not chosen or chosen.start_with_panel)
+    by_itself = SESSION.shown and SESSION.autostart and not SESSION.resting and (not chosen or chosen.start_with_panel)
     if engine.state == client.STOPPED and (by_itself or engine.jobs) and not SESSION.setup:  # whose files it would hold open
         try:
             start()
         except EngineFault:
             look_up()  # turns it into a state that the panel explains
     placing.place_next(SESSION)
+    live.follow(SESSION)
+    if thumbnails.load():
+        redraw()
     if engine.state in (client.BUSY, client.STARTING):
         return 0.03
-    if SESSION.to_place and not SESSION.hold:
+    if (SESSION.to_do and not SESSION.hold) or thumbnails.wanted():
         return 0.01  # the next of several
-    if SESSION.to_place or SESSION.setup or (SESSION.plan and not SESSION.plan.over):
+    if SESSION.to_do or SESSION.setup or (SESSION.plan and not SESSION.plan.over) or kept.busy():
         return 0.2
-    if engine.active or SESSION.stale:
+    if engine.active or SESSION.stale or live.LIVE.on:
         return 0.03
     return 0.3 if SESSION.question or SESSION.fault else None  # the status bar speaks of them as long as no sidebar does
 
@@ -340,12 +402,14 @@ def _detach(*_) -> None:
         SESSION.engine.cancel(job)
     SESSION.waiting.clear()
     SESSION.to_place.clear()
-    SESSION.fault, SESSION.question, SESSION.hold = None, None, ""
+    live.detach()
+    SESSION.fault, SESSION.question, SESSION.hold, SESSION.batch = None, None, "", None
 
 
 def shutdown() -> None:
-    """End the processes."""
+    """End the processes, and finish what is being written."""
     SESSION.engine.stop()
+    kept.close()
     for run in (SESSION.setup, SESSION.plan):
         if run:
             run.end()
@@ -353,6 +417,7 @@ def shutdown() -> None:
 
 def register() -> None:
     bpy.app.handlers.load_pre.append(_detach)
+    live.register()
     atexit.register(shutdown)
 
 
@@ -360,7 +425,9 @@ def unregister() -> None:
     shutdown()
     atexit.unregister(shutdown)
     bpy.app.handlers.load_pre.remove(_detach)
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    live.unregister()
+    for timer in filter(bpy.app.timers.is_registered, (_tick, _rest)):
+        bpy.app.timers.unregister(timer)
     gallery.clear()
+    thumbnails.clear()
     SESSION.__init__()

@@ -2,6 +2,7 @@
 """The real worker around a canned cube: an engine without torch, whose faults can be provoked.
 
     python tests/fake_engine.py --fail oom|crash|hang|slow|load|garbage|two   (or the environment variable LATTE3D_FAKE_FAIL)
+    python tests/fake_engine.py bulk …                                        the command of a cluster, with one worker and no Ray
 
 It takes, and ignores, the worker's own options, so that it can stand in for `python -m core.service.worker`.
 """
@@ -20,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+from core.bulk import cli
+from core.bulk.maker import Maker
 from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, Unfamiliar, plain_error
 from core.limits import check_prompt
 from core.networks.things import Thing
@@ -51,6 +54,7 @@ class Cube:
     model: str = "fake"
     detail: str = "standard"
     height_m: float = 0.8
+    height_known: bool = True
     timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
     base_color: bytes | None = field(default_factory=lambda: png((200, 40, 30)))
     metallic_roughness: bytes | None = field(default_factory=lambda: png((0, 128, 0)))
@@ -87,9 +91,11 @@ class FakeModel:
     id: str
     things: list[Thing]
     fault: str = ""
+    adherence: bool = True
 
     def to_dict(self) -> dict:
         told = {"id": self.id, "kinds": [thing.name for thing in self.things[:1]], "things": [asdict(thing) for thing in self.things]}
+        told["adherence"] = self.adherence
         return told | ({"fault": self.fault} if self.fault else {})
 
 
@@ -104,7 +110,7 @@ class FakePipeline:
         cube, die, ring = (Thing(kind, "Solids", f"a red {kind}", str(pictures / f"{kind}.png")) for kind in ("cube", "die", "ring"))
         self.models = [FakeModel("fake", [cube, die])]
         if fault == "two":
-            self.models += [FakeModel("jeweller", [ring, die]), FakeModel("torn", [], "The model in torn cannot be read.")]
+            self.models += [FakeModel("jeweller", [ring, die], adherence=False), FakeModel("torn", [], "The model in torn cannot be read.")]
 
     def warm_up(self, cancelled):
         """There is nothing to warm."""
@@ -114,7 +120,11 @@ class FakePipeline:
         known = (one.id for one in self.models for thing in one.things if thing.name in prompt)
         return model or next(known, self.models[0].id)
 
-    def stream(self, prompts, *, seeds, styles, progress, cancelled, model=None, strict=False, detail="standard", **sizes):
+    def picture(self, mesh, side):
+        """A red square."""
+        return png((200, 40, 30), side)
+
+    def stream(self, prompts, *, seeds, styles, progress, cancelled, model=None, strict=False, detail="standard", **more):
         if self.fault == "crash":
             os._exit(9)
         once = Path(os.environ.get("LATTE3D_FAKE_ONCE") or os.devnull)  # a file that tells whether it has crashed once
@@ -127,7 +137,12 @@ class FakePipeline:
                 if model == "torn":
                     raise MissingWeights("The model in torn cannot be read.")
                 self.make(check_prompt(prompt), strict, **steps)
-                yield Made(index, Cube(prompt.strip(), seed, style, self.maker(prompt, model), detail))
+                cube = Cube(prompt.strip(), seed, style, self.maker(prompt, model), detail)
+                cube.notes += [f"{name}: {value}" for name in ("blend", "adherence") if (value := more.get(name)) is not None]
+                if (cloud := more.get("cloud")) is not None:
+                    cube.notes.append(f"cloud: {len(cloud)}")
+                    cube.vertices *= np.float32(np.ptp(cloud[:, :3], 0) / np.ptp(cube.vertices, 0))  # as large as the shape
+                yield Made(index, cube)
             except Cancelled:
                 raise
             except (EngineError, RuntimeError) as error:
@@ -155,7 +170,25 @@ class FakePipeline:
                 time.sleep(0.02 if self.fault == "slow" else 0)
 
 
+class OneWorker:
+    """Stands in for a Ray cluster: a worker in this process."""
+
+    lost, devices = 0, {"cpu": 1}
+
+    def __init__(self, address, load, *, cores, gpus, strict, say):
+        self.maker = Maker(FakePipeline, strict)
+
+    def make(self, wants):
+        return ((want, self.maker.make(want)) for want in wants)
+
+    def end(self):
+        """There is nothing to end."""
+
+
 def main() -> int:
+    if "bulk" in sys.argv[1:]:
+        cli.Cluster = OneWorker
+        return cli.main(sys.argv[sys.argv.index("bulk") + 1 :])
     parser = argparse.ArgumentParser()
     parser.add_argument("--fail", choices=FAULTS, default=os.environ.get("LATTE3D_FAKE_FAIL", ""))
     parser.add_argument("--model", type=Path, default=Path())

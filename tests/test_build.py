@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one command: wrong use is told at once, a failed installation says why, the zip is what Blender accepts."""
 
+import hashlib
 import importlib
 import json
 import os
@@ -35,7 +36,7 @@ def test_there_is_one_version():
 
 
 def test_every_requirement_is_pinned_once():
-    for files in (["engine", "text-encoder", "train", "dev", "constraints"], ["blender"]):
+    for files in (["engine", "text-encoder", "train", "dev", "ray", "constraints"], ["blender"]):
         lines = [line for name in files for line in (install.REQUIREMENTS / f"{name}.txt").read_text().splitlines()]
         pins = [line for line in lines if line and not line.startswith("#")]
         assert all(pin.count("==") == 1 for pin in pins)
@@ -307,7 +308,11 @@ def test_nothing_is_done_twice(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not install.installed(build.BLENDER), reason="needs .venv-blender")
 def test_the_zip_holds_both_programs_and_nothing_else(tmp_path):
-    assert build.package(["--out", str(tmp_path)]) == 0
+    (tmp_path / "latte3d-0.0.9.zip").write_bytes(b"an earlier version")
+    assert build.package(["--out", str(tmp_path), "--repository"]) == 0
+    (listed,) = json.loads((tmp_path / "index.json").read_text())["data"]
+    digest = hashlib.sha256((tmp_path / listed["archive_url"]).read_bytes()).hexdigest()
+    assert (listed["version"], listed["archive_hash"]) == (__version__, f"sha256:{digest}")
     with zipfile.ZipFile(tmp_path / f"latte3d-{__version__}.zip") as archive:
         names = archive.namelist()
     engine = {"core/install.py", "core/service/worker.py", "core/requirements/engine.txt"}

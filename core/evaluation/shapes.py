@@ -179,7 +179,7 @@ def seed_figures(make: Maker, text: str, count: int, sizes: dict) -> dict:
 
 def summary(rows: list[dict], split: str, shapes: int) -> dict:
     """Means over prompts with their 95 % intervals; of each figure over the prompts that have it."""
-    out: dict = {"split": split, "prompts": len(rows), "shapes": shapes}
+    out: dict = {"split": split, "prompts": len(rows), "shapes": shapes, "base_color_error": None}  # None: no look is known
     for name in MEANS:
         if values := [float(row[name]) for row in rows if name in row]:
             out |= {name: round(float(np.mean(values)), 4), f"{name}_95": interval(values)}

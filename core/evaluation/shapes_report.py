@@ -52,7 +52,9 @@ def write(folder: Path, result: dict, rows: Sequence[dict], pictures: Sequence[P
 
 def _table(result: dict) -> str:
     rows = [
-        (title, form(result[key]), span(result[f"{key}_95"], form), note) for key, (title, form, note) in MEASURES.items() if key in result
+        (title, form(result[key]), span(result[f"{key}_95"], form), note)
+        for key, (title, form, note) in MEASURES.items()
+        if result.get(key) is not None
     ]
     rows += [(title, form(result[key]), "", note) for key, (title, form, note) in SINGLE.items() if result.get(key) is not None]
     rows += [("Empty surfaces ↓", str(result["empty"]), "", "they count as IoU 0, colour error 1, wrong shape")]

@@ -39,6 +39,11 @@ class KnownPrompts:
         words = sorted({word for prompt in prompts for word in words_of(prompt)})
         return cls(kept, words, embed(words, text), taught)
 
+    def on(self, device: torch.device) -> "KnownPrompts":
+        """The same memory on another device."""
+        vocabulary = self.vocabulary
+        return KnownPrompts(self.prompts, vocabulary.words, vocabulary.embeddings.to(device), vocabulary.taught)
+
     def save(self, folder: Path) -> None:
         """Write FILE and the words of the library into a model's folder."""
         self.vocabulary.taught.save(folder)

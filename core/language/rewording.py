@@ -438,6 +438,8 @@ def _stem(word: str, text: TextEncoder) -> str | None:
 def embed(texts: Iterable[str], text: TextEncoder) -> Tensor:
     """Sentence embeddings, as MiniLM's authors make them: means of the tokens, of length 1. [texts, W]"""
     texts = list(texts)
+    if not texts:  # prompts in another script than Latin have none of the words that are read here
+        return torch.zeros(0, text.width, device=text.device)
     return torch.cat([_mean(*text(texts[i : i + 256])) for i in range(0, len(texts), 256)])
 
 

@@ -37,7 +37,7 @@ Report = Callable[[dict], None]
 
 @dataclass
 class Done:
-    """What a preparation ends with. `rejected`: (asset, reason)."""
+    """What a preparation ends with. `rejected`: (asset, or file:line of a row that is left out; reason)."""
 
     prepared: int = 0
     rejected: list[tuple[str, str]] = field(default_factory=list)
@@ -64,7 +64,8 @@ def prepare(folder: Path, blender: Sequence[str], workers: int, report: Report, 
         run = Run(library, list(blender), settings, report)
         run.go(library.shapes, workers)
         rejected = {shape: reason for shape, reason in run.rejected.items()}
-        rejected |= {f.shape: f.message for f in findings if f.shape}  # files that cannot even be opened
+        # rows that are left out; of a file that cannot even be opened, the file
+        rejected |= {f.shape or f"{f.file}:{f.line}": f.message for f in findings if f.shape or f.level == "error"}
         done = Done(len(library.shapes) - len(run.rejected), sorted(rejected.items()), time.monotonic() - begun)
         from core.library.report import write_report
 

@@ -70,7 +70,8 @@ class Generator(nn.Module):
     def made(self, condition: Tensor, queries: Tensor, cloud: Tensor | None = None, adherence: Tensor | None = None) -> Fields:
         """What `forward` gives, of a condition [B, D] and its tokens [B, queries, D]: one prompt's, or a mixture of several."""
         condition, levels = self.encode(condition, queries, cloud, adherence)
-        height = self.height(torch.cat((condition, levels[-1].mean((1, 3, 4))), 1))[:, 0].exp()
+        with torch.autocast(condition.device.type, enabled=False):  # half precision would round a height to a hundredth of it
+            height = self.height(torch.cat((condition, levels[-1].mean((1, 3, 4))), 1).float())[:, 0].exp()
         return Fields(self.G(levels, condition, queries), self.texture_planes(condition, queries, levels), condition, height)
 
     def encode(

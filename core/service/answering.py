@@ -7,22 +7,27 @@ from typing import Any
 import numpy as np
 
 from core.errors import BadRequest, EngineError, Unfamiliar
-from core.limits import EXAMPLE, check_seeds, check_styles, choose_detail
+from core.frame import SPAN
+from core.limits import CLOUD_POINTS, EXAMPLE, check_blend, check_picture, check_seeds, check_share, check_styles, choose_detail
 from core.outcome import Failed
 from core.service.protocol import ProtocolError
 
 SIZES = {"detail": "standard", "resolution": None, "texture_size": None, "triangles": None}  # of the mesh and its images
-DEFAULTS = {"model": None, "prompts": None, "seeds": None, "styles": None, "strict": False, "glb": False} | SIZES
+GUIDE = {"blend": None, "adherence": None}  # what shapes an object beside its prompt; with the array "cloud"
+DEFAULTS = {"model": None, "prompts": None, "seeds": None, "styles": None, "strict": False, "glb": False, "picture": 0} | GUIDE | SIZES
+OVER = 1e-3  # how far a cloud may lie beyond the frame, for rounding
 ALL_KNOWN = {"familiar": True, "read_as": {}, "set_aside": [], "not_understood": []}  # of a prompt that a model without memory was given
 
 Notify = Callable[..., None]  # (method, params, arrays=None)
 
 
-def generate(pipeline: Any, params: Any, notify: Notify, cancelled: Callable[[], bool]) -> tuple[int, int]:
+def generate(pipeline: Any, params: Any, arrays: dict, notify: Notify, cancelled: Callable[[], bool]) -> tuple[int, int]:
     """Make what a request asks for. Each object is a notification "object", with its arrays, as soon as it is ready; each that has none
-    is a notification "failed". Returns how many there were of both. Raises BadRequest before any work, Cancelled during it."""
+    is a notification "failed". Where pictures are asked for, "picture" follows its object: the click does not wait for it. arrays: those
+    of the request. Returns how many objects and failures there were. Raises BadRequest before any work, Cancelled during it."""
     settings = checked_settings(params, [model.id for model in pipeline.models])
-    glb, made, failed = settings.pop("glb"), 0, 0
+    settings["cloud"] = checked_cloud(arrays, settings["adherence"])
+    glb, picture, made, failed = settings.pop("glb"), settings.pop("picture"), 0, 0
 
     def progress(stage: str, done: int, total: int) -> None:
         notify("progress", {"stage": stage, "done": int(done), "total": int(total)})
@@ -36,6 +41,8 @@ def generate(pipeline: Any, params: Any, notify: Notify, cancelled: Callable[[],
                 error = BadRequest("The object is too large to be sent.", str(reason), "Choose a lower detail.")
         if error:
             notify("failed", {"index": outcome.index, "message": error.message, **told(error)})
+        elif picture and (png := pipeline.picture(outcome.mesh, picture)):
+            notify("picture", {"index": outcome.index}, {"picture": np.frombuffer(png, np.uint8)})
         made, failed = made + (not error), failed + bool(error)
     return made, failed
 
@@ -60,10 +67,31 @@ def checked_settings(params: Any, models: Sequence[str]) -> dict[str, Any]:
     settings["seeds"] = check_seeds(seeds, len(settings["prompts"]))
     settings["styles"] = check_styles(settings["styles"] and _list(settings["styles"], "styles"), len(settings["prompts"]))
     choose_detail(**{name: settings[name] for name in SIZES})
+    settings["blend"], settings["picture"] = check_blend(settings["blend"]), check_picture(settings["picture"])
+    if settings["adherence"] is not None:
+        check_share(settings["adherence"], "adherence")
     for name in ("glb", "strict"):
         if not isinstance(settings[name], bool):
             raise BadRequest(f"The parameter {name!r} is true or false.")
     return settings
+
+
+def checked_cloud(arrays: dict[str, np.ndarray], adherence: float | None) -> np.ndarray | None:
+    """The request's cloud, points and outward normals [N, 6] f32 in the model's frame; None without one. Raises BadRequest."""
+    if unknown := sorted(arrays.keys() - {"cloud"}):
+        raise BadRequest(f"The engine does not know the array {unknown[0][:40]!r}.", "", "Update the engine.")
+    cloud = arrays.get("cloud")
+    if cloud is None:
+        if adherence is not None:
+            raise BadRequest("An adherence needs a shape to keep to.", "", "Give a cloud as well, or leave adherence out.")
+        return None
+    least, most = CLOUD_POINTS
+    if cloud.dtype != np.float32 or cloud.ndim != 2 or cloud.shape[1] != 6 or not least <= len(cloud) <= most:
+        shape = "x".join(map(str, cloud.shape))
+        raise BadRequest(f"The cloud is {cloud.dtype} {shape}, not {least} to {most} rows of six float32 numbers.")
+    if not np.isfinite(cloud).all() or np.abs(cloud[:, :3]).max() > SPAN / 2 + OVER or np.abs(cloud[:, 3:]).max() > 1 + OVER:
+        raise BadRequest(f"The cloud's points are not all within ±{SPAN / 2:g}, with unit normals.", "", "Scale the shape to the frame.")
+    return np.array(cloud)  # the message's own memory is read-only
 
 
 def _list(value: Any, what: str) -> list:
@@ -79,6 +107,7 @@ def object_facts(mesh: Any) -> dict:
         "seed": int(mesh.seed),
         "style": None if mesh.style is None else list(mesh.style),
         "height_m": float(mesh.height_m),
+        "height_known": mesh.height_known,
         "model": mesh.model,
         "detail": mesh.detail,
         "timings_ms": {stage: float(ms) for stage, ms in mesh.timings_ms.items()},

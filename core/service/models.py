@@ -9,17 +9,20 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 
 from core.device import pick_device
-from core.errors import Cancelled, EngineError, MissingWeights, Unfamiliar, out_of_memory
+from core.errors import BadRequest, Cancelled, EngineError, MissingWeights, Unfamiliar, card_is_full, out_of_memory
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
 from core.language.rewording import NEAREST, Reading
 from core.limits import check_prompt
+from core.mesh import TexturedMesh
 from core.networks.storage import ModelCard, read_card
 from core.outcome import Failed, Made, failure
-from core.pipeline import Latte3DPipeline, Progress, load_memory
+from core.pipeline import CARD_TOO_SMALL, Latte3DPipeline, Progress, load_memory
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"  # a folder for each model that comes with the engine
 KEPT = 2  # models whose networks stay in memory
@@ -33,11 +36,12 @@ class Model:
     id: str
     card: ModelCard | None = None
     fault: EngineError | None = None
+    adherence: bool = False  # whether it knows α: how closely an object keeps to a given shape
 
     def to_dict(self) -> dict:
         """What the handshake tells of it; of one that cannot be used, why."""
         card = self.card or ModelCard(self.id, ())
-        told = {"id": self.id, "kinds": list(card.kinds), "things": [asdict(thing) for thing in card.things]}
+        told = {"id": self.id, "kinds": list(card.kinds), "things": [asdict(thing) for thing in card.things], "adherence": self.adherence}
         return told | ({"fault": str(self.fault)} if self.fault else {})
 
 
@@ -87,8 +91,8 @@ def _is_model(folder: Path) -> bool:
 
 def _look_into(folder: Path) -> Model:
     try:
-        card = read_card(folder)[1]
-        return Model(folder, str(card.id), card)
+        sizes, card = read_card(folder)
+        return Model(folder, str(card.id), card, adherence=sizes.adherence)
     except MissingWeights as error:
         return Model(folder, folder.name, fault=error)
 
@@ -122,15 +126,17 @@ class Models:
 
     def stream(
         self, prompts: Sequence[str], *, seeds: Sequence[int], styles: Sequence | None = None, model: str | None = None,
-        strict: bool = False, progress: Progress | None = None, **request,
+        strict: bool = False, progress: Progress | None = None, cloud: np.ndarray | None = None, adherence: float | None = None, **request,
     ) -> Iterator[Made | Failed]:  # fmt: skip
         """Make one textured mesh a prompt, as `Latte3DPipeline.stream` does (see there). model: the id of the one that makes them; None:
-        for each prompt the one that knows it best. A model that is damaged fails the prompts that are its own."""
+        for each prompt the one that knows it best, of those that know adherence where that is given. cloud [N, 6]: a shape to start from,
+        the same for all. A model that is damaged fails the prompts that are its own."""
+        request |= {"clouds": None if cloud is None else torch.from_numpy(cloud)[None], "adherence": adherence}
         by_id, count = {one.id: one for one in self.models}, len(prompts)
         for i, prompt in enumerate(prompts):
             own = {"seeds": [seeds[i]], "styles": styles and [styles[i]], "progress": progress and _share(progress, i, count)}
             try:
-                pipeline = self.pipeline(by_id[model]) if model else self.best(check_prompt(prompt), strict)
+                pipeline = self.pipeline(by_id[model]) if model else self.best(check_prompt(prompt), strict, adherence is not None)
                 outcomes = pipeline.stream([prompt], strict=strict, **own, **request)
             except (Cancelled, OSError):  # OSError: whom `progress` tells is gone
                 raise
@@ -140,17 +146,31 @@ class Models:
             for outcome in outcomes:
                 yield replace(outcome, index=i)
 
-    def best(self, prompt: str, strict: bool) -> Latte3DPipeline:
-        """The model that knows a prompt best. One without a memory of its words cannot say what it knows, and is not asked.
+    def picture(self, mesh: TexturedMesh, side: int) -> bytes:
+        """A PNG of a mesh, `side` pixels large, on nothing; b"" where it cannot be drawn."""
+        from core.rendering.mesh_pictures import draw, encode  # costs nothing until somebody wants a picture
 
-        Raises Unfamiliar with `strict`, where none knows the prompt: with the nearest things of all. MissingWeights where no model is left.
+        try:
+            return encode(draw(mesh, side, 2))
+        except Exception as error:
+            print(f"There is no picture of “{mesh.prompt}”: {error}", file=sys.stderr)
+            return b""
+
+    def best(self, prompt: str, strict: bool, guided: bool = False) -> Latte3DPipeline:
+        """The model that knows a prompt best. One without a memory of its words cannot say what it knows, and is not asked. guided: it has
+        to know adherence.
+
+        Raises BadRequest where it has to and none does; Unfamiliar with `strict`, where none knows the prompt: with the nearest things of
+        all; MissingWeights where no model is left.
         """
-        usable = self.usable
+        usable = [model for model in self.usable if model.adherence or not guided]
+        if guided and not usable:
+            raise BadRequest("No installed model was trained with adherence.", "", "Leave it out, or install a model that was.")
         asked = [model for model in usable if self._try(self.memory, model) and self.memory(model)[1]] if len(usable) > 1 else []
-        maker = self._best(prompt, asked, strict) if asked else self._first()
+        maker = self._best(prompt, asked, strict) if asked else usable[0] if guided else self._first()
         if self._try(self.pipeline, maker):
             return self.pipeline(maker)
-        return self.best(prompt, strict)  # without the one that turned out to be damaged
+        return self.best(prompt, strict, guided)  # without the one that turned out to be damaged
 
     def _best(self, prompt: str, asked: list[Model], strict: bool) -> Model:
         readings = [self._read(model, prompt) for model in asked]
@@ -172,7 +192,14 @@ class Models:
     def memory(self, model: Model) -> tuple[TextEncoder, KnownPrompts | None]:
         """A model's text encoder, and what it remembers of its prompts (None: nothing), without its networks. Raises MissingWeights."""
         if model.id not in self._memories:
-            self._memories[model.id] = load_memory(model.folder, read_card(model.folder)[0], self.device, self._text)
+            sizes = read_card(model.folder)[0]
+            try:
+                memory = load_memory(model.folder, sizes, self.device, self._text)
+            except RuntimeError as error:
+                if not card_is_full(error):
+                    raise
+                memory = load_memory(model.folder, sizes, pick_device("cpu"), self._text)  # reading is quick there, too
+            self._memories[model.id] = memory
         return self._memories[model.id]
 
     def pipeline(self, model: Model) -> Latte3DPipeline:
@@ -184,22 +211,29 @@ class Models:
         self._pipelines.move_to_end(model.id)
         return self._pipelines[model.id]
 
-    def _load(self, model: Model) -> Latte3DPipeline:
-        """Load a model; where the memory does not hold it beside others, these make room. Raises MissingWeights, or out_of_memory."""
+    def _load(self, model: Model, device: str | None = None) -> Latte3DPipeline:
+        """Load a model on to a device (None: that of all); where the memory does not hold it beside others, these make room, and where a
+        card's does not hold it alone, the processor works with it. Raises MissingWeights, or out_of_memory."""
+        device = device or str(self.device)
         try:
-            pipeline = self._read_weights(model)
+            pipeline = self._read_weights(model, device)
         except EngineError as error:
             if error.code == "out_of_memory" and self._pipelines:
                 self._pipelines.clear()
-                return self._load(model)
+                return self._load(model, device)
+            if error.code == "out_of_memory" and device != "cpu":
+                return self._load(model, "cpu")
             model.fault = error
             raise
         pipeline.model_id, model.fault = model.id, None
+        if device != str(self.device):
+            pipeline.notes.append(CARD_TOO_SMALL)
         return pipeline
 
-    def _read_weights(self, model: Model) -> Latte3DPipeline:
+    def _read_weights(self, model: Model, device: str) -> Latte3DPipeline:
         try:
-            return Latte3DPipeline.from_pretrained(model.folder, str(self.device), self.memory(model))
+            memory = self.memory(model) if device == str(self.device) else None
+            return Latte3DPipeline.from_pretrained(model.folder, device, memory)
         except EngineError:
             raise
         except (MemoryError, RuntimeError) as error:

@@ -23,7 +23,7 @@ from core.errors import BadRequest, EngineError, plain_error
 from core.service.answering import generate, told
 from core.service.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
 
-FEATURES = ["generate", "progress", "cancel", "triangles", "glb", "styles"]
+FEATURES = ["generate", "progress", "cancel", "triangles", "glb", "styles", "blend", "cloud", "pictures"]
 ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "unfamiliar": -32004,
                  "internal": -32603}  # fmt: skip
 
@@ -88,7 +88,7 @@ class Worker:
         self.pipeline = pipeline
         self.inbox = inbox
         self.outbox = outbox
-        self.requests: queue.SimpleQueue = queue.SimpleQueue()  # an rpc object, a ProtocolError, or None at the end of the stream
+        self.requests: queue.SimpleQueue = queue.SimpleQueue()  # (rpc, arrays), a ProtocolError, or None at the end of the stream
         self.cancelled: set[Any] = set()  # ids of requests
         self.stopping = threading.Event()
 
@@ -100,11 +100,12 @@ class Worker:
             if isinstance(item, ProtocolError):
                 write_message(self.outbox, error_answer(None, BadRequest("The engine received something that is no message.", str(item))))
                 return 1
-            if item.get("method") == "shutdown":
-                if "id" in item:
-                    write_message(self.outbox, {"jsonrpc": "2.0", "id": item["id"], "result": {}})
+            rpc, arrays = item
+            if rpc.get("method") == "shutdown":
+                if "id" in rpc:
+                    write_message(self.outbox, {"jsonrpc": "2.0", "id": rpc["id"], "result": {}})
                 return 0
-            self._answer(item)
+            self._answer(rpc, arrays)
         return 0
 
     def _listen(self) -> None:
@@ -118,7 +119,7 @@ class Worker:
                     if isinstance(target, int | str):
                         self.cancelled.add(target)
                     continue
-                self.requests.put(rpc)
+                self.requests.put(message)
                 if rpc.get("method") == "shutdown":
                     self.stopping.set()
                     return
@@ -129,7 +130,7 @@ class Worker:
         self.stopping.set()
         self.requests.put(None)
 
-    def _answer(self, rpc: dict) -> None:
+    def _answer(self, rpc: dict, arrays: dict) -> None:
         """Work on one request and write its one response, after its notifications; no error but a lost client leaves this function."""
         request_id = rpc.get("id")
         if "method" not in rpc or not isinstance(request_id, int | str):
@@ -142,6 +143,7 @@ class Worker:
             made, failed = generate(
                 self.pipeline,
                 rpc.get("params"),
+                arrays,
                 notify=lambda method, params, arrays=None: self._notify(method, {"id": request_id, **params}, arrays),
                 cancelled=lambda: self.stopping.is_set() or request_id in self.cancelled,
             )

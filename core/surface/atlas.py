@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Box atlas: charts projected along the six axes, tested for folds by rasterising, turned, scaled alike and packed."""
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from core.surface.charts import (
     DIRECTIONS,
@@ -18,7 +21,8 @@ from core.surface.charts import (
 )
 from core.surface.creases import uv_seams
 from core.surface.packing import chart_masks, pack_masks
-from core.surface.texels import covered_texels
+from core.surface.texels import owned_texels
+from core.surface.texels_gpu import owned_on_device
 from core.surface.topology import half_edge_twins
 
 TURNS = 16  # Angles tried in a quarter turn for a chart's tightest box.
@@ -47,11 +51,20 @@ class Atlas:
     seams: np.ndarray
 
 
-def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, padding: int = 4, coarse: bool = False) -> Atlas:
+def unwrap(
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    *,
+    size: int = 1024,
+    padding: int = 4,
+    coarse: bool = False,
+    device: torch.device | str = "cpu",
+) -> Atlas:
     """Unwrap a mesh for an image of `size` texels square, charts at least `padding` texels apart.
 
     `vertices` [V, 3] f32, `triangles` [F, 3] integer, closed or not. All charts have the same texel density. `coarse`: of a decimated
-    mesh, whose charts often fold: folds are looked for before the charts are packed, and these more quickly.
+    mesh, whose charts often fold: folds are looked for before the charts are packed, and these more quickly. `device`: where texels are
+    found; whichever it is, the atlas is the same.
     Raises ValueError for a mesh without triangles or a size below 64.
     """
     if not len(triangles) or size < 64:
@@ -63,11 +76,13 @@ def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, pad
     direction = choose_directions(normals, neighbours)
     count, chart = connected_charts(direction, neighbours)
     count, chart, direction = merge_small(direction, chart, count, normals, neighbours, max(SMALL, len(triangles) // 500))
+    on_gpu = torch.device(device).type == "cuda"
+    owned = functools.partial(owned_on_device, device=device) if on_gpu else owned_texels
     side, cells = None, COARSE_CELLS if coarse else CELLS
     if coarse:
         for _ in range(FOLD_ROUNDS + 1):
             flat = _project(smooth, triangles, direction)
-            lost = _folds(flat, chart, count, _depth(smooth, triangles, direction), neighbours, size)
+            lost = _folds(flat, chart, count, _depth(smooth, triangles, direction), neighbours, size, owned)
             if not lost.size:
                 break
             count, chart = _part(chart, count, lost, neighbours)
@@ -75,8 +90,7 @@ def unwrap(vertices: np.ndarray, triangles: np.ndarray, *, size: int = 1024, pad
     for fold_round in range(FOLD_ROUNDS if coarse else 0, FOLD_ROUNDS + 1):
         flat = _project(smooth, triangles, direction)
         uvs, side = _lay_out(flat, chart, count, neighbours, size, padding, side, cells)
-        triangle, texel = covered_texels(uvs * np.float32(size), size, size)
-        lost = _losers(triangle, texel, _depth(smooth, triangles, direction), size * size)
+        triangle, texel, lost = owned(uvs * np.float32(size), _depth(smooth, triangles, direction), size, size)
         lost, kept = _collapse_specks(uvs, triangle, lost, neighbours, everything=fold_round == FOLD_ROUNDS)
         triangle, texel = triangle[kept], texel[kept]
         if not lost.size:
@@ -100,9 +114,10 @@ def _depth(smooth: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -> 
 
 
 def _folds(
-    flat: np.ndarray, chart: np.ndarray, count: int, depth: np.ndarray, neighbours: np.ndarray, size: int
+    flat: np.ndarray, chart: np.ndarray, count: int, depth: np.ndarray, neighbours: np.ndarray, size: int, owned: Callable
 ) -> np.ndarray:
-    """Triangles that lie under others of their chart, found at half the texels that the image will have, specks left out."""
+    """Triangles that lie under others of their chart, found at half the texels that the image will have, specks left out. `owned`: as
+    `core.surface.texels.owned_texels`."""
     corners = flat.reshape(2, -1)
     of = np.tile(chart, 3)
     low = np.full((2, count), np.inf, np.float32)
@@ -118,8 +133,7 @@ def _folds(
     points = (flat - low[:, None, chart]) * scale
     points[1] += base[chart].astype(np.float32)
     width, height = int(columns.max()), int(rows.sum())
-    triangle, texel = covered_texels(points.transpose(2, 1, 0), width, height)
-    lost = _losers(triangle, texel, depth, width * height)
+    triangle, _, lost = owned(points.transpose(2, 1, 0), depth, width, height)
     return lost[~_specks(lost, triangle, neighbours, SPECK * FOLD_TEST**2)] if lost.size else lost
 
 
@@ -214,21 +228,6 @@ def _pack(
     shift = np.array([(x, y) for x, y, _ in places]).T + corner
     shift = (shift + _turn(np.full((2, count), margin), quarter)) / side
     return np.float32(in_cells / side), quarter, shift.astype(np.float32), side
-
-
-def _losers(triangle: np.ndarray, texel: np.ndarray, depth: np.ndarray, texels: int) -> np.ndarray:
-    """Triangles that share a texel, of so many, with one nearer to the viewer: those to move to a chart of their own."""
-    owner = np.full(texels, -1, np.int32)
-    owner[texel] = triangle
-    shared_by = owner[texel] != triangle
-    if not shared_by.any():
-        return np.empty(0, np.int64)
-    shared = np.zeros(texels, bool)
-    shared[texel[shared_by]] = True
-    clash = np.flatnonzero(shared[texel])
-    clash = clash[np.argsort(depth[triangle[clash]], kind="stable")]
-    owner[texel[clash]] = triangle[clash]
-    return np.unique(triangle[clash][owner[texel[clash]] != triangle[clash]])
 
 
 def _specks(lost: np.ndarray, triangle: np.ndarray, neighbours: np.ndarray, most: float) -> np.ndarray:

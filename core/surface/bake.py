@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from core.surface.atlas import Atlas
+from core.surface.bake_gpu import bake_on_device
 from core.surface.extract import ExtractionCancelled
 from core.surface.texels import covered_texels
 
@@ -48,6 +49,11 @@ def bake(
     if not texel.size:
         raise ValueError("The UVs cover no texel: there is nothing to bake.")
     maps = _affine_maps(vertices, triangles, points)
+    if sparse is None:
+        sparse = torch.device(device).type == "cpu"
+    if not sparse and torch.device(device).type == "cuda":
+        how = {"spread": spread, "device": device, "batch": batch, "cancelled": cancelled}
+        return bake_on_device(maps, triangle, texel, size, appearance, **how)
 
     def evaluate(which: np.ndarray) -> np.ndarray:
         """Eight bytes a texel as one number: red, green, blue, 255, roughness, metallic, 0, 0."""
@@ -63,8 +69,6 @@ def bake(
             values[start : start + batch] = packed.numpy().view(np.uint64)[:, 0]
         return values
 
-    if sparse is None:
-        sparse = torch.device(device).type == "cpu"
     values = _fill(np.arange(texel.size), texel, size, (2 if coarse else 1) if sparse else 0, evaluate)
     return _images(values, spread_texels(texel, size, spread).reshape(size, size)[::-1])
 

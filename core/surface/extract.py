@@ -10,11 +10,13 @@ import torch
 from skimage.measure import marching_cubes
 
 from core.frame import HALF_EXTENT
+from core.surface import cubes
 from core.surface.topology import compact, components, half_edge_twins, signed_volumes, split_non_manifold
 
 COARSEST = 32  # Cells of the first grid, up to 63 where the resolution is no power of two times 32: it must see every part.
 LOOSE = 0.01  # of the volume: smaller pieces lie beside an object and are none of it
 NUDGE = 0.01  # Distances below this many cells are moved off zero: no triangle without area, at most 1 % of a cell off.
+NOTHING_INSIDE = "The signed distance is nowhere negative: there is no surface to extract."
 
 SignedDistance = Callable[[torch.Tensor], torch.Tensor]
 
@@ -130,7 +132,7 @@ def _refine(sdf: SignedDistance, coarse: torch.Tensor, slope: float, batch: int,
     values = coarse.new_empty((size, size, size))
     values[::2, ::2, ::2] = coarse
     distance = coarse.abs()
-    wanted = []
+    wanted = torch.zeros_like(values, dtype=torch.bool)
     for odd in itertools.product((0, 1), repeat=3):  # On an edge, a face or in the middle of a coarse cell
         if not any(odd):
             continue
@@ -140,9 +142,8 @@ def _refine(sdf: SignedDistance, coarse: torch.Tensor, slope: float, batch: int,
             mean = torch.lerp(mean.narrow(axis, 0, count), mean.narrow(axis, 1, count), 0.5)
             bound = torch.maximum(bound.narrow(axis, 0, count), bound.narrow(axis, 1, count))
         values[odd[0] :: 2, odd[1] :: 2, odd[2] :: 2] = mean
-        x, y, z = (bound <= slope * cell * (math.sqrt(3) + math.sqrt(sum(odd)))).nonzero(as_tuple=True)
-        wanted.append(((2 * x + odd[0]) * size + 2 * y + odd[1]) * size + 2 * z + odd[2])
-    _evaluate(sdf, values.view(-1), torch.cat(wanted), size, batch, cancelled)
+        wanted[odd[0] :: 2, odd[1] :: 2, odd[2] :: 2] = bound <= slope * cell * (math.sqrt(3) + math.sqrt(sum(odd)))
+    _evaluate(sdf, values.view(-1), wanted.view(-1).nonzero()[:, 0], size, batch, cancelled)  # nonzero: once, a GPU waits for it
     return values
 
 
@@ -169,7 +170,18 @@ def triangulate(values: torch.Tensor, keep_volume: float, *, margin: float = 0.0
     `margin`: so far, in cells, vertices stay away from the grid's corners, beside the surface if need be: no triangle is a sliver then.
     """
     cell = 2 * HALF_EXTENT / (values.shape[0] - 1)
-    grid = values.float().cpu().numpy()
+    vertices, triangles, low = (march_on_gpu if values.device.type == "cuda" else march)(values.float(), cell)
+    if margin:
+        along = vertices - np.floor(vertices)  # of the three only the one along the vertex's edge is not zero
+        vertices += np.where(along > 0, np.clip(along, margin, 1 - margin) - along, 0)
+    vertices = ((vertices + low) * cell - HALF_EXTENT).astype(np.float32)
+    return _solid_pieces(vertices, triangles, keep_volume)
+
+
+def march(values: torch.Tensor, cell: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Marching cubes by scikit-image: (vertices [V, 3] f32 in cells, triangles [F, 3] i32, the vertices' origin in the grid [3]), closed
+    at the border of the grid and through none of its corners. Raises EmptySurfaceError."""
+    grid = values.cpu().numpy()
     for axis in range(3):
         for face in (0, -1):
             side = grid[(slice(None),) * axis + (face,)]
@@ -181,19 +193,27 @@ def triangulate(values: torch.Tensor, keep_volume: float, *, margin: float = 0.0
     near_zero = np.flatnonzero(np.abs(flat) < NUDGE * cell)
     flat[near_zero] = np.where(flat[near_zero] < 0, -NUDGE * cell, NUDGE * cell)
     vertices, triangles, _, _ = marching_cubes(grid, 0.0, gradient_direction="descent")
-    if margin:
-        along = vertices - np.floor(vertices)  # of the three only the one along the vertex's edge is not zero
-        vertices += np.where(along > 0, np.clip(along, margin, 1 - margin) - along, 0)
-    vertices = ((vertices + low) * cell - HALF_EXTENT).astype(np.float32)
-    triangles = np.ascontiguousarray(triangles, np.int32)
-    return _solid_pieces(vertices, triangles, keep_volume)
+    return vertices, np.ascontiguousarray(triangles, np.int32), low
+
+
+def march_on_gpu(values: torch.Tensor, cell: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The twin of `march` on the device of `values`: the same triangles, in another order."""
+    grid = values.clone()
+    for axis in range(3):
+        for face in (0, -1):
+            grid.select(axis, face).clamp_(min=0.5 * cell)
+    nudged = torch.where(grid < 0, -NUDGE * cell, NUDGE * cell)
+    vertices, triangles = cubes.marching_cubes(torch.where(grid.abs() < NUDGE * cell, nudged, grid))
+    if not len(triangles):
+        raise EmptySurfaceError(NOTHING_INSIDE)
+    return vertices.cpu().numpy(), triangles.cpu().numpy(), np.zeros(3, np.float32)
 
 
 def _inside_box(grid: np.ndarray) -> tuple[slice, slice, slice]:
     """The smallest box of corners that holds everything inside, one corner wider on each side."""
     inside = grid < 0
     if not inside.any():
-        raise EmptySurfaceError("The signed distance is nowhere negative: there is no surface to extract.")
+        raise EmptySurfaceError(NOTHING_INSIDE)
     plane = inside.any(axis=0)
     spans = (inside.any(axis=(1, 2)), plane.any(axis=1), plane.any(axis=0))
     found = [np.flatnonzero(span) for span in spans]

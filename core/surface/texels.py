@@ -23,6 +23,23 @@ def covered_texels(points: np.ndarray, width: int, height: int) -> tuple[np.ndar
     return np.repeat(triangle[keep].astype(np.int32), count), texel
 
 
+def owned_texels(points: np.ndarray, depth: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`covered_texels`, and the triangles that share a texel with one of greater `depth` [F], nearer to the viewer: (triangle [N] i32,
+    texel [N] i32, losers ascending)."""
+    triangle, texel = covered_texels(points, width, height)
+    owner = np.full(width * height, -1, np.int32)
+    owner[texel] = triangle
+    shared_by = owner[texel] != triangle
+    if not shared_by.any():
+        return triangle, texel, np.empty(0, np.int64)
+    shared = np.zeros(width * height, bool)
+    shared[texel[shared_by]] = True
+    clash = np.flatnonzero(shared[texel])
+    clash = clash[np.argsort(depth[triangle[clash]], kind="stable")]
+    owner[texel[clash]] = triangle[clash]
+    return triangle, texel, np.unique(triangle[clash][owner[texel[clash]] != triangle[clash]])
+
+
 def _row_spans(points: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(triangle, row, first column, column after the last), one entry for each row of texel centres a triangle crosses."""
     x, y = points[:, :, 0].T.copy(), points[:, :, 1].T.copy()

@@ -75,7 +75,7 @@ def textured_mesh(
         )  # fmt: skip
         vertices, triangles, coarse = surface.vertices, surface.triangles, sizes.triangles is not None
         with watch.stage("atlas"):
-            atlas = unwrap(vertices, triangles, size=sizes.texture_size, coarse=coarse)
+            atlas = unwrap(vertices, triangles, size=sizes.texture_size, coarse=coarse, device=watch.device)
         with watch.stage("bake"):
             images = bake(
                 vertices, triangles, atlas.uvs, look, size=sizes.texture_size, atlas=atlas,

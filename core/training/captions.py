@@ -45,13 +45,24 @@ class CaptionSettings:
 @dataclass
 class CaptionBatch:
     """tokens [B, L, W], mask [B, L], z [B, 8]: the inputs, of which rows 0 … pairs − 1 and the next as many are two views of a shape each;
-    meaning [B, W]: the mean of each row's tokens, of length 1; pairs: how many shapes."""
+    meaning [B, W]: the mean of each row's tokens, of length 1; words [B]: equal where the whole texts are; pairs: how many shapes."""
 
     tokens: Tensor
     mask: Tensor
     z: Tensor
     meaning: Tensor
+    words: Tensor
     pairs: int
+
+    def twins(self) -> Tensor:
+        """Which row is the other view of each row's shape. [B]"""
+        return (torch.arange(len(self.words), device=self.words.device) + self.pairs) % len(self.words)
+
+    def neither(self) -> Tensor:
+        """Where a column is nothing that a row can be told apart from: the row itself, and other shapes that the same is said of. [B, B]"""
+        same = self.words[:, None] == self.words
+        same[torch.arange(len(same)), self.twins()] = False
+        return same.fill_diagonal_(True)
 
 
 class CaptionTask:
@@ -101,7 +112,8 @@ class CaptionTask:
         tokens = pad_sequence([row.float() for row in rows], batch_first=True)
         lengths = torch.tensor([len(row) for row in rows])
         mask = torch.arange(tokens.shape[1]) < lengths[:, None]
-        return CaptionBatch(*(t.to(self.device) for t in (tokens, mask, z, meaning)), len(chosen))
+        words = torch.tensor([views.index(text) for text in views])
+        return CaptionBatch(*(t.to(self.device) for t in (tokens, mask, z, meaning, words)), len(chosen))
 
     def _window(self, step: int) -> list[list[str]]:
         """The captions of the shapes that this step draws from: all of them, where they are not too many."""
@@ -123,7 +135,8 @@ class CaptionTask:
         with torch.autocast(vector.device.type, enabled=False):
             seen = self.head(vector.float(), queries.float())
             loss = sum(self._loss(embedding, batch) for embedding in seen) / len(seen)
-        right = _nearest_is_twin(seen[0].detach(), batch.pairs)
+        nearest = (seen[0].detach() @ seen[0].detach().T - FAR * batch.neither()).argmax(1)
+        right = (nearest == batch.twins()).float().mean()
         return {"captions": loss, "caption_accuracy": right}
 
     def _loss(self, embedding: Tensor, batch: CaptionBatch) -> Tensor:
@@ -135,8 +148,7 @@ class CaptionTask:
             (batch.meaning @ batch.meaning.T / self.settings.nearness - others).softmax(1),
             reduction="batchmean",
         )
-        twins = (torch.arange(len(embedding), device=embedding.device) + batch.pairs) % len(embedding)
-        alike = F.cross_entropy(likeness / self.settings.temperature - others, twins)
+        alike = F.cross_entropy(likeness / self.settings.temperature - FAR * batch.neither(), batch.twins())
         return self.settings.kept * kept + self.settings.alike * alike
 
 
@@ -173,13 +185,6 @@ class _Encoded:
 
     def __getitem__(self, text: str) -> Tensor:
         return self.rows[text]
-
-
-def _nearest_is_twin(embedding: Tensor, pairs: int) -> Tensor:
-    """The share of 2 · pairs views [B, width] that are nearest to the other view of their shape."""
-    likeness = embedding @ embedding.T - FAR * torch.eye(len(embedding), device=embedding.device)
-    twins = (torch.arange(len(embedding), device=embedding.device) + pairs) % len(embedding)
-    return (likeness.argmax(1) == twins).float().mean()
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def finish_card(folder: Path, library: Path, device: str, tell: Callable[[dict],
             if tell:
                 tell({"event": "progress", "stage": "evaluate", "done": done, "total": total, "eta_s": None})
         figures = summary(rows, split, len(prepared.shapes))
-        quality[split] = {name: figures[name] for name in FIGURES if name in figures}
+        quality[split] = {name: figures[name] for name in FIGURES if figures.get(name) is not None}
     sizes, card = read_card(folder)
     card = replace(card, training=card.training | {"quality": quality})
     save_card(card, sizes, folder)

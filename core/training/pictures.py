@@ -25,16 +25,13 @@ from core.frame import STYLE_SIZE
 from core.library.starter.examples import example_of, group_of
 from core.library.starter.kinds import KINDS
 from core.library.starter.objects import COUNTS, Description, ExactObjects
-from core.mesh import TexturedMesh
 from core.networks.storage import ModelCard, picture_path, save_card
 from core.networks.things import Thing
 from core.pipeline import Latte3DPipeline
-from core.rendering.cameras import Camera
-from core.rendering.mesh_pictures import shade_mesh
+from core.rendering.mesh_pictures import draw
 from core.surface.extract import refine_grid
 
-FRONT_RIGHT = Camera(distance=3.0)
-SIDE, MARGIN = 128, 3  # pixels of a picture, and of its empty border
+SIDE = 128  # pixels of a picture
 SHARPER = 6  # pixels a side that are drawn for one of the picture, before it is cropped
 COLORS = 255  # of the palette: a file of some 7 KB
 GRID = 128  # cells a side in which pieces are counted
@@ -111,33 +108,8 @@ def write_picture(pipeline: Latte3DPipeline, thing: Thing, path: Path) -> None:
         print(f"{thing.example}: {error}", file=sys.stderr)
         path.unlink(missing_ok=True)
         return
-    png = encode_palette(draw(mesh))
+    png = encode_palette(draw(mesh, SIDE, SHARPER))
     replace_file(path, lambda name: Path(name).write_bytes(png))
-
-
-def draw(mesh: TexturedMesh) -> np.ndarray:
-    """A mesh from its front right, as large as fits, on nothing: [SIDE, SIDE, 4] u8, alpha not multiplied in."""
-    size = SIDE * SHARPER
-    pixel, color = shade_mesh(mesh, [FRONT_RIGHT], size)
-    large = np.zeros((size * size, 4), np.float32)  # alpha multiplied in: edges mix with nothing, not with black
-    large[pixel] = np.concatenate((color.numpy(), np.ones((len(pixel), 1))), 1)
-    small = _fit(large.reshape(size, size, 4), SIDE - 2 * MARGIN)
-    alpha = small[..., 3:]
-    straight = np.where(alpha > 1 / 512, small[..., :3] / np.maximum(alpha, 1 / 512), 0)
-    inner = np.concatenate((straight, alpha), -1).clip(0, 1)
-    return np.pad((inner * 255).round().astype(np.uint8), ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)))
-
-
-def _fit(image: np.ndarray, side: int) -> np.ndarray:
-    """The square around what is not empty in [H, W, 4] f32, made `side` pixels large."""
-    rows, columns = (np.flatnonzero(image[..., 3].any(axis)) for axis in (1, 0))
-    if not len(rows):
-        return np.zeros((side, side, 4), np.float32)
-    half = max(np.ptp(rows), np.ptp(columns)) / 2 + 1
-    y, x = (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
-    box = (x - half, y - half, x + half, y + half)
-    channels = [Image.fromarray(image[..., i]).resize((side, side), Image.Resampling.BOX, box) for i in range(4)]
-    return np.stack([np.asarray(channel) for channel in channels], -1)
 
 
 def encode_palette(image: np.ndarray) -> bytes:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The parts of gpu.sh, each in a process of its own, so that one that fails or takes too long leaves the others.
 
-tests: tests/gpu, twins and determinism · click: the stages from a prompt to a mesh · starter, paper: a training step of these networks ·
-multiview, depth: MVDream (867 M) and Stable Diffusion with a depth ControlNet, full size, random weights, against what was planned.
+tests: tests/gpu, twins and determinism · click: the stages from a prompt to a mesh · networks: these and a whole click with and without
+CUDA graphs and bfloat16, and how often a click waits for the GPU · batch: objects a second · starter, paper: a training step of these
+networks · multiview, depth: MVDream (867 M) and Stable Diffusion with a depth ControlNet, full size, random weights, against what was
+planned.
 """
 
 import argparse
@@ -10,21 +12,26 @@ import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = {
-    "machine": 30,
+    "machine": 20,
     "tests": 110,
-    "click": 80,
+    "click": 50,
+    "networks": 40,
+    "batch": 30,
     "starter": 30,
     "paper": 50,
-    "multiview": 80,
-    "depth": 80,
+    "multiview": 65,
+    "depth": 65,
 }  # at most, each; 460 together, of which few take all
 UNET = {
     "_class_name": "UNet2DConditionModel", "block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2, "cross_attention_dim": 1024,
@@ -35,6 +42,7 @@ VAE = {
     "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4, "scaling_factor": 0.18215,
 }  # fmt: skip
 SMALL = {"block_out_channels": [32, 32, 64, 64], "attention_head_dim": [2, 2, 4, 4], "layers_per_block": 1, "cross_attention_dim": 64}
+PROMPTS = ["a red mushroom with white spots", "a wooden barrel", "a blue car", "a wooden chair"]
 CAMERA = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": 16}
 
 
@@ -115,6 +123,63 @@ def click(a: argparse.Namespace) -> dict:
         sys.exit((done.stderr.strip().splitlines() or ["the benchmark failed"])[-1])
     found = json.loads(done.stdout.strip().splitlines()[-1])
     return {"stages_ms": found["stages_ms"], "sum_ms": round(sum(found["stages_ms"].values()), 1), "triangles": found["triangles"]}
+
+
+def networks(a: argparse.Namespace) -> dict:
+    """The networks and a whole click, as they are called and as a CUDA graph, in float32 and bfloat16: medians, milliseconds."""
+    import torch
+
+    from core.networks.replay import Replay
+
+    pipeline, detail, result = load_pipeline(a), "draft" if a.small else "standard", {}
+    usual, rounds = pipeline.made, 2 if a.small else 15
+    for name, half in (("float32", None), ("bfloat16", torch.bfloat16)):
+        replay = Replay(pipeline.generator, half)
+        for way, made in (("called", replay.called), ("graph", replay))[: 2 if pipeline.device.type == "cuda" else 1]:
+            pipeline.made = made
+            meshes = [pipeline([PROMPTS[0]], seeds=number, detail=detail)[0] for number in range(rounds + 1)][1:]
+            times = [mesh.timings_ms for mesh in meshes]
+            medians = {"networks_ms": [t["networks"] for t in times], "click_ms": [sum(t.values()) for t in times]}
+            result[f"{name}, {way}"] = {what: round(statistics.median(found), 2) for what, found in medians.items()}
+    pipeline.made = usual
+    return result | {"waits": count_waits(lambda: pipeline([PROMPTS[0]], detail=detail))}
+
+
+def count_waits(work: Callable[[], object]) -> int:
+    """How often work makes the CPU wait for the GPU, as PyTorch tells; 0 without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return 0
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            work()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    return sum("synchronizing" in str(warning.message) for warning in told)
+
+
+def batch(a: argparse.Namespace) -> dict:
+    """Objects a second of one engine that is asked for many."""
+    pipeline, result = load_pipeline(a), {}
+    for detail in ("draft",) if a.small else ("draft", "standard"):
+        prompts = PROMPTS * (1 if a.small else 8)
+        pipeline(prompts[:1], detail=detail)
+        begun = time.perf_counter()
+        pipeline(prompts, seeds=range(len(prompts)), detail=detail)
+        result[f"{detail}_objects_s"] = round(len(prompts) / (time.perf_counter() - begun), 2)
+    return result
+
+
+def load_pipeline(a: argparse.Namespace):
+    """The starter model, warm."""
+    from core.pipeline import Latte3DPipeline
+
+    pipeline = Latte3DPipeline.from_pretrained(ROOT / "core" / "weights" / "starter", a.device)
+    pipeline.warm_up()
+    return pipeline
 
 
 def starter(a: argparse.Namespace) -> dict:
@@ -243,7 +308,7 @@ def timed(step, device, rounds: int) -> dict:
     return {"step_ms": round(min(times[1:]), 1)} | memory
 
 
-PARTS = {"machine": machine, "tests": tests, "click": click, "starter": starter, "paper": paper, "multiview": multiview, "depth": depth}
+PARTS = {part.__name__: part for part in (machine, tests, click, networks, batch, starter, paper, multiview, depth)}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -59,7 +59,7 @@ def make(
         while left:
             asked = left[: AT_A_TIME if shared else REQUEST]
             job = _submit(engine, launch, asked, settings, strict, say)
-            for outcome in _outcomes(engine, job, say, 0.0 if shared else 0.2):
+            for outcome in _outcomes(engine, launch, job, say, 0.0 if shared else 0.2):
                 if outcome is None:
                     if shared:
                         yield None
@@ -103,12 +103,14 @@ def _submit(engine: Engine, launch: Launch, asked: list[Wish], settings: dict, s
     return job
 
 
-def _outcomes(engine: Engine, job: Job, say: Say, wait_s: float) -> Iterator[Result | Failure | None]:
+def _outcomes(engine: Engine, launch: Launch, job: Job, say: Say, wait_s: float) -> Iterator[Result | Failure | None]:
     """What becomes of each prompt of a request, until the request is over; None after each wait."""
     starts = not engine.hello
     while not job.over:
         yield None
         engine.poll(wait_s)
+        if engine.process is None and not job.over:  # a forgiving one has crashed, and has the job made when somebody starts it again
+            engine.start(launch)
         if starts and engine.hello:
             say(f"Engine ready after {engine.cold_start_s:.1f} s on {engine.hello.get('device_name') or engine.hello.get('device')}")
             starts = False

@@ -43,9 +43,12 @@ class Launch:
     device: str
     log: Path
     models: tuple[Path, ...] = ()
+    remote: tuple[str, ...] = ()  # a command that starts an engine elsewhere, such as ssh box …, in place of all this but the log
 
     @property
     def command(self) -> list[str]:
+        if self.remote:
+            return list(self.remote)
         alone = ["--model", str(self.model)] if self.model else []
         more = [part for folder in self.models for part in ("--models", str(folder))]
         return [str(self.python), "-m", "core.service.worker", *alone, *more, "--device", self.device]
@@ -134,7 +137,10 @@ def log_tail(path: Path, lines: int = 6) -> str:
 class Engine:
     """The state machine: at most one process, at most one job at a time, more of them queued."""
 
-    def __init__(self):
+    def __init__(self, *, forgiving: bool = False):
+        """forgiving: after a crash it stands still with the prompts that it owes, as if these had just been asked for: whoever starts it
+        again has them made. After another crash, with nothing made in between, it fails."""
+        self.forgiving, self.crashes = forgiving, 0  # one after another
         self.state = NOT_INSTALLED
         self.launch: Launch | None = None
         self.process: Process | None = None
@@ -162,6 +168,16 @@ class Engine:
         it said before."""
         said = (self.hello or self._before).get("models", [])
         return {model["id"]: model for model in said if not model.get("fault")}
+
+    @property
+    def features(self) -> set[str]:
+        """What the engine has said that it can do."""
+        return set((self.hello or self._before).get("features", []))
+
+    def knows_adherence(self, model: str = "") -> bool:
+        """Whether a model was trained to keep to a given shape; without a model that is there, whether any was."""
+        asked = [self.models[model]] if model in self.models else self.models.values()
+        return any(one.get("adherence") for one in asked)
 
     @property
     def kinds(self) -> list[str]:
@@ -216,11 +232,17 @@ class Engine:
         if self.state != NOT_INSTALLED:
             self.state = STOPPED
 
-    def submit(self, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = "") -> Job:
-        """Queue a job; it is sent when the engine is ready. `styles`: for each prompt z [8], or None where its seed draws z. `model`: see
-        Job; one that must be there stands in the settings instead."""
+    def submit(
+        self, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = "", guide=None,
+        picture: int = 0,
+    ) -> Job:  # fmt: skip
+        """Queue a job; it is sent when the engine is ready. `styles`: for each prompt z [8], or None where its seed draws z. `model`,
+        `guide`, `picture`: see Job; a model that must be there stands in the settings instead. Raises EngineFault for a guide that cannot
+        be."""
+        if guide:
+            guide.check()
         self._next_id += 1
-        job = Job(self._next_id, list(prompts), list(seeds), dict(settings), strict, styles, model)
+        job = Job(self._next_id, list(prompts), list(seeds), dict(settings), strict, styles, model, guide=guide, picture=picture)
         self.jobs.append(job)
         self._send_next()
         return job
@@ -274,11 +296,20 @@ class Engine:
         if self.state != READY or job is None:
             return
         model = job.model if job.model in self.models else None
-        params = {"model": model, "prompts": job.prompts, "seeds": job.seeds, "strict": job.strict, **job.settings}
+        job.asked = [i for i in range(len(job.prompts)) if i not in job.answered]
+        prompts, seeds = ([all[i] for i in job.asked] for all in (job.prompts, job.seeds))
+        params = {"model": model, "prompts": prompts, "seeds": seeds, "strict": job.strict, **job.settings}
         if job.styles:
-            params["styles"] = job.styles
+            params["styles"] = [job.styles[i] for i in job.asked]
+        if job.picture and "pictures" in self.features:
+            params["picture"] = job.picture
+        arrays = job.guide.arrays if job.guide else {}
+        if job.guide:
+            params |= job.guide.params
+            if missing := {"cloud"} & arrays.keys() - self.features or {"blend"} & params.keys() - self.features:
+                return self._finish("failed", Fault(f"This engine does not know “{missing.pop()}”.", "", "Set it up again.", "bad_request"))
         try:
-            self.process.send({"jsonrpc": "2.0", "id": job.id, "method": "generate", "params": params})
+            self.process.send({"jsonrpc": "2.0", "id": job.id, "method": "generate", "params": params}, arrays)
         except protocol.ProtocolError as error:
             return self._finish("failed", Fault("The request is too large.", str(error), "Ask for fewer objects at once.", "bad_request"))
         except (OSError, ValueError):
@@ -304,7 +335,7 @@ class Engine:
         mine = job is not None and job.state == "running"
         if method == "hello":
             self._greet(params)
-        elif method in ("progress", "object", "failed"):
+        elif method in ("progress", "object", "failed", "picture"):
             if mine and params.get("id") == job.id and not job.cancelled_at:  # after a cancel, the artist has said no
                 self._hear(job, method, params, arrays, wire_s)
         elif "error" in rpc:
@@ -325,12 +356,15 @@ class Engine:
         """A notification about the running job."""
         if method == "progress":
             return job.advance(params["stage"], params["done"], params["total"])
-        index = params["index"]
+        index = job.asked[params["index"]]
+        if method == "picture":
+            return job.show(index, arrays["picture"].tobytes())
         if method == "failed":
             return job.answer(Failure(index, fault_of(params.get("message"), params)))
         fields = params | {"timings_ms": {**(params.get("timings_ms") or {}), "wire": 1000 * wire_s}}
         settings = {name: value for name, value in job.settings.items() if name != "glb"}
         result = Result(params["prompt"], params["seed"], settings, fields, arrays, params.get("style"), index, job.clicked, job.place)
+        result.guide = job.guide
         job.answer(result if result.complete else Failure(index, Fault("The engine's object is incomplete.", "", "Restart the engine.")))
 
     def _greet(self, params: dict) -> None:
@@ -356,6 +390,8 @@ class Engine:
     def _finish(self, state: str, fault: Fault | None) -> None:
         job = self.jobs.pop(0)
         job.state, job.fault = state, fault
+        if state == "done":
+            self.crashes = 0
         if self.state == BUSY:
             self.state = READY
         self._send_next()
@@ -371,6 +407,8 @@ class Engine:
         if job and job.cancelled_at:
             self.process, self.state = None, STOPPED
             return self._finish("cancelled", None)
+        if self.forgiving and not starting and not self.crashes:
+            return self._stand_still()
         if code is None:
             cause = reason or "It closed its pipe."
         elif code < 0:
@@ -388,8 +426,15 @@ class Engine:
             fault = Fault("The engine has stopped unexpectedly.", cause, "Generate again: it restarts by itself.", "crashed")
         self._fail(known or fault)
 
+    def _stand_still(self) -> None:
+        """After a first crash: what was being made is owed again."""
+        self.crashes += 1
+        self.process, self.state = None, STOPPED
+        if self.job:
+            self.job.state, self.job.stage = "queued", ""
+
     def _fail(self, fault: Fault) -> None:
-        self.fault, self.state, self.process = fault, FAILED, None
+        self.fault, self.state, self.process, self.crashes = fault, FAILED, None, 0
         for job in self.jobs:
             job.state, job.fault = "failed", fault
         self.jobs.clear()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is asked of the engine, and what comes back: jobs, results and faults. Knows nothing of bpy."""
 
+import hashlib
+import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +55,16 @@ class Result:
     place: Any = None  # where it belongs (session.Place)
     number: int = 0  # by which the session knows it
     total_ms: float = 0.0  # from the click until it was placed
+    guide: Any = None  # what shaped it beside (guide.Guide), where anything did
+    picture: bytes = b""  # a PNG of it, where the engine has sent one
+
+    @property
+    def key(self) -> str:
+        """What it was asked for and looks like, as a short text: the same for the same model, prompt, seed, style, settings and guide."""
+        look = [self.fields.get(part) for part in ("color", "roughness", "metallic")]
+        asked = [self.fields["model"], self.prompt, self.seed, self.settings, *look, *([self.style] if self.style else [])]
+        asked += [self.guide.facts] if self.guide else []
+        return hashlib.sha1(json.dumps(asked, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
     @property
     def complete(self) -> bool:
@@ -82,13 +94,17 @@ class Job:
     styles: list[list[float] | None] | None = None  # z itself for some prompts
     model: str = ""  # the id of the one that shall make them, where it is there; "": for each prompt the one that knows it best
     place: Any = None  # where its objects belong
+    guide: Any = None  # what shapes them beside their prompts (guide.Guide)
+    picture: int = 0  # pixels of a picture of each that is wanted; 0: none
     state: str = "queued"
     stage: str = ""
     factor: float = 0.0  # progress from 0 to 1
     fault: Fault | None = None  # why it failed as a whole
     arrived: list[Result | Failure] = field(default_factory=list)  # and not taken yet
     failures: list[Failure] = field(default_factory=list)
+    made: dict[int, Result] = field(default_factory=dict)  # by the indices of their prompts
     answered: set[int] = field(default_factory=set)  # indices of prompts that have an object or a failure
+    asked: list[int] = field(default_factory=list)  # indices of those that were sent to the engine, in its order
     clicked: float = field(default_factory=time.perf_counter)
     cancelled_at: float = 0.0
 
@@ -107,13 +123,15 @@ class Job:
         return STAGES.get(self.stage, ("Starting",))[0] + count
 
     def advance(self, stage: str, done: int, total: int) -> None:
-        """A stage begins, after `done` of `total` (objects × stages). Within an object, stages count by what they usually take."""
+        """A stage begins, after `done` of `total` (objects that were asked for × stages). Within an object, stages count by what they
+        usually take."""
         before = 0.0
         for name, (_, share) in STAGES.items():
             if name == stage:
                 break
             before += share
-        objects = done * len(self.prompts) // max(total, 1)
+        asked = len(self.asked) or len(self.prompts)
+        objects = len(self.prompts) - asked + done * asked // max(total, 1)
         self.stage = stage
         self.factor = max(self.factor, min((objects + before) / len(self.prompts), 1.0))
 
@@ -126,6 +144,14 @@ class Job:
         self.arrived.append(outcome)
         if isinstance(outcome, Failure):
             self.failures.append(outcome)
+        else:
+            self.made[outcome.index] = outcome
+
+    def show(self, index: int, picture: bytes) -> None:
+        """A picture of an object that has arrived. Raises ValueError for one of which nobody has heard."""
+        if index not in self.made:
+            raise ValueError(f"nobody waits for a picture of object {index}")
+        self.made[index].picture = picture
 
     def take(self) -> list[Result | Failure]:
         """What has arrived since the last call."""

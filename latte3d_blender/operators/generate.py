@@ -5,9 +5,17 @@ import bpy
 from bpy.props import BoolProperty
 
 from .. import machine, session
+from ..client.guide import Guide
 from ..client.job import EngineFault
 from ..scene import placement, placing
 from .place import LATTE3D_OT_place_result
+
+SEEDS = 2**31  # that the panel's field can hold
+
+
+def blend_of(wanted) -> Guide | None:
+    """The blend that the panel asks for; None where it asks for none."""
+    return Guide(blend=(wanted.blend_prompt, round(wanted.blend, 4))) if wanted.use_blend else None
 
 
 class Making:
@@ -22,19 +30,23 @@ class Making:
             cls.poll_message_set(reason)
         return not reason
 
-    def begin(self, place, prompt, seed, settings, *, strict=False, style=None, model=""):
-        """Submit the job; returns what execute() has to return."""
+    def begin(self, place, prompt, seeds, settings, *, strict=False, styles=None, model="", guide=None):
+        """Submit the job, with as many objects of the prompt as there are seeds; returns what execute() has to return."""
         at_once = self.wait or bpy.app.background
         if at_once and (why := placement.why_not(bpy.context)):  # else the object waits for Object Mode
             self.report({"ERROR"}, why)
             return {"CANCELLED"}
         try:
-            job = session.submit(place, [prompt], [seed], settings, strict=strict, styles=style and [style], model=model)
+            prompts = [prompt] * len(seeds)
+            job = session.submit(place, prompts, seeds, settings, strict=strict, styles=styles, model=model, guide=guide)
             if not at_once:
                 return {"FINISHED"}
             for result in session.run_now(job):
                 session.SESSION.to_place.remove(result)
-                placing.place(result)
+                if not place.batch:
+                    placing.place(result)
+            if place.batch and place.batch.results:
+                placing.place_batch(place.batch)
         except EngineFault as error:
             if error.fault is not session.SESSION.engine.fault and not session.SESSION.question:
                 session.SESSION.fault = error.fault
@@ -44,7 +56,7 @@ class Making:
 
 
 class LATTE3D_OT_generate(Making, bpy.types.Operator):
-    """Make the object that the prompt describes, and place it at the 3D cursor"""
+    """Make what the prompt describes, and place it at the 3D cursor"""
 
     bl_idname = "latte3d.generate"
     bl_label = "Generate"
@@ -60,15 +72,17 @@ class LATTE3D_OT_generate(Making, bpy.types.Operator):
     def poll(cls, context):
         typed = context.scene.latte3d.prompt.strip()
         reason = placement.linked(context.scene) or session.busy() or ("" if typed else "Type a prompt first")
+        if not reason and context.scene.latte3d.use_blend and not context.scene.latte3d.blend_prompt.strip():
+            reason = "Type what to blend with, or switch Blend off"
         if reason:
             cls.poll_message_set(reason)
         return not reason
 
     def execute(self, context):
         wanted = context.scene.latte3d
-        place = session.at_cursor(context.scene)
-        settings = machine.settings(wanted.detail)
-        return self.begin(place, wanted.prompt, wanted.seed, settings, strict=not self.anyway, model=wanted.model)
+        place, settings = session.at_cursor(context.scene), machine.settings(wanted.detail)
+        seeds = [(wanted.seed + number) % SEEDS for number in range(wanted.count)]
+        return self.begin(place, wanted.prompt, seeds, settings, strict=not self.anyway, model=wanted.model, guide=blend_of(wanted))
 
 
 class LATTE3D_OT_cancel(bpy.types.Operator):
@@ -80,11 +94,13 @@ class LATTE3D_OT_cancel(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         cls.poll_message_set("Nothing is being made")
-        return bool(session.SESSION.running or session.SESSION.setup or session.SESSION.to_place)
+        return bool(session.SESSION.running or session.SESSION.setup or session.SESSION.to_do)
 
     def execute(self, context):
         state = session.SESSION
         state.to_place.clear()
+        if state.batch and state.hold:  # its undo step would wait for ever
+            state.batch.stepped = True
         for job in list(state.waiting):
             state.engine.cancel(job)
         if state.setup:

@@ -7,7 +7,7 @@ import time
 import bpy
 import numpy as np
 from bpy.props import BoolProperty, FloatProperty, FloatVectorProperty, IntProperty, StringProperty
-from mathutils import Vector
+from mathutils import Quaternion, Vector
 
 from .. import session
 from ..scene import clearance, meshes, origin, placement
@@ -26,7 +26,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
     result: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # its number; 0: the last one
     height: FloatProperty(
         name="Height",
-        description="The object's height; 0 takes the height that the model predicts",
+        description="The object's height; 0 takes the height that the model predicts, or the one last given where it knows none",
         unit="LENGTH",
         min=0.0,
         soft_max=20.0,
@@ -50,9 +50,14 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
         default=True,
         options={"SKIP_SAVE"},
     )
+    align: BoolProperty(
+        name="Align to Surface", description="Stand straight on the surface below, however that slopes", options={"SKIP_SAVE"}
+    )
+    normal: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # of the surface, where it is known
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 
     replaces: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the object whose place it takes
+    hides: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the objects that it stands for, line by line
 
     @classmethod
     def poll(cls, context):
@@ -68,7 +73,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
             self.report({"ERROR"}, f"This result is no longer kept. {AGAIN}")
             return {"CANCELLED"}
         begun, unit_m = time.perf_counter(), placement.meters(context.scene)
-        self.height = self.height or result.fields["height_m"] / unit_m
+        self.height = self.height or origin.own_height(result) / unit_m
         height_m = float(f"{self.height * unit_m:.6g}")  # the property has 7 digits
         try:
             with meshes.all_or_nothing():
@@ -77,6 +82,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
                     made = origin.replace_object(old, made)
                 else:
                     self._stand(context, made)
+                    placement.hide(context, self.hides.splitlines())
                 placement.select_only(context, [made])
         except (ValueError, TypeError, KeyError, RuntimeError) as error:
             self.report({"ERROR"}, str(error))
@@ -97,6 +103,11 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
             free = clearance.free_spot(context, place, box, Vector(self.towards))
             place = self._ground(context, made, free) if free.xy != place.xy else free
         made.location, made.rotation_euler = place, (0, 0, self.angle)
+        if self.align:
+            known = Vector(self.normal)
+            normal = known if known.length > 0.5 else placement.normal_below(context, place)
+            turn = Vector((0, 0, 1)).rotation_difference(normal) @ Quaternion((0, 0, 1), self.angle)
+            made.rotation_euler = turn.to_euler()
         placement.generated_collection(context).objects.link(made)
 
     def _ground(self, context, made, place):

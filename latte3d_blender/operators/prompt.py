@@ -2,6 +2,7 @@
 """Writing prompts, answering the engine's question, and the ways to the panel."""
 
 import random
+from dataclasses import replace
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
@@ -79,8 +80,9 @@ class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
         return not reason
 
     def execute(self, context):
-        asked = session.SESSION.question
-        return self.begin(asked.place, asked.prompt, asked.seed, asked.settings, model=asked.model)
+        asked = session.SESSION.question.job
+        place = replace(asked.place, batch=None)
+        return self.begin(place, asked.prompts[0], asked.seeds, asked.settings, styles=asked.styles, model=asked.model, guide=asked.guide)
 
 
 class LATTE3D_OT_dismiss(bpy.types.Operator):
@@ -119,13 +121,21 @@ class LATTE3D_OT_use_prompt(FromObject, bpy.types.Operator):
         return not reason
 
     def execute(self, context):
-        found, wanted = origin.of(context.active_object), context.scene.latte3d
-        wanted.prompt, wanted.seed = found.prompt, max(found.seed, 0)
-        wanted.detail = known_detail(found.detail, wanted.detail)
-        models = session.SESSION.engine.models
-        if found.model in models and (len(models) > 1 or wanted.model):
-            wanted.model = found.model
+        found = origin.of(context.active_object)
+        write_wanted(context.scene.latte3d, found.prompt, found.seed, found.detail, found.model, found.blend)
         return {"FINISHED"}
+
+
+def write_wanted(wanted, prompt: str, seed: int, detail: str, model: str, blend: tuple[str, float] | None = None) -> None:
+    """Let the panel ask for what an object was made of, as far as the panel can."""
+    wanted.prompt, wanted.seed = prompt, max(seed, 0)
+    wanted.detail = known_detail(detail, wanted.detail)
+    wanted.use_blend = blend is not None
+    if blend:
+        wanted.blend_prompt, wanted.blend = blend
+    models = session.SESSION.engine.models
+    if model in models and (len(models) > 1 or wanted.model):
+        wanted.model = model
 
 
 class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
@@ -150,7 +160,7 @@ class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
         place = session.at_cursor(context.scene)
         place.location, place.replaces = tuple(old.matrix_world.translation), old.name
         place.height = found.height_m
-        return self.begin(place, found.prompt, another_seed(), settings, model=found.model)  # not strict: it was made once
+        return self.begin(place, found.prompt, [another_seed()], settings, model=found.model)  # not strict: it was made once
 
 
 def known_detail(name: str, otherwise: str) -> str:

@@ -6,10 +6,12 @@ What is always there comes first and keeps its place; what comes and goes stands
 
 import bpy
 
-from .. import session
+from .. import kept, session
 from ..client.engine import STAGES
+from ..live import LIVE
 from ..scene import origin
-from . import gallery
+from ..words import say
+from . import gallery, history, shape, variations
 from .setup import draw_engine, wrapped
 
 EXAMPLE = "a red mushroom with white spots"
@@ -47,6 +49,10 @@ def draw_choices(layout: bpy.types.UILayout, wanted) -> None:
     row = layout.row(align=True)
     row.prop(wanted, "seed")
     row.operator("latte3d.new_seed", text="", icon="FILE_REFRESH")
+    row.separator()
+    count = row.row(align=True)
+    count.ui_units_x = 3.6
+    count.prop(wanted, "count", text="×")
 
 
 def missing_model(wanted) -> str:
@@ -82,7 +88,17 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         row.progress(factor=1.0, text=state.hold, type="BAR")
         row.operator("latte3d.cancel", text="", icon="X")
     else:
-        row.operator("latte3d.generate", icon="SHADERFX")
+        if LIVE.on:
+            row.operator("latte3d.keep_live", icon="CHECKMARK")
+            row.operator("latte3d.live", text="", icon="PAUSE", depress=True)
+            if LIVE.note:
+                wrapped(layout, context, LIVE.note, "INFO")
+            return
+        wanted = context.scene.latte3d
+        what = say("Blend" if wanted.use_blend else "Generate")
+        row.operator("latte3d.generate", text=f"{what} {wanted.count}" if wanted.count > 1 else what, icon="SHADERFX", translate=False)
+        row.operator("latte3d.generate_here", text="", icon="RESTRICT_SELECT_OFF")
+        row.operator("latte3d.live", text="", icon="PLAY")
 
 
 def draw_things(
@@ -155,6 +171,12 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row = body.row(align=True)
     row.operator("latte3d.use_prompt")
     row.operator("latte3d.new_seed_here")
+    row = body.row(align=True)
+    row.operator("latte3d.regenerate")
+    row.operator("latte3d.more_like_this")
+    row.operator("latte3d.copy_prompt", text="", icon="COPYDOWN")
+    row.operator("latte3d.select_same", text="", icon="RESTRICT_SELECT_OFF")
+    draw_keep(body)
     triangles = len(item.data.loops) - 2 * len(item.data.polygons)
     facts = [f"{triangles:,} triangles", length(context, item.dimensions.z), f"seed {found.seed}"]
     header, more = body.panel("latte3d_facts", default_closed=True)
@@ -169,6 +191,14 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         for stage in (*STAGES, "wire", "insert"):
             if stage in found.timings_ms:
                 fact(column, STAGE_NAMES[stage], f"{found.timings_ms[stage]:.0f} ms")
+
+
+def draw_keep(layout: bpy.types.UILayout) -> None:
+    """Where the selected objects can go from here."""
+    row = layout.row(align=True)
+    row.operator("latte3d.mark_assets", text="Asset…")
+    for name in ("GLB", "USD", "FBX"):
+        row.operator("latte3d.export_selected", text=name).format = name
 
 
 def fact(column: bpy.types.UILayout, name: str, value: str) -> None:
@@ -204,6 +234,9 @@ class LATTE3D_PT_main(bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
 
+    def draw_header_preset(self, context):
+        bpy.types.LATTE3D_PT_presets.draw_panel_header(self.layout)
+
     def draw(self, context):
         session.panel_shown()
         draw_prompt(self.layout, context)
@@ -213,8 +246,14 @@ class LATTE3D_PT_main(bpy.types.Panel):
         draw_missing_model(self.layout, context)
         if session.SESSION.question:
             draw_question(self.layout, context)
+        if session.SESSION.engine.features & {"blend", "cloud"}:
+            shape.draw_shape(self.layout, context)
+        if session.SESSION.batch:
+            variations.draw_variations(self.layout, context)
         if origin.of(context.active_object):
             draw_object(self.layout, context)
+        if kept.shown():
+            history.draw_history(self.layout, context)
         if gallery.things():
             draw_gallery(self.layout, context)
 

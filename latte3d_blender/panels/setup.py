@@ -99,6 +99,8 @@ def draw_state(layout: bpy.types.UILayout, context: bpy.types.Context, where: st
     """One line: the engine's state, and buttons that need little room."""
     engine = session.SESSION.engine
     text, icon = STATES[engine.state]
+    if engine.state == client.STOPPED and session.SESSION.resting:
+        text, icon = "Resting", "RADIOBUT_OFF"
     device = engine.hello.get("device", "")
     row = layout.row(align=True)
     row.use_property_split = False

@@ -63,7 +63,9 @@ def in_file() -> dict[Want, bpy.types.Object]:
     found = {}
     for item in bpy.data.objects:
         about = origin.of(item)
-        if about is None or about.style or item.library or item.override_library or item.modifiers or not item.data.polygons:
+        if about is None or not about.plain or item.library or item.override_library or item.modifiers or not item.data.polygons:
+            continue
+        if "latte3d_live" in item:  # a draft, which may be gone the next moment
             continue
         others = [about.settings.get(name) for name in ("resolution", "texture_size", "triangles")]
         if not any(others) and tuple(item.scale) == (1.0, 1.0, 1.0):

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import files
 from ..client import batch, protocol
 from ..client.engine import Engine, Launch
+from ..client.guide import Guide
 from ..client.job import EngineFault, Fault, Result
 from ..files import WriteError
 
@@ -73,9 +75,11 @@ class Job:
     def keep(self, want: Want, result: Result) -> None:
         """Write a finished object: whole or not at all. Raises WriteError."""
         about = {"prompt": result.prompt, "seed": result.seed, "settings": result.settings, "fields": result.fields, "style": result.style}
+        guide = result.guide or Guide()
+        about |= {"guide": guide.params} if result.guide else {}
         partial = self.path(want).with_suffix(f".{os.getpid()}.partial")
         try:
-            partial.write_bytes(protocol.encode(about, result.arrays))
+            partial.write_bytes(protocol.encode(about, result.arrays | guide.arrays))
             os.replace(partial, self.path(want))
         except OSError as error:
             raise WriteError(self.folder, error.strerror or str(error)) from error
@@ -87,12 +91,18 @@ class Job:
         try:
             with open(self.path(want), "rb") as file:
                 about, arrays = protocol.read(file)
-            return Result(about["prompt"], about["seed"], about["settings"], about["fields"], arrays, about["style"])
+            guide = Guide.of(about.get("guide", {}), arrays.pop("cloud", None))
+            return Result(about["prompt"], about["seed"], about["settings"], about["fields"], arrays, about["style"], guide=guide)
         except FileNotFoundError:
             return None
         except (protocol.ProtocolError, KeyError, TypeError):
             self.path(want).unlink(missing_ok=True)
             return None
+
+    def drop(self, want: Want, reason: str) -> None:
+        """Forget a message that makes no object: it is listed as failed, and made again by the next run."""
+        self.path(want).unlink(missing_ok=True)
+        self.failed[want] = reason
 
     def write_state(self, wants: list[Want]) -> None:
         """Write job.json, for people and for the next run."""
@@ -101,9 +111,8 @@ class Job:
             "wanted": len(wants),
             "failed": [{"prompt": one.prompt, "seed": one.seed, "reason": reason} for one, reason in self.failed.items()],
         }
-        partial = self.folder / f"job.{os.getpid()}.partial"
-        partial.write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
-        os.replace(partial, self.folder / "job.json")
+        with files.written(self.folder / "job.json") as partial:
+            partial.write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
 
     def remove(self) -> None:
         """Remove the folder with all that it holds: what is in the scene is saved elsewhere now."""
@@ -125,6 +134,7 @@ def make(
     say: batch.Say,
     facts: dict,
     *,
+    strict: bool = False,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
     shared: Engine | None = None,
@@ -141,7 +151,7 @@ def make(
     for settings, group in grouped(missing):
         try:
             wishes = {batch.Wish(want.prompt, want.seed): want for want in group}
-            outcomes = batch.make(launch(), list(wishes), settings, say, facts, shared=shared)
+            outcomes = batch.make(launch(), list(wishes), settings, say, facts, strict=strict, shared=shared)
             for answer in outcomes:
                 if answer is None:
                     yield None

@@ -72,7 +72,7 @@ class Writer:
         path.parent.mkdir(parents=True, exist_ok=True)
         images = self._images(items)
         self.made += [] if path.exists() else [path]
-        with _scene_of(items, name, like) as scene, self._moved(images), files.written(path) as partial:
+        with scene_of(items, name, like) as scene, self._moved(images), files.written(path) as partial:
             bpy.data.libraries.write(str(partial), {scene, *items}, path_remap="RELATIVE_ALL", fake_user=True, compress=True)
 
     def take_back(self) -> None:
@@ -127,7 +127,7 @@ class Writer:
 
 
 @contextmanager
-def _scene_of(items: Sequence[bpy.types.Object], name: str, like: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
+def scene_of(items: Sequence[bpy.types.Object], name: str, like: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
     """A scene with these objects, so that who opens the asset sees them; it is gone afterwards."""
     made = bpy.data.scenes.new(name)
     try:

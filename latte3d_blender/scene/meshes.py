@@ -4,7 +4,6 @@
 The engine's frame: Z up, front towards +X, no unit. Blender's: Z up, front towards -Y, metres, origin at the centre of the base.
 """
 
-import hashlib
 import json
 import tomllib
 import unicodedata
@@ -132,7 +131,7 @@ def build_object(result: Result, *, height_m: float = 0.0, unit_m: float = 1.0) 
     request has and nobody changed is shared: images and material, and the mesh where the height is the same. The object carries where it
     comes from as custom properties. Raises ValueError for a result that makes no object.
     """
-    fields, arrays, key = result.fields, result.arrays, _key(result)
+    fields, arrays, key = result.fields, result.arrays, result.key
     height_m = height_m or fields["height_m"]
     name = partial(short_name, result.prompt, result.seed)
     vertices = to_blender(arrays["vertices"], height_m / unit_m)
@@ -159,18 +158,13 @@ def _write_origin(made: bpy.types.Object, result: Result, height_m: float) -> No
     made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"] = result.prompt, result.seed, result.fields["model"]
     if result.style is not None:
         made["latte3d_style"] = [float(number) for number in result.style]
+    for name, value in (result.guide.facts if result.guide else {}).items():
+        made[f"latte3d_{name}"] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
     made["latte3d_settings"] = json.dumps({**result.settings, "height_m": height_m})
     made["latte3d_version"] = version()
     made["latte3d_familiar"] = bool(result.fields.get("familiar", True))
     made["latte3d_notes"] = json.dumps(notes if isinstance(notes, list) else [], ensure_ascii=False)
     write_timings(made, result.fields["timings_ms"])
-
-
-def _key(result: Result) -> str:
-    """What an object was asked for and looks like, as a short text: the same for the same model, prompt, seed, style and settings."""
-    look = [result.fields.get(part) for part in ("color", "roughness", "metallic")]
-    asked = [result.fields["model"], result.prompt, result.seed, result.settings, *look, *([result.style] if result.style else [])]
-    return hashlib.sha1(json.dumps(asked, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 
 def _made(kind, key: str) -> list[bpy.types.ID]:

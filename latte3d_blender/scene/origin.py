@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import bpy
 
+from ..client.job import Result
+
 
 @dataclass(frozen=True)
 class Origin:
-    """What an object was made of. `settings` as they were asked for; `notes`: sentences of the engine; `timings_ms` of each stage."""
+    """What an object was made of. `settings` as they were asked for; `notes`: sentences of the engine; `timings_ms` of each stage. `blend`:
+    a second prompt and its share; `cloud`: the hash of a shape that it started from; `adherence`: how closely it was to keep to that."""
 
     prompt: str
     seed: int
@@ -19,6 +22,14 @@ class Origin:
     notes: list[str]
     familiar: bool
     timings_ms: dict[str, float]
+    blend: tuple[str, float] | None = None
+    cloud: str = ""
+    adherence: float | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether prompt, seed, model and settings alone make it again."""
+        return not (self.style or self.blend or self.cloud)
 
     @property
     def detail(self) -> str:
@@ -55,7 +66,18 @@ def of(item: bpy.types.Object | None) -> Origin | None:
         [note for note in _read(item, "latte3d_notes", list) if isinstance(note, str)],
         bool(item.get("latte3d_familiar", True)),
         {stage: ms for stage, ms in _read(item, "latte3d_timings_ms", dict).items() if isinstance(ms, int | float)},
+        _blend(item),
+        cloud if isinstance(cloud := item.get("latte3d_cloud"), str) else "",
+        adherence if isinstance(adherence := item.get("latte3d_adherence"), int | float) and 0 <= adherence <= 1 else None,
     )
+
+
+def _blend(item: bpy.types.Object) -> tuple[str, float] | None:
+    """A second prompt and its share; None where there is none, or somebody has changed it."""
+    match _read(item, "latte3d_blend", list):
+        case [str(prompt), int() | float() as share] if 0 <= share <= 1:
+            return prompt, float(share)
+    return None
 
 
 def _style(item: bpy.types.Object) -> list[float] | None:
@@ -73,6 +95,24 @@ def replaceable(name: str) -> bpy.types.Object | None:
     return item if of(item) and not item.library and not item.override_library else None
 
 
+def height_given(prompt: str, model: str) -> float:
+    """How high, in metres, the newest object of this file is that a model made of a prompt, as it was placed and scaled since; 0 where
+    there is none."""
+    said = " ".join(prompt.lower().split())
+    newest = 0, 0.0
+    for item in bpy.data.objects:
+        found = of(item)
+        if found and found.model == model and " ".join(found.prompt.lower().split()) == said and found.height_m:
+            newest = max(newest, (item.session_uid, found.height_m * abs(item.matrix_world.to_scale().z)))
+    return newest[1]
+
+
+def own_height(result: Result) -> float:
+    """How high a result stands, in metres: as predicted, or as its like was given last where the model knows no real height."""
+    given = 0.0 if result.fields.get("height_known", True) else height_given(result.prompt, result.fields["model"])
+    return given or result.fields["height_m"]
+
+
 def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.Object:
     """Let an object that is in the scene become a new one that is in no collection yet: it keeps its transform, parent, collections,
     modifiers and whatever refers to it, and takes the mesh with its material, the name and the origin. Returns it; `made` is gone."""
@@ -85,11 +125,11 @@ def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.O
     name = made.name
     bpy.data.objects.remove(made)
     old.name = name
-    _forget_unused(before)
+    forget_unused(before)
     return old
 
 
-def _forget_unused(mesh: bpy.types.Mesh) -> None:
+def forget_unused(mesh: bpy.types.Mesh) -> None:
     """Remove a mesh that nothing uses any more, and the materials and images that only it used."""
     if mesh.users:
         return

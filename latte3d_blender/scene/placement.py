@@ -70,6 +70,20 @@ def ground_below(
     return Vector((point.x, point.y, 0.0))
 
 
+def normal_below(context: bpy.types.Context, point: Vector) -> Vector:
+    """Which way the first surface below a point (or just above it) faces; up where there is none, or it is seen from below."""
+    near = 0.05 / meters(context.scene)
+    hit, _, normal, *_ = context.scene.ray_cast(context.evaluated_depsgraph_get(), point + Vector((0, 0, near)), Vector((0, 0, -1)))
+    return normal if hit and normal.z > 0 else Vector((0, 0, 1))
+
+
+def hide(context: bpy.types.Context, names: list[str]) -> None:
+    """Hide objects in the view and in renders."""
+    for item in filter(None, map(context.view_layer.objects.get, names)):
+        item.hide_set(True)
+        item.hide_render = True
+
+
 def select_only(context: bpy.types.Context, objects: list[bpy.types.Object]) -> None:
     """Select these objects and nothing else; the last one becomes active. A viewport in local view shows them too."""
     layer = context.view_layer

@@ -8,7 +8,7 @@ import bpy
 
 from .. import machine
 from ..client.job import EngineFault, Fault, Result
-from . import framing, placement
+from . import framing, placement, rows
 
 EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
 AGAIN = "Generate it again: the same prompt and seed make the same object."
@@ -53,28 +53,51 @@ def place(result: Result) -> None:
     show(bpy.context, bpy.context.selected_objects)
 
 
+def place_batch(batch, last: Result | None = None) -> None:
+    """Place the variations that have arrived, up to `last`, beside those that are there; together they are one undo step, once no more
+    come. Raises EngineFault with the reason where they cannot be placed."""
+    towards = framing.towards_viewer(bpy.context)
+    if batch.turn is None:
+        batch.turn = rows.facing(towards)
+    wanted, step = batch.more(last, towards=towards), batch.ends_with(last)
+    wanted["height"] = batch.job.place.height / placement.meters(bpy.context.scene)
+    try:
+        bpy.ops.latte3d.place_variations("EXEC_DEFAULT", step, **wanted)
+    except RuntimeError as error:
+        cause = re.sub(r"^(Error: |Operator .* poll\(\) )", "", str(error)).strip()
+        raise EngineFault(Fault("The variations could not be placed.", cause, AGAIN, "bad_request")) from error
+    finally:
+        batch.stepped = step
+    show(bpy.context, bpy.context.selected_objects)
+
+
 def place_next(session) -> None:
     """Place the first result that waits, or say what it waits for; then show it."""
     session.hold = ""
-    if not session.to_place:
+    if not session.to_do:
         return
-    result = session.to_place[0]
-    scene = next((scene for scene in bpy.data.scenes if scene.session_uid == result.place.scene), None)
+    result = session.to_place[0] if session.to_place else None
+    where = result.place if result else session.batch.job.place
+    scene = next((scene for scene in bpy.data.scenes if scene.session_uid == where.scene), None)
     if scene is None or placement.linked(scene):
-        session.to_place.pop(0)
+        session.to_place[:1] = []
+        if where.batch:
+            where.batch.stepped = True
         cause = "Its scene was deleted." if scene is None else placement.linked(scene) + "."
         session.fault = Fault("The object has no place any more.", cause, AGAIN, "bad_request")
         return
-    spot = window_for(result.place)
-    session.hold = obstacle(result.place, spot)
+    spot = window_for(where)
+    session.hold = obstacle(where, spot)
     if session.hold:
-        result.place.held_since = result.place.held_since or time.perf_counter()
+        where.held_since = where.held_since or time.perf_counter()
         return
-    session.to_place.pop(0)
+    session.to_place[:1] = []
+    if where.batch and where.batch.stepped:
+        return
     window, area, region = spot
     with bpy.context.temp_override(window=window, area=area, region=region):
         try:
-            place(result)
+            place_batch(where.batch, result) if where.batch else place(result)
         except EngineFault as error:
             session.fault = error.fault
 

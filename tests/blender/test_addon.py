@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from mathutils import Vector
 
+from tests.blender.answers import answer, place
+
 
 def generate(prompt: str = "a red cube", seed: int = 7) -> bpy.types.Object:
     """Press Generate and return the object."""
@@ -90,6 +92,19 @@ def test_place_again(addon, engine_of):
         bpy.ops.latte3d.place_result(result=number + 1000)
 
 
+def test_what_has_no_real_height_keeps_the_one_given_last(addon):
+    """A model of a library without units: by the redo panel, and by scaling."""
+    unknown = {"height_known": False, "model": "props"}
+    (first,) = place(addon, answer("a pizza", 1, (1.0, 1.0, 0.1), **unknown))
+    assert first.dimensions.z == pytest.approx(0.1)
+    (second,) = place(addon, answer("A pizza ", 2, (1.0, 1.0, 0.2), **unknown), height=0.05)
+    second.scale *= 2
+    bpy.context.view_layer.update()
+    others = answer("a pizza", 3, **unknown), answer("a cup", 3, **unknown), answer("a pizza", 3, model="test")
+    heights = [item.dimensions.z for item in place(addon, *others)]
+    assert heights == pytest.approx([0.1, 0.34, 0.34])
+
+
 def test_new_objects_are_not_hidden_with_old_ones(addon, engine_of):
     engine_of()
     first = generate()
@@ -114,6 +129,58 @@ def test_faults(addon, engine_of, fault, says):
     assert not bpy.data.objects and not bpy.data.meshes and not bpy.data.images
     engine_of()
     assert generate().dimensions.z == pytest.approx(0.8)
+
+
+def test_after_a_crash_the_engine_starts_again_and_makes_the_rest(addon, engine_of, tmp_path, monkeypatch):
+    """Once: what was made before it is not made again, and an engine that crashes each time is given up."""
+    monkeypatch.setenv("LATTE3D_FAKE_ONCE", str(tmp_path / "crashed"))
+    engine_of()
+    jobs = addon("session")
+    prompts = ["a cube", "an explosive cube", "a ball", "a box"]
+    job = jobs.submit(jobs.at_cursor(bpy.context.scene), prompts, [1, 2, 3, 4], {}, styles=[None, None, [0.5] * 8, None])
+    first = jobs.SESSION.engine.process
+    with pytest.raises(jobs.EngineFault, match="stopped unexpectedly"):
+        jobs.run_now(job)
+    assert (tmp_path / "crashed").exists() and jobs.SESSION.engine.process is not first
+    made = [(outcome.prompt, outcome.seed, outcome.style) for outcome in job.made.values()]
+    assert made == [("a cube", 1, None)] and sorted(job.made) == [0]
+    again = jobs.submit(jobs.at_cursor(bpy.context.scene), ["a ball", "a box"], [3, 4], {})
+    assert [result.prompt for result in jobs.run_now(again)] == ["a ball", "a box"] and jobs.SESSION.engine.crashes == 0
+
+
+def test_a_remote_engine_is_a_command(addon, package, fake_engine, tmp_path):
+    """As behind ssh: the command is run as it is typed."""
+    chosen = bpy.context.preferences.addons[package].preferences
+    box = tmp_path / "my box"
+    box.write_text(f'#!/bin/sh\ntest "$1" = "a b" && shift && exec "{fake_engine()}" -m core.service.worker "$@"\n')
+    box.chmod(0o755)
+    chosen.engine_python, chosen.engine_command = str(tmp_path / "nowhere"), f"'{box}' 'a b' --device cpu"
+    try:
+        assert generate()["latte3d_model"]
+        with pytest.raises(addon("session").EngineFault, match="not set up"):
+            addon("machine").launch(here=True)  # what trains is of this machine
+        chosen.engine_command = "ssh 'box"
+        with pytest.raises(RuntimeError, match="cannot be read.*No closing quotation"):
+            generate()
+    finally:
+        chosen.engine_command = chosen.engine_python = ""
+
+
+def test_an_engine_that_nobody_asks_rests(addon, engine_of, package):
+    engine_of()
+    generate()
+    jobs, chosen = addon("session"), bpy.context.preferences.addons[package].preferences
+    assert jobs._rest() == jobs.LOOK_S and jobs.SESSION.engine.state == "READY"
+    jobs.SESSION.used -= 60 * chosen.idle_minutes + 1
+    chosen.idle_minutes = 0
+    assert jobs._rest() == jobs.LOOK_S and jobs.SESSION.engine.state == "READY"
+    chosen.idle_minutes = 30
+    assert jobs._rest() is None and jobs.SESSION.resting
+    assert jobs.SESSION.engine.state == "STOPPED" and jobs.SESSION.engine.process is None
+    jobs.SESSION.shown = True
+    jobs._step()
+    assert jobs.SESSION.engine.state == "STOPPED"  # a panel that is drawn does not wake it
+    assert generate(seed=8) and not jobs.SESSION.resting
 
 
 def test_text_before_the_handshake(addon, engine_of):

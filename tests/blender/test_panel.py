@@ -276,7 +276,7 @@ def test_found_in_the_add_menu_and_by_searching(addon, drawn):
 
 
 def test_from_prompt_makes_what_is_typed(addon, wanted, drawn):
-    assert drawn(addon("panels.main").draw_popup).of("prop") == ["prompt", "detail", "seed"]
+    assert drawn(addon("panels.main").draw_popup).of("prop") == ["prompt", "detail", "seed", "count"]
     with pytest.raises(RuntimeError, match="Type a prompt first"):
         bpy.ops.latte3d.from_prompt()
     wanted.prompt = "a red cube"

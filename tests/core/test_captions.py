@@ -43,6 +43,14 @@ def test_few_single_and_shapeless_captions_are_learnt_from(encoder, captions) ->
         assert all(p.grad.abs().sum() > 0 for p in generator.condition.vector.parameters())
 
 
+def test_shapes_that_the_same_is_said_of_are_not_driven_apart(encoder) -> None:
+    task = CaptionTask([("a rock", "one"), ("a rock", "two"), ("a tree", "three")], encoder, TINY, 0, CPU)
+    batch = task.batch(0, 6)
+    row = [batch.words.tolist().count(word) for word in batch.words.tolist()].index(4)
+    assert batch.neither().sum(1).tolist() == [3 if count == 4 else 1 for count in (batch.words[:, None] == batch.words).sum(1)]
+    assert not batch.neither()[row, batch.twins()[row]] and batch.twins()[row] != row
+
+
 def test_captions_of_a_shape_come_together(encoder) -> None:
     torch.manual_seed(0)
     generator, task = Generator(TINY), CaptionTask(CAPTIONS, encoder, TINY, 0, CPU)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Both ends of the wire against each other: the engine's reader and writer, and the add-on's, which share no code."""
 
-import importlib.util
+import importlib
 import io
 import json
 import struct
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from core.limits import RESOLUTIONS, TEXTURE_SIZES
+from core.limits import RESOLUTIONS, TEXTURE_SIZES, check_styles
 from core.outcome import Made
 from core.service import answering
 from core.service import protocol as engine
@@ -23,15 +23,13 @@ from tests.fake_engine import Cube, FakePipeline
 
 
 def client(name: str) -> ModuleType:
-    """A module of the add-on's by its path: the package around it needs bpy."""
-    spec = importlib.util.spec_from_file_location(f"addon_{name}", ROOT / "latte3d_blender" / "client" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
+    """A module of the add-on's client by its path: the package around it needs bpy."""
+    package = sys.modules.setdefault("addon_client", ModuleType("addon_client"))
+    package.__path__ = [str(ROOT / "latte3d_blender" / "client")]
+    return importlib.import_module(f"addon_client.{name}")
 
 
-addon, jobs = client("protocol"), client("job")
+addon, jobs, guide = client("protocol"), client("job"), client("guide")
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 JSON = st.recursive(
@@ -103,7 +101,7 @@ def test_what_the_engine_sends_is_what_the_addon_takes():
     def notify(method, params, arrays=None):
         engine.write_message(sent, {"method": method, "params": params}, arrays)
 
-    assert answering.generate(Pipeline(), {"prompts": job.prompts}, notify, lambda: False) == (2, 1)
+    assert answering.generate(Pipeline(), {"prompts": job.prompts, "picture": 64}, {}, notify, lambda: False) == (2, 1)
     sent.seek(0)
     seen = []
     while message := addon.read(sent):
@@ -111,6 +109,8 @@ def test_what_the_engine_sends_is_what_the_addon_takes():
         seen.append(job.factor)
         if method == "progress":
             job.advance(params["stage"], params["done"], params["total"])
+        elif method == "picture":
+            job.show(params["index"], message[1]["picture"].tobytes())
         elif method == "failed":
             fault = jobs.Fault(params["message"], params["cause"], params["remedy"], params["kind"], params)
             job.answer(jobs.Failure(params["index"], fault))
@@ -118,8 +118,43 @@ def test_what_the_engine_sends_is_what_the_addon_takes():
             result = jobs.Result(params["prompt"], params["seed"], {}, params, message[1], params["style"], params["index"])
             assert result.complete
             job.answer(result)
-    assert [outcome.index for outcome in job.take()] == [0, 1, 2] and job.factor == 1 and seen == sorted(seen)
+    outcomes = job.take()
+    assert [outcome.index for outcome in outcomes] == [0, 1, 2] and outcomes[0].picture.startswith(b"\x89PNG")
+    assert job.factor == 1 and seen == sorted(seen)
     assert str(job.failures[0].fault).startswith("The model made nothing for this prompt. Its surface is empty.")
+
+
+def test_both_ends_draw_the_same_style_of_a_seed():
+    from core.frame import style_of
+
+    for seed in (0, 1, 7, 2**31 - 1):
+        np.testing.assert_array_equal(guide.style_of(seed).astype(np.float32), style_of([seed])[0].numpy())
+    near = guide.styles_near(guide.style_of(7), 5, 0.4, 1)
+    assert near == guide.styles_near(guide.style_of(7), 5, 0.4, 1) and check_styles(near, 5) and near[0] != near[1]
+    assert 0.2 < np.std(np.array(near) - guide.style_of(7)) < 0.6
+
+
+def test_what_shapes_an_object_passes_both_checks():
+    cloud = np.concatenate((np.full((64, 3), 0.48), np.eye(3)[np.arange(64) % 3]), 1).astype(np.float32)
+    made = guide.Guide(("a cube", 0.3), 0.5, cloud)
+    made.check()
+    settings = answering.checked_settings({"prompts": ["a"], **made.params}, ["starter"])
+    assert (settings["blend"], settings["adherence"]) == (("a cube", 0.3), 0.5)
+    np.testing.assert_array_equal(answering.checked_cloud(made.arrays, 0.5), cloud)
+    assert made.facts == {"blend": ["a cube", 0.3], "adherence": 0.5, "cloud": guide.hash_of(cloud)} and not guide.Guide().facts
+
+
+WRONG = {
+    "blend": guide.Guide(("a", 1.2)), "empty": guide.Guide(("  ", 0.2)), "adherence": guide.Guide(None, 2.0, np.zeros((64, 6), "f4")),
+    "needs a shape": guide.Guide(adherence=0.5), "points": guide.Guide(cloud=np.zeros((3, 6), "f4")),
+    "frame": guide.Guide(cloud=np.ones((64, 6), "f4")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WRONG)
+def test_the_addon_refuses_what_cannot_be_asked_for(word):
+    with pytest.raises(jobs.EngineFault, match=word):
+        WRONG[word].check()
 
 
 def test_the_largest_object_fits_a_message():

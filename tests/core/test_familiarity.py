@@ -346,6 +346,14 @@ def test_each_model_reads_by_the_words_of_its_own_library(text, tmp_path, prompt
         (tmp_path / FILE).unlink(missing_ok=True)
 
 
+def test_prompts_without_a_word_are_remembered_too(text, tmp_path) -> None:
+    KnownPrompts.learn(["12", "???"], text, Words()).save(tmp_path)
+    known = KnownPrompts.load(tmp_path, torch.device("cpu"), text.width)
+    assert known.vocabulary.words == [] and not known.read(["a chair"], text)[0].familiar
+    with pytest.raises(Unfamiliar):
+        known.read(["12"], text, strict=True)
+
+
 def test_training_keeps_the_words_beside_the_model(text, tmp_path) -> None:
     """Those of its source; where a network goes on alone, those that the earlier model has."""
     first = TrainSettings(tmp_path / "first", kinds=("dragon",))

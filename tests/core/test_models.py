@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from core.errors import MissingWeights, Unfamiliar
 from core.language.encoder import TextEncoder
 from core.library.source import Sampling
 from core.outcome import Failed
-from core.pipeline import Latte3DPipeline
+from core.pipeline import CARD_TOO_SMALL, Latte3DPipeline
 from core.service import models as service
 from core.service.models import Models, find_models
 from core.training.settings import TrainSettings
@@ -194,3 +195,38 @@ def test_what_nobody_foresaw_fails_one_prompt(both, monkeypatch) -> None:
     assert [isinstance(outcome, Failed) for outcome in outcomes] == [False, True, False] and outcomes[1].error.code == "internal"
     (failed,) = both.stream(["a red car"], seeds=[0], model="garage", **SMALL)
     assert failed.error.code == "out_of_memory"
+
+
+def test_a_model_that_a_graphics_card_does_not_hold_is_loaded_for_the_processor(both, monkeypatch) -> None:
+    load, tried = Latte3DPipeline.from_pretrained, []
+
+    def too_large(folder, device, *rest):
+        tried.append((device, len(both._pipelines)))
+        if device != "cpu":
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return load(folder, device, *rest)
+
+    both.device = torch.device("cuda")
+    monkeypatch.setattr(both, "memory", lambda model: None)
+    monkeypatch.setattr(Latte3DPipeline, "from_pretrained", too_large)
+    (made,) = both.stream(["a red mushroom"], seeds=[0], model="garden", **SMALL)
+    assert tried == [("cuda", 1), ("cuda", 0), ("cpu", 0)]  # what else was in memory made room first
+    assert made.mesh.notes[0] == CARD_TOO_SMALL and made.mesh.model == "garden"
+
+
+def test_a_text_encoder_that_a_graphics_card_does_not_hold_reads_on_the_processor(both, monkeypatch) -> None:
+    load, tried = service.load_memory, []
+
+    def too_large(folder, sizes, device, make_text):
+        tried.append(device.type)
+        if device.type != "cpu":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 90.00 MiB.")
+        return load(folder, sizes, device, make_text)
+
+    garden = next(model for model in both.models if model.id == "garden")
+    both._memories.clear()
+    both.device = torch.device("cuda")
+    monkeypatch.setattr(service, "load_memory", too_large)
+    text, known = both.memory(garden)
+    assert tried == ["cuda", "cpu"] and text.device.type == "cpu" and known.read(["a red mushroom"], text)[0].familiar
+    assert both.memory(garden)[0] is text and len(tried) == 2

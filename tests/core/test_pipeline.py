@@ -20,7 +20,7 @@ from core.library.starter.objects import Description, ExactObjects
 from core.limits import DETAILS
 from core.mesh import TexturedMesh
 from core.outcome import Failed, Made
-from core.pipeline import Latte3DPipeline
+from core.pipeline import CARD_TOO_SMALL, Latte3DPipeline
 from core.surface import textured
 from core.surface.extract import EmptySurfaceError
 from core.surface.topology import mesh_health
@@ -98,6 +98,41 @@ def test_what_cannot_be_made_fails_alone(pipeline, monkeypatch) -> None:
     assert [error.code for error in errors] == ["unfamiliar", "bad_request", "internal", "out_of_memory", "internal"]
     assert errors[2].cause == "Its surface is empty." and all(error.message and error.remedy for error in errors)
     assert done == sorted(done) and done[-1] == (48, 49)
+
+
+def test_what_a_graphics_card_cannot_hold_is_made_by_the_processor(pipeline, monkeypatch, capsys) -> None:
+    """Once more and no oftener, and each object anew: the card may have room for the next."""
+    plain = make(pipeline, ["a red mushroom", "a rock"])
+    made, asked = pipeline.made, []
+
+    def full_the_first_time(*given):
+        asked.append(given)
+        if len(asked) == 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore words")
+        return made(*given)
+
+    monkeypatch.setattr(pipeline, "made", full_the_first_time)
+    first, second = make(pipeline, ["a red mushroom", "a rock"])
+    assert first.notes == [CARD_TOO_SMALL, *plain[0].notes] and second.notes == plain[1].notes and len(asked) == 2
+    for one, other in zip((first, second), plain, strict=True):
+        assert np.array_equal(one.vertices, other.vertices) and one.base_color == other.base_color and one.model == other.model
+    assert capsys.readouterr().err.strip() == "The card has too little memory: CUDA out of memory. Tried to allocate 2.00 GiB."
+    spare = pipeline._spare
+    assert spare.generator is not pipeline.generator and spare.device.type == "cpu"
+    (failed,) = fails_with(pipeline, RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 B."), monkeypatch)
+    assert failed.error.code == "out_of_memory" and pipeline._spare is spare  # the processor's own memory: there is no other
+    monkeypatch.setattr(spare, "made", full_the_first_time)
+    asked.clear()
+    (failed,) = fails_with(pipeline, RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), monkeypatch)
+    assert failed.error.code == "out_of_memory" and len(asked) == 1
+
+
+def fails_with(pipeline: Latte3DPipeline, error: Exception, monkeypatch) -> list[Made | Failed]:
+    def made(*given):
+        raise error
+
+    monkeypatch.setattr(pipeline, "made", made)
+    return list(stream(pipeline, ["a rock"]))
 
 
 def test_the_first_object_comes_before_the_second_is_begun(pipeline) -> None:

@@ -87,10 +87,11 @@ def test_what_was_made_before_leaves_were_cut_out_is_made_anew(library):
 
 def test_the_report_says_what_became_of_each(library):
     folder = library(a="box", b="reject")
-    (folder / "prompts.csv").write_text("prompt,shape,split\na box,a.glb,train\nb,b.glb,train\n<c>,gone.glb,train\n")
+    (folder / "prompts.csv").write_text("prompt,shape,split\na box,a.glb,train\nb,b.glb,train\n<c>,gone.glb,train\na,a.glb,tests\n")
     run(folder)
     report = json.loads((folder / ".prepared" / "report.json").read_text())
     rejected = {"b.glb": "It has no size.", "gone.glb": "There is no file gone.glb."}
+    rejected |= {"prompts.csv:5": "The split is 'tests'; it is one of train, paraphrases, unseen."}
     assert report["rejected"] == [{"asset": asset, "reason": reason} for asset, reason in rejected.items()]
     (asset,) = report["assets"]
     assert (asset["asset"], asset["triangles"], asset["closed"], asset["prompts"]) == ("a.glb", 12, 1, ["a box"])

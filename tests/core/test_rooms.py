@@ -21,14 +21,15 @@ MADE_OF = {
     "mesh": BASE | {"surface"},
     "outcome": BASE | {"mesh"},
     "pipeline": BASE | {"language", "networks", "surface", "mesh", "outcome"},
-    "service": BASE | {"language", "networks", "mesh", "outcome", "pipeline"},
+    "service": BASE | {"language", "networks", "mesh", "outcome", "pipeline", "rendering"},
     "rendering": BASE | {"surface", "mesh"},
     "guidance": BASE | {"rendering"},
     "library": BASE | {"language"},
     "starter": BASE | {"language", "library", "rendering"},
 }
 MAY_IMPORT = MADE_OF | {"training": {*MADE_OF, "evaluation"} - {"service"}, "evaluation": {*MADE_OF, "training"} - {"service"}}
-INFERENCE = ("pipeline", "service", "language", "networks", "surface", "mesh", "outcome")
+MAY_IMPORT |= {"bulk": BASE | {"outcome", "service"}}
+INFERENCE = ("pipeline", "service", "language", "networks", "surface", "mesh", "outcome", "rendering")
 
 
 def modules(package: str) -> dict[str, Path]:

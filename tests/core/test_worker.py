@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import plain_error
-from core.service.answering import checked_settings, object_arrays, object_facts
+from core.service.answering import checked_cloud, checked_settings, object_arrays, object_facts
 from tests.fake_engine import STAGES, Cube
 
 
@@ -20,7 +20,7 @@ def test_hello_then_one_message_an_object(fake_engine):
     assert rpc["method"] == "hello" and rpc["params"]["protocol"] == 3
     pictures = {name: str(Path("pictures", f"{name}.png")) for name in ("cube", "die")}
     cube, die = ({"name": n, "group": "Solids", "example": f"a red {n}", "picture": path} for n, path in pictures.items())
-    assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"], "things": [cube, die]}]
+    assert rpc["params"]["models"] == [{"id": "fake", "kinds": ["cube"], "things": [cube, die], "adherence": True}]
     engine.generate(7, ("a cube", " ein Würfel 🎲 "), seeds=[1, 2], glb=True)
     stages = ["text", "networks", "decode", "extract", "atlas", "bake", "encode"]
     for index, prompt in enumerate(["a cube", "ein Würfel 🎲"]):
@@ -209,12 +209,63 @@ def test_a_lost_client_ends_it_without_a_word(fake_engine):
         ({"prompts": ["a"], "glb": "yes"}, "glb"),
         ({"prompts": ["a"], "strict": 1}, "strict"),
         ({"prompts": ["a"], "model": "other"}, "no model 'other'.*starter, mine"),
+        ({"prompts": ["a"], "blend": "a cube"}, "blend"),
+        ({"prompts": ["a"], "blend": ["a cube"]}, "blend"),
+        ({"prompts": ["a"], "blend": ["", 0.5]}, "empty"),
+        ({"prompts": ["a"], "blend": ["a cube", 1.5]}, "blend '1.5' is not a number from 0 to 1"),
+        ({"prompts": ["a"], "blend": ["a cube", True]}, "blend"),
+        ({"prompts": ["a"], "adherence": -0.1}, "adherence"),
+        ({"prompts": ["a"], "adherence": "much"}, "adherence"),
+        ({"prompts": ["a"], "picture": 7}, "picture"),
+        ({"prompts": ["a"], "picture": False}, "picture"),
     ],
 )
 def test_each_wrong_parameter_is_named(params, word):
     with pytest.raises(Exception) as caught:
         checked_settings(params, ["starter", "mine"])
     assert caught.value.code == "bad_request" and re.search(word, str(caught.value))
+
+
+CLOUD = np.tile(np.float32([0.1, 0.2, -0.48, 0, 0, -1]), (64, 1))
+
+
+@pytest.mark.parametrize(
+    "arrays, adherence, word",
+    [
+        ({}, 0.5, "needs a shape"),
+        ({"cloud": CLOUD, "mesh": CLOUD}, None, "array 'mesh'"),
+        ({"cloud": CLOUD.astype(np.float64)}, None, "float64 64x6"),
+        ({"cloud": CLOUD[:63]}, None, "64 to"),
+        ({"cloud": CLOUD[:, :3]}, None, "64x3"),
+        ({"cloud": CLOUD[0]}, None, "six"),
+        ({"cloud": np.zeros((70_000, 6), np.float32)}, None, "65536 rows"),
+        ({"cloud": CLOUD * np.float32(np.nan)}, None, "within"),
+        ({"cloud": CLOUD * np.float32(2)}, None, "within"),
+    ],
+)
+def test_each_wrong_cloud_is_named(arrays, adherence, word):
+    with pytest.raises(Exception) as caught:
+        checked_cloud(arrays, adherence)
+    assert caught.value.code == "bad_request" and re.search(word, str(caught.value))
+    assert checked_cloud({}, None) is None and (checked_cloud({"cloud": CLOUD}, 1.0) == CLOUD).all()
+
+
+def test_shapes_and_blends_go_to_the_model_and_pictures_come_after_their_objects(fake_engine):
+    engine = fake_engine()
+    engine.receive()
+    params = {"prompts": ["a cube", "an empty cube", "a die"], "blend": ["a ball", 0.25], "adherence": 1, "picture": 64}
+    engine.send({"id": 1, "method": "generate", "params": params}, {"cloud": CLOUD + np.linspace(0, 0.1, 64, dtype=np.float32)[:, None]})
+    seen = []
+    while "id" not in (message := engine.receive())[0]:
+        rpc, arrays = message
+        seen.append((rpc["method"], rpc["params"]["index"]))
+        if rpc["method"] == "object":
+            assert rpc["params"]["notes"] == ["blend: ('a ball', 0.25)", "adherence: 1", "cloud: 64"]
+        if rpc["method"] == "picture":
+            assert bytes(arrays["picture"][1:4]) == b"PNG"
+    assert seen == [("object", 0), ("picture", 0), ("failed", 1), ("object", 2), ("picture", 2)]
+    engine.send({"id": 2, "method": "generate", "params": {"prompts": ["a cube"], "adherence": 0.5}})
+    assert "needs a shape" in engine.receive()[0]["error"]["message"]
 
 
 def test_settings_get_defaults():
@@ -265,7 +316,8 @@ def tiny_model(tmp_path_factory):
 def test_the_real_engine_end_to_end(start_engine, tiny_model):
     engine = start_engine([sys.executable, "-m", "core.service.worker", "--model", str(tiny_model), "--device", "cpu"])
     rpc, _ = engine.receive()
-    assert rpc["params"]["models"] == [{"id": "tiny", "kinds": ["blob"], "things": []}] and rpc["params"]["device"] == "cpu"
+    assert rpc["params"]["models"] == [{"id": "tiny", "kinds": ["blob"], "things": [], "adherence": True}]
+    assert rpc["params"]["device"] == "cpu" and {"blend", "cloud", "pictures"} <= set(rpc["params"]["features"])
     engine.generate(1, ("a red chair", "🪑 of wood"), seeds=[0, 1], resolution=64, texture_size=256, glb=True)
     for item, arrays in engine.answer()[0]:
         vertices, triangles = arrays["vertices"], arrays["triangles"]
@@ -276,6 +328,12 @@ def test_the_real_engine_end_to_end(start_engine, tiny_model):
         assert len(arrays["seams"]) and item["detail"] == "standard" and len(item["color"]) == 3
         assert ("metallic_roughness" in arrays) == (item["roughness"] is None) == (item["metallic"] is None)
         assert bytes(arrays["glb"][:4]) == b"glTF" and item["timings_ms"].keys() == set(STAGES)
+    ball = np.concatenate(2 * [np.random.default_rng(0).standard_normal((500, 3))], 1)
+    ball /= np.linalg.norm(ball[:, :3], axis=1, keepdims=True) * ([[1 / 0.4] * 3 + [1] * 3])
+    guided = {"prompts": ["a red chair"], "blend": ["a blob", 0.5], "adherence": 0.8, "picture": 64, "detail": "draft"}
+    engine.send({"id": 3, "method": "generate", "params": guided}, {"cloud": ball.astype(np.float32)})
+    assert [engine.receive()[0]["method"], (drawn := engine.receive())[0]["method"]] == ["object", "picture"]
+    assert bytes(drawn[1]["picture"][1:4]) == b"PNG" and engine.receive()[0]["result"] == {"made": 1, "failed": 0}
     engine.generate(2, resolution=256, texture_size=2048)
     engine.send({"method": "cancel", "params": {"id": 2}})
     assert engine.receive()[0]["error"]["data"]["kind"] == "cancelled"

@@ -121,4 +121,4 @@ def run(steps, report: dict, path: Path) -> None:
         path.write_text(json.dumps(report, indent=1))
         bpy.ops.wm.quit_blender()
 
-    bpy.app.timers.register(tick, first_interval=1.5)
+    bpy.app.timers.register(tick, first_interval=1.5, persistent=True)  # another file may be loaded meanwhile

@@ -171,10 +171,12 @@ def test_an_undo_in_between_builds_again(yard):
     assert undone and not work.fault and yard.objects() == 36
 
 
-def test_what_fails_is_told_and_the_rest_stands(yard):
-    yard.wanted.layers[0].things[0].prompt = "a {red|impossible} cube"
+@pytest.mark.parametrize("word", ["impossible", "explosive"])
+def test_what_fails_is_told_and_the_rest_stands(yard, word):
+    """Also where it takes the engine down."""
+    yard.wanted.layers[0].things[0].prompt = f"a {{red|{word}}} cube"
     assert bpy.ops.latte3d.populate() == {"FINISHED"}
-    assert len(yard.state.result.failed) == 2 and "impossible" in yard.state.result.failed[0] and yard.objects() == 36
+    assert len(yard.state.result.failed) == 2 and word in yard.state.result.failed[0] and yard.objects() == 36
 
 
 def test_an_engine_that_does_not_start(yard, engine_of):

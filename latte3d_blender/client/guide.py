@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What shapes an object beside its prompt and seed: a second prompt, a given shape, and how closely it is kept to. Knows nothing of bpy."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from .job import EngineFault, Fault
+
+STYLE_SIZE, STYLE_LIMIT = 8, 10.0  # numbers of z, and how large each may be
+SPAN = 0.96  # largest side of every object in the engine's frame, which is centred
+POINTS = (64, 65_536)  # fewest and most of a cloud
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """blend: another prompt, and how much of it, 0 to 1. cloud: a shape to start from, points and outward normals [N, 6] f32 in the
+    engine's frame. adherence: how closely the object keeps to it, 0 to 1; for models that know it."""
+
+    blend: tuple[str, float] | None = None
+    adherence: float | None = None
+    cloud: np.ndarray | None = None
+
+    @staticmethod
+    def of(params: dict, cloud: np.ndarray | None) -> "Guide | None":
+        """What `params` and `arrays` stand for; None where nothing was asked for. Raises TypeError, ValueError for anything else."""
+        blend = params.get("blend")
+        made = Guide((str(blend[0]), float(blend[1])) if blend else None, params.get("adherence"), cloud)
+        return made if made.facts else None
+
+    @property
+    def params(self) -> dict:
+        """What a request says of it; nothing where nothing is asked for, so that older engines understand the rest."""
+        blend = {"blend": list(self.blend)} if self.blend else {}
+        return blend if self.adherence is None else blend | {"adherence": self.adherence}
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What goes with the request."""
+        return {} if self.cloud is None else {"cloud": self.cloud}
+
+    @property
+    def facts(self) -> dict:
+        """The same as text and numbers, for an object to carry: the cloud by its hash."""
+        return self.params if self.cloud is None else self.params | {"cloud": hash_of(self.cloud)}
+
+    def check(self) -> None:
+        """Raises EngineFault with one sentence on what cannot be asked for."""
+        for name, share in (("blend", self.blend[1] if self.blend else 0.0), ("adherence", self.adherence or 0.0)):
+            if not (isinstance(share, int | float) and 0 <= share <= 1):
+                raise _wrong(f"The {name} {share} is not a number from 0 to 1.")
+        if self.blend and not self.blend[0].strip():
+            raise _wrong("The second prompt is empty.", "Type what to blend with.")
+        if self.adherence is not None and self.cloud is None:
+            raise _wrong("An adherence needs a shape to keep to.", "Choose an object.")
+        if self.cloud is not None:
+            _check_cloud(self.cloud)
+
+
+def _check_cloud(cloud: np.ndarray) -> None:
+    if cloud.dtype != np.float32 or cloud.ndim != 2 or cloud.shape[1] != 6 or not POINTS[0] <= len(cloud) <= POINTS[1]:
+        raise _wrong(f"The shape is {cloud.dtype} {list(cloud.shape)}, not {POINTS[0]} to {POINTS[1]:,} points with normals.")
+    if not np.isfinite(cloud).all() or np.abs(cloud[:, :3]).max() > SPAN / 2 + 1e-3:
+        raise _wrong("The shape does not lie in the model's frame.", "Choose an object whose vertices have finite places.")
+
+
+def _wrong(message: str, remedy: str = "") -> EngineFault:
+    return EngineFault(Fault(message, "", remedy, "bad_request"))
+
+
+def hash_of(cloud: np.ndarray) -> str:
+    """A short text that stands for a cloud."""
+    return hashlib.sha1(np.ascontiguousarray(cloud, "<f4").tobytes(), usedforsecurity=False).hexdigest()
+
+
+def style_of(seed: int) -> np.ndarray:
+    """The style numbers z [8] of a seed, as the engine draws them: 0 is the typical object."""
+    draw = np.random.Generator(np.random.PCG64(seed)).standard_normal(STYLE_SIZE)
+    return draw * (seed != 0)
+
+
+def styles_near(style: np.ndarray, count: int, spread: float, seed: int) -> list[list[float]]:
+    """So many styles around one, `spread` away from it in each number as a rule; the same for the same seed."""
+    steps = np.random.Generator(np.random.PCG64(seed)).standard_normal((count, STYLE_SIZE))
+    return np.clip(np.asarray(style) + spread * steps, -STYLE_LIMIT, STYLE_LIMIT).round(4).tolist()

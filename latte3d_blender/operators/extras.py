@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mesh extras of the selected objects: levels of detail, collision hulls, separate parts, origin and scale. Each is one undo step."""
+
+import bpy
+from bpy.props import FloatProperty, IntProperty
+
+from ..scene import extras
+
+
+class OnSelected:
+    """An operator on the selected meshes of this file."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
+        reason = reason or ("" if meshes(context) else "Select an object with a mesh of this file first")
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+
+def meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """The selected objects that can be worked on: linked ones and those without faces cannot."""
+    return [item for item in context.selected_objects if item.type == "MESH" and not item.library and item.data.polygons]
+
+
+class LATTE3D_OT_make_lods(OnSelected, bpy.types.Operator):
+    """Make lighter copies of the selected objects, for the distance"""
+
+    bl_idname = "latte3d.make_lods"
+    bl_label = "Levels of Detail"
+
+    count: IntProperty(name="Levels", description="How many lighter copies", default=3, min=1, max=6)
+    share: FloatProperty(
+        name="Share", description="How much of its triangles each has of the one before", default=0.5, min=0.1, max=0.9, subtype="FACTOR"
+    )
+
+    def execute(self, context):
+        made = [copy for item in meshes(context) for copy in extras.lighter(item, self.count, self.share)]
+        for copy in made:
+            copy.hide_set(True)  # they lie in one another
+        self.report({"INFO"}, f"{len(made)} lighter copies, hidden in the viewport")
+        return {"FINISHED"}
+
+
+class LATTE3D_OT_make_hull(OnSelected, bpy.types.Operator):
+    """Put a closed convex shape around each selected object, for collisions in game engines"""
+
+    bl_idname = "latte3d.make_hull"
+    bl_label = "Collision Hull"
+
+    def execute(self, context):
+        for item in meshes(context):
+            extras.hull(item)
+        return {"FINISHED"}
+
+
+class LATTE3D_OT_separate_parts(OnSelected, bpy.types.Operator):
+    """Make an object of each piece that does not hang together with the others"""
+
+    bl_idname = "latte3d.separate_parts"
+    bl_label = "Separate Parts"
+
+    def execute(self, context):
+        made = [one for item in meshes(context) for one in extras.parts(item)]
+        for one in made:
+            one.select_set(True)
+        self.report({"INFO"}, f"{len(made)} parts")
+        return {"FINISHED"}
+
+
+class LATTE3D_OT_stand_on_base(OnSelected, bpy.types.Operator):
+    """Set the origin to the centre of the base and the scale to 1; nothing moves"""
+
+    bl_idname = "latte3d.stand_on_base"
+    bl_label = "Origin to Base"
+
+    def execute(self, context):
+        extras.stand(meshes(context))
+        return {"FINISHED"}
+
+
+CLASSES = (LATTE3D_OT_make_lods, LATTE3D_OT_make_hull, LATTE3D_OT_separate_parts, LATTE3D_OT_stand_on_base)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
