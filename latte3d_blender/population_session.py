@@ -28,7 +28,7 @@ from .scene import placing
 
 SWEEP_S = 0.05  # between two looks for what was thrown away
 QUIET_S = 0.4  # after the last change, before the recipe is looked at
-PACE_S = {"draft": 0.15, "standard": 0.35, "high": 0.9, "full": 1.5}  # for one object, until one has been made here
+PACE_S = {"draft": 0.25, "standard": 0.5, "high": 1.2, "full": 2.0}  # for one object, until one has been made here
 MEGABYTES = {"draft": 3, "standard": 10, "high": 14, "full": 22}  # of one distinct object: mesh, simpler mesh, two images
 POINT_BYTES = 500  # of one more instance of it
 PRESETS = Path(__file__).resolve().parent / "populate" / "presets"

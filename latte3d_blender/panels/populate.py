@@ -331,6 +331,8 @@ def duration(seconds: float) -> str:
 def draw_figures(layout: bpy.types.UILayout, context: bpy.types.Context, wanted) -> None:
     """Counts, time and memory; or what is wrong with the recipe."""
     state = populating.STATE
+    if state.scene != context.scene.session_uid:  # of another window's scene
+        return
     for text in state.wrong[:NOTES]:
         wrapped(layout, context, text, "ERROR")
     if state.wrong:
