@@ -144,7 +144,7 @@ def convert(populating, state):
     yield 2.0
     REPORT["converted"].append(shown())
     wanted = populating.of(bpy.context.scene)
-    wanted.layers[0].amount, wanted.layers[0].count, wanted.layers[0].fill = "COUNT", 250_000, False
+    wanted.use_cap, wanted.layers[0].amount, wanted.layers[0].count = False, "COUNT", 250_000
     yield 1.0
     operate("preview_population")
     yield 1.0
