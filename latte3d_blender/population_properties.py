@@ -163,7 +163,7 @@ class LATTE3D_PG_layer(bpy.types.PropertyGroup):
     count: whole("Count", "How many objects", 100)
     density: number("Density", "Objects a square metre of what the masks leave", 0.1, 0.0, 1e6, precision=3)
     each: number("For Each", "Objects for each one of the layer on which they stand, or which they face", 1.0, 0.0, 1000.0, precision=2)
-    fill: flag("As Many as Find a Place", "Up to that amount; nothing is said of the others")
+    fill: flag("Fill Up", "As many as find a place, up to that amount; nothing is said of the others")
     use_height: flag("Height", "A range of heights; without it, prompts get the height that the model predicts")
     height: pair("Height", "From the smallest to the largest", (0.5, 1.0), *HEIGHT, **LENGTH)
     quality: choice("Quality", "How fine its objects are made", QUALITIES, "RECIPE")
