@@ -265,6 +265,8 @@ def collect() -> None:
             SESSION.waiting.remove(job)
             if job.state == "failed" and job.fault is not SESSION.engine.fault:
                 SESSION.fault = job.fault
+            if SESSION.batch and SESSION.batch.job is job and not SESSION.batch.results:  # nothing came of it
+                SESSION.batch = None
     kept.remember()
     for old in [number for number, result in SESSION.results.items() if result not in SESSION.to_place][:-KEEP]:
         del SESSION.results[old]
@@ -308,11 +310,15 @@ def run_now(job: Job) -> list[Result]:
 
 
 def redraw() -> None:
-    """Redraw what shows the session: 3D viewports' sidebars and status bars (and preferences, for Set Up)."""
+    """Redraw what shows the session: 3D viewports' sidebars and status bars (and preferences, for Set Up). Not the viewports: they may show
+    a scene that takes long to draw."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in ("VIEW_3D", "PREFERENCES"):
+            if area.type == "PREFERENCES":
                 area.tag_redraw()
+            for region in area.regions if area.type == "VIEW_3D" else ():
+                if region.type == "UI":
+                    region.tag_redraw()
         if not any(getattr(window, "modal_operators", ())):  # a tool's own hints stay
             with bpy.context.temp_override(window=window):  # after a file was loaded, a timer has none: Blender 5.2 would crash
                 window.workspace.status_text_set(None)  # the status bar is in no screen's areas; this redraws it
@@ -320,9 +326,9 @@ def redraw() -> None:
 
 def _picture() -> tuple:
     """All that is visible, to see whether it changed."""
-    job, setup = SESSION.running, SESSION.setup
+    job, setup, state = SESSION.running, SESSION.setup, SESSION.engine.state
     return (
-        SESSION.engine.state,
+        client.READY if live.LIVE.on and state == client.BUSY else state,  # drafts come and go
         SESSION.stale,
         SESSION.fault,
         SESSION.engine.fault,

@@ -5,7 +5,7 @@ import json
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from core.outcome import Failed, Made, failure
 from core.pipeline import CARD_TOO_SMALL, Latte3DPipeline, Progress, load_memory
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"  # a folder for each model that comes with the engine
+WORDS = "words.json"  # in a model's folder
 KEPT = 2  # models whose networks stay in memory
 
 
@@ -36,13 +37,14 @@ class Model:
     id: str
     card: ModelCard | None = None
     fault: EngineError | None = None
+    words: dict = field(default_factory=dict)  # its colours, materials and patterns, each with what means the same
     adherence: bool = False  # whether it knows α: how closely an object keeps to a given shape
 
     def to_dict(self) -> dict:
         """What the handshake tells of it; of one that cannot be used, why."""
         card = self.card or ModelCard(self.id, ())
         told = {"id": self.id, "kinds": list(card.kinds), "things": [asdict(thing) for thing in card.things], "adherence": self.adherence}
-        return told | ({"fault": str(self.fault)} if self.fault else {})
+        return told | ({"words": self.words} if self.words else {}) | ({"fault": str(self.fault)} if self.fault else {})
 
 
 def find_models(places: Sequence[Path], alone: Path | None = None) -> list[Model]:
@@ -92,9 +94,24 @@ def _is_model(folder: Path) -> bool:
 def _look_into(folder: Path) -> Model:
     try:
         sizes, card = read_card(folder)
-        return Model(folder, str(card.id), card, adherence=sizes.adherence)
+        return Model(folder, str(card.id), card, words=_words_in(folder), adherence=sizes.adherence)
     except MissingWeights as error:
         return Model(folder, folder.name, fault=error)
+
+
+def _words_in(folder: Path) -> dict[str, list[list[str]]]:
+    """The words of a model's folder for what can be chosen of a thing, by "color", "material" and "pattern": lists of words that mean the
+    same, the usual one first. Nothing where it has none."""
+    try:
+        said = json.loads((folder / WORDS).read_text(encoding="utf-8"))
+        groups: dict[str, dict[str, list[str]]] = {}
+        for word, (what, value) in said["attributes"].items():
+            usual = said["adjectives"].get(value, value)
+            alike = groups.setdefault(what, {}).setdefault(value, [usual])
+            alike += [word] if word not in (*alike, "pattern") else []
+        return {what: list(groups[what].values()) for what in ("color", "material", "pattern") if what in groups}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 class Models:

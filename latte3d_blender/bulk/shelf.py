@@ -76,7 +76,8 @@ def collect(
 def asset(result: Result, entry: Entry, catalogue: str) -> bpy.types.Object:
     """An object in no collection, marked as an asset of the catalogue with this number. Raises ValueError."""
     item = meshes.build_object(result, height_m=entry.height_m, unit_m=bpy.context.scene.unit_settings.scale_length)
-    item.name = meshes.short_name(entry.name, 0) if entry.name else meshes.short_name(title(result.prompt), result.seed)
+    name, seed = (entry.name, 0) if entry.name else (title(result.prompt), result.seed)
+    item.name = meshes.short_name(name, seed, length=meshes.NAME_BYTES)  # the Asset Browser has room for all that Blender keeps
     tags, told = entry.tags or search_words(result.prompt), entry.description or result.prompt
     assets.mark(item, tags=tags, description=told, licence=entry.licence, author=entry.author)
     if catalogue:

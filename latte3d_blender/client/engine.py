@@ -18,6 +18,7 @@ from pathlib import Path
 
 from . import protocol
 from .job import STAGES, EngineFault, Failure, Fault, Job, Result
+from .wording import PLAIN
 
 __all__ = ["STAGES", "Engine", "EngineFault", "Fault", "Job", "Launch", "Result"]
 
@@ -178,6 +179,11 @@ class Engine:
         """Whether a model was trained to keep to a given shape; without a model that is there, whether any was."""
         asked = [self.models[model]] if model in self.models else self.models.values()
         return any(one.get("adherence") for one in asked)
+
+    def words(self, model: str = "") -> dict[str, list[list[str]]]:
+        """A model's words for colours, materials and patterns; without a model that is there, those of the first that says some."""
+        asked = [self.models[model]] if model in self.models else self.models.values()
+        return next((one["words"] for one in asked if one.get("words")), PLAIN)
 
     @property
     def kinds(self) -> list[str]:

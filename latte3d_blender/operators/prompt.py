@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, StringProperty
 
 from .. import machine, session
 from ..client import engine as client
+from ..client import wording
 from ..panels import main as panels
 from ..properties import DETAILS
 from ..scene import origin, placement
@@ -62,6 +63,22 @@ def in_turn(operator: bpy.types.Operator, other) -> set[str]:
     except RuntimeError as error:
         operator.report({"ERROR"}, str(error).strip().removeprefix("Error: "))
         return {"CANCELLED"}
+
+
+class LATTE3D_OT_write_word(bpy.types.Operator):
+    """Write this word into the prompt, in place of another of its kind"""
+
+    bl_idname = "latte3d.write_word"
+    bl_label = "Write Word"
+    bl_options = {"REGISTER", "UNDO"}
+
+    what: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # "color", "material", "pattern"
+    word: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, context):
+        wanted = context.scene.latte3d
+        wanted.prompt = wording.written(wanted.prompt, self.what, self.word, session.SESSION.engine.words(wanted.model))
+        return {"FINISHED"}
 
 
 class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
@@ -252,6 +269,7 @@ def draw_object_menu(self, context) -> None:
 CLASSES = (
     LATTE3D_OT_new_seed,
     LATTE3D_OT_use_thing,
+    LATTE3D_OT_write_word,
     LATTE3D_OT_place_anyway,
     LATTE3D_OT_dismiss,
     LATTE3D_OT_use_prompt,

@@ -32,11 +32,12 @@ STAGE_NAMES = {
 
 def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The prompt (several lines where this Blender has such a field), the model, the detail and the seed."""
-    wanted = context.scene.latte3d
+    wanted, row = context.scene.latte3d, layout.row(align=True)
     if "textbox" in bpy.types.UILayout.bl_rna.functions:
-        layout.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=EXAMPLE)
+        row.textbox(wanted, "prompt", initial_visible_lines=3, placeholder=EXAMPLE)
     else:
-        layout.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+        row.prop(wanted, "prompt", text="", placeholder=EXAMPLE)
+    row.menu("LATTE3D_MT_words", text="", icon="DOWNARROW_HLT")
     draw_choices(layout, wanted)
 
 
@@ -67,6 +68,12 @@ def draw_missing_model(layout: bpy.types.UILayout, context: bpy.types.Context) -
         wrapped(layout, context, f"The model “{gone}” of this scene is not installed: Automatic takes its place.", "ERROR")
 
 
+def draw_live(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Why the draft does not show what is asked for."""
+    if LIVE.on and LIVE.note:
+        wrapped(layout, context, LIVE.note, "INFO")
+
+
 def draw_popup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """From Prompt…: the same choices, in one small window."""
     wanted = context.scene.latte3d
@@ -91,8 +98,6 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         if LIVE.on:
             row.operator("latte3d.keep_live", icon="CHECKMARK")
             row.operator("latte3d.live", text="", icon="PAUSE", depress=True)
-            if LIVE.note:
-                wrapped(layout, context, LIVE.note, "INFO")
             return
         wanted = context.scene.latte3d
         what = say("Blend" if wanted.use_blend else "Generate")
@@ -226,6 +231,37 @@ def draw_gallery(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
             draw_things(inside, context, [(thing["name"], thing["example"]) for thing in things], make=False, model=model)
 
 
+class Words:
+    """A menu of the model's words of one kind."""
+
+    def draw(self, context):
+        for word, *_ in session.SESSION.engine.words(context.scene.latte3d.model).get(self.what, []):
+            button = self.layout.operator("latte3d.write_word", text=word.capitalize())
+            button.what, button.word = self.what, word
+
+
+class LATTE3D_MT_colors(Words, bpy.types.Menu):
+    bl_label, what = "Colour", "color"
+
+
+class LATTE3D_MT_materials(Words, bpy.types.Menu):
+    bl_label, what = "Material", "material"
+
+
+class LATTE3D_MT_patterns(Words, bpy.types.Menu):
+    bl_label, what = "Pattern", "pattern"
+
+
+class LATTE3D_MT_words(bpy.types.Menu):
+    """Colours, materials and patterns to write into the prompt"""
+
+    bl_label = "Words"
+
+    def draw(self, context):
+        for menu in ("LATTE3D_MT_colors", "LATTE3D_MT_materials", "LATTE3D_MT_patterns"):
+            self.layout.menu(menu)
+
+
 class LATTE3D_PT_main(bpy.types.Panel):
     """Prompt in, object out"""
 
@@ -244,6 +280,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
         self.layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
         draw_engine(self.layout, context)
         draw_missing_model(self.layout, context)
+        draw_live(self.layout, context)
         if session.SESSION.question:
             draw_question(self.layout, context)
         if session.SESSION.engine.features & {"blend", "cloud"}:
@@ -273,11 +310,16 @@ def draw_status(self, context) -> None:
         row.operator("latte3d.show_panel", text="LATTE3D", icon="MENU_PANEL")
 
 
+CLASSES = (LATTE3D_MT_colors, LATTE3D_MT_materials, LATTE3D_MT_patterns, LATTE3D_MT_words, LATTE3D_PT_main)
+
+
 def register() -> None:
-    bpy.utils.register_class(LATTE3D_PT_main)
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
     bpy.types.STATUSBAR_HT_header.append(draw_status)
 
 
 def unregister() -> None:
     bpy.types.STATUSBAR_HT_header.remove(draw_status)
-    bpy.utils.unregister_class(LATTE3D_PT_main)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -145,6 +145,28 @@ def test_what_the_model_does_not_know_is_asked_once_for_all(addon, wanted, drawn
     assert [item["latte3d_seed"] for item in generated()] == [7, 8, 9, 10, 11]
 
 
+def test_a_cancel_keeps_what_is_there_as_one_step(addon, wanted, engine_of):
+    engine_of("slow")
+    jobs, placing = addon("session"), addon("scene.placing")
+    job = jobs.submit(jobs.at_cursor(bpy.context.scene), ["a red cube"] * 6, [*range(6)], {"detail": "draft"})
+    while len(job.answered) < 2:
+        jobs.SESSION.engine.poll(wait_s=0.05)
+    jobs.collect()
+    batch = jobs.SESSION.batch
+    placing.place_batch(batch, jobs.SESSION.to_place.pop(0))
+    assert bpy.ops.latte3d.cancel() == {"FINISHED"}
+    while not job.over:
+        jobs.SESSION.engine.poll(wait_s=0.05)
+    jobs.collect()
+    assert batch.unfinished and jobs.SESSION.to_do and not jobs.SESSION.to_place
+    placing.place_batch(batch)
+    assert batch.stepped and not jobs.SESSION.to_do and len(generated()) == len(batch.results)
+    wanted.prompt, wanted.count = "an empty cube", 3
+    with pytest.raises(RuntimeError):
+        bpy.ops.latte3d.generate()
+    assert jobs.SESSION.batch is None  # of three that failed there is nothing to show
+
+
 def test_a_blend_of_two_prompts(addon, wanted):
     wanted.use_blend, wanted.count = True, 2
     assert not bpy.ops.latte3d.generate.poll()

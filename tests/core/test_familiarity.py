@@ -320,8 +320,10 @@ FABLE = Words(
     attributes={"furry": ("material", "fur"), "scaly": ("material", "scales"), "awake": ("mood", "awake"), "asleep": ("mood", "asleep")},
     qualities=("furry", "scaly"),
     opposites=("awake", "asleep"),
-    things={"dragon": ThingWords(("dragon",), "wings", materials=("scales", "fur")),
-            "wizard": ThingWords(("wizard", "sorcerer"), "beard", "white", True, materials=("fur",))},
+    things={
+        "dragon": ThingWords(("dragon",), "wings", materials=("scales", "fur")),
+        "wizard": ThingWords(("wizard", "sorcerer"), "beard", "white", True, materials=("fur",)),
+    },
     adjectives={"fur": "furry", "scales": "scaly"},
 )  # fmt: skip   words of a library that has nothing in common with the starter's
 

@@ -31,9 +31,7 @@ def trained(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("models")
     for name, kinds in (("garden", ("mushroom", "tree", "rock")), ("garage", ("car", "truck", "barrel"))):
         how, reading = ReconstructionSettings(steps=2, batch=2, sampling=QUICK), ReadingSettings(steps=0, pool=256)
-        train(
-            TrainSettings(place / name, preset="tiny", kinds=kinds, device="cpu", pictures=False, reading=reading, reconstruction=how)
-        )
+        train(TrainSettings(place / name, preset="tiny", kinds=kinds, device="cpu", pictures=False, reading=reading, reconstruction=how))
         shutil.rmtree(place / name / "checkpoint")
     return place
 
@@ -195,6 +193,35 @@ def test_what_nobody_foresaw_fails_one_prompt(both, monkeypatch) -> None:
     assert [isinstance(outcome, Failed) for outcome in outcomes] == [False, True, False] and outcomes[1].error.code == "internal"
     (failed,) = both.stream(["a red car"], seeds=[0], model="garage", **SMALL)
     assert failed.error.code == "out_of_memory"
+
+
+def test_a_model_says_its_words_and_pictures_what_it_makes(both, place) -> None:
+    """What can be chosen of a thing; words that mean the same together, the usual one first; a damaged file says none."""
+    garden = next(model for model in both.models if model.id.startswith("garden"))
+    told = garden.to_dict()
+    assert ["wooden", "wood"] in told["words"]["material"] and ["gray", "grey"] in told["words"]["color"]
+    assert all("pattern" not in group for group in told["words"]["pattern"]) and told["adherence"]
+    (made,) = both.stream(["a red mushroom"], seeds=[0], **SMALL)
+    assert both.picture(made.mesh, 64).startswith(b"\x89PNG")
+    made.mesh.triangles = made.mesh.triangles + 10**6  # nothing that can be drawn: no picture, and no error
+    assert both.picture(made.mesh, 64) == b""
+    for text in ("{", '{"attributes": []}', '{"attributes": {"red": 5}, "adjectives": {}}'):
+        (place / "garden" / "words.json").write_text(text)
+        assert service._words_in(place / "garden") == {}
+
+
+def test_only_models_that_know_shapes_are_asked_to_keep_to_one(both, monkeypatch) -> None:
+    import numpy as np
+
+    points = np.random.default_rng(0).uniform(-0.4, 0.4, (64, 3))
+    cloud = np.concatenate((points, points / np.linalg.norm(points, axis=1, keepdims=True)), 1).astype(np.float32)
+    request = {"seeds": [0], "cloud": cloud, "adherence": 0.5, **SMALL}
+    both.models[0].adherence = False
+    (made,) = both.stream(["a red mushroom"], **request)
+    assert made.mesh.model == both.models[1].id
+    both.models[1].adherence = False
+    (failed,) = both.stream(["a red mushroom"], **request)
+    assert isinstance(failed, Failed) and "No installed model was trained with adherence" in str(failed.error)
 
 
 def test_a_model_that_a_graphics_card_does_not_hold_is_loaded_for_the_processor(both, monkeypatch) -> None:

@@ -16,6 +16,8 @@ import steps
 
 OUT, PYTHON, *MODELS = sys.argv[sys.argv.index("--") + 1 :]
 OUT = Path(OUT)
+NEW = bpy.app.version >= (5, 2)  # has a larger field for the prompt
+FIELD = (100, 45)  # in the sidebar: pixels from its upper left corner
 REPORT: dict = {"version": bpy.app.version_string, "slow": []}
 
 
@@ -172,6 +174,16 @@ def live(state):
         yield from steps.until(lambda seed=seed: follows.shown.seed == seed, 30)
         delays.append([round(1000 * (time.perf_counter() - changed)), round(sum(follows.shown.fields["timings_ms"].values()))])
     REPORT["live_ms"] = delays  # from the change to the object, and what the engine took of that
+    yield from steps.click(*FIELD)
+    yield from steps.key("A", ctrl=True)
+    for word in ("a green", " car"):  # letter by letter, and seen before the field is left
+        yield from steps.write(word)
+        yield 0.3
+    yield from steps.until(lambda: follows.shown.prompt == "a green car", 60)
+    REPORT["typed"] = follows.shown.prompt
+    steps.picture(OUT / "9-typed.png")
+    yield from steps.key("RET", ctrl=NEW)  # a field of several lines keeps plain Enter for itself
+    yield 0.5
     bpy.ops.ed.undo_push(message="A step while the draft is there")
     operate("keep_live")
     yield from quiet(state)
@@ -208,7 +220,7 @@ def restyle(state):
     bpy.ops.object.shade_smooth()
     bpy.ops.ed.undo_push(message="Ring")
     wanted = bpy.context.scene.latte3d
-    wanted.prompt, wanted.adherence = "a cake", 0.5
+    wanted.prompt, wanted.seed, wanted.adherence = "a cake", 0, 0.6
     yield 0.5
     steps.picture(OUT / "9-shape.png")
     operate("restyle")

@@ -34,9 +34,9 @@ def test_from_variations_to_assets(suite, extension_zip, tmp_path):  # noqa: F81
     assert report["early"] and len(report["six"]) == 6
     assert report["undone"] == [[], True] and sorted(report["redone"][0]) == sorted(report["six"])
     assert len(report["kept"]) == 1 and report["more"] == 5 and report["blend"]
-    assert report["restyled"] == ["a cake", pytest.approx(0.5), 1] and report["restyle_undone"] == [0, True]
+    assert report["restyled"] == ["a cake", pytest.approx(0.6), 1] and report["restyle_undone"] == [0, True]
     # a draft follows the seed; kept it is one step, which undo takes back with all drafts
-    assert report["live_kept"] == [1, 13, None] and report["live_undone"]
+    assert report["typed"] == "a green car" and report["live_kept"] == [1, 13, None] and report["live_undone"]
     assert report["clicked"][:2] != [0, 0]
     assert report["placed"] == 1 and report["placing_undone"] == 0 and report["history"][0] == 13
     assert report["assets"] and len(report["exported"]) == 1
