@@ -19,6 +19,7 @@ from ..scene import assets, meshes, origin, preview
 from ..scene.asset_file import scene_of
 from .prompt_list import Entry
 
+OPENING = re.compile(r"^((an?\s+)?((3d\s+)?model|render|picture|image)\s+of\s+)?((an?|the)\s+)?(?=\S)", re.IGNORECASE)
 FILED = re.compile(r"-([0-9a-f]{10})\.blend")  # the end of an object's file name: see Entry.stem
 
 
@@ -87,8 +88,8 @@ def asset(result: Result, entry: Entry, catalogue: str) -> bpy.types.Object:
 
 
 def title(prompt: str) -> str:
-    """A prompt as a name in a list that is sorted: without its article."""
-    rest = re.sub(r"^(an?|the)\s+(?=\S)", "", prompt, flags=re.IGNORECASE)
+    """A prompt as a name in a list that is sorted: without its article, and without "a 3D model of"."""
+    rest = OPENING.sub("", prompt).rstrip(" .!") or prompt
     return rest[:1].upper() + rest[1:]
 
 
