@@ -93,7 +93,8 @@ def follow(session) -> None:
     if LIVE.job and (waits or wish != LIVE.asked):
         session.engine.cancel(LIVE.job)
     if not LIVE.job and wish and wish != LIVE.asked and not waits and session.engine.state == client.READY:
-        prompt, seed, model, blend = LIVE.asked = wish
+        LIVE.note, LIVE.asked = "", wish
+        prompt, seed, model, blend = wish
         guide = Guide(blend=blend) if blend else None
         LIVE.job = session.engine.submit([prompt], [seed], machine.settings("draft"), strict=True, model=model, guide=guide)
     if LIVE.result and (LIVE.result is not LIVE.shown or LIVE.draft is None):

@@ -3,8 +3,9 @@
 
 import re
 
+COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "black")
 PLAIN = {  # what every model may be asked for, until one has said its own words: the first of each is written, the others are known
-    "color": [[name] for name in ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "gray", "black")],
+    "color": [*([name] for name in COLORS), ["gray", "grey"]],
     "material": [["wooden", "wood"], ["stone"], ["metal", "metallic"], ["golden", "gold"], ["ceramic"], ["leather"], ["plastic"]],
     "pattern": [["spots", "dots", "spotted", "dotted"], ["stripes", "striped"]],
 }

@@ -68,6 +68,12 @@ def draw_missing_model(layout: bpy.types.UILayout, context: bpy.types.Context) -
         wrapped(layout, context, f"The model “{gone}” of this scene is not installed: Automatic takes its place.", "ERROR")
 
 
+def draw_live(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Why the draft does not show what is asked for."""
+    if LIVE.on and LIVE.note:
+        wrapped(layout, context, LIVE.note, "INFO")
+
+
 def draw_popup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """From Prompt…: the same choices, in one small window."""
     wanted = context.scene.latte3d
@@ -92,8 +98,6 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         if LIVE.on:
             row.operator("latte3d.keep_live", icon="CHECKMARK")
             row.operator("latte3d.live", text="", icon="PAUSE", depress=True)
-            if LIVE.note:
-                wrapped(layout, context, LIVE.note, "INFO")
             return
         wanted = context.scene.latte3d
         what = say("Blend" if wanted.use_blend else "Generate")
@@ -276,6 +280,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
         self.layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
         draw_engine(self.layout, context)
         draw_missing_model(self.layout, context)
+        draw_live(self.layout, context)
         if session.SESSION.question:
             draw_question(self.layout, context)
         if session.SESSION.engine.features & {"blend", "cloud"}:

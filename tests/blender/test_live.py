@@ -73,7 +73,7 @@ def test_what_is_no_prompt_or_not_known_leaves_the_draft(addon, live, drawn):
     wanted.prompt = "a dragon"
     follow(addon, live, until=lambda: live.LIVE.note)
     assert live.LIVE.draft["latte3d_prompt"] == "a red cube" and not addon("session").SESSION.question
-    assert "not one of the things" in drawn(addon("panels.main").draw_generate).texts()
+    assert "not one of the things" in drawn(addon("panels.main").draw_live).texts()
 
 
 def test_off_leaves_nothing(addon, live):

@@ -18,6 +18,7 @@ from core.guidance.folder import signal_of
 from core.guidance.multiview import MultiviewGuidance
 from core.guidance.prompts import SENTENCE_TOKENS, EmbeddingCache
 from core.rendering.cameras import Camera, Views
+from core.training.prior import train
 from core.training.prior.album import GROUND, pictures
 from core.training.prior.folder import predict, unet
 from core.training.prior.settings import DenoisingSettings, PriorSettings
@@ -32,6 +33,11 @@ LEARNING = DenoisingSettings(minutes=None, steps=4, batch=2, rate=2e-3, half=Fal
 @pytest.fixture(scope="module")
 def boxes(tmp_path_factory) -> Path:
     return make_boxes(tmp_path_factory.mktemp("boxes"))
+
+
+@pytest.fixture(autouse=True)
+def quick_samples(monkeypatch) -> None:
+    monkeypatch.setattr(train, "DENOISED", 2)
 
 
 def test_pictures_show_what_is_there() -> None:
@@ -95,7 +101,7 @@ def test_a_prior_led_by_depth_is_taken_by_guidance(boxes, tmp_path) -> None:
 
 def test_learning_lessens_the_loss(boxes, tmp_path) -> None:
     """Of the same noise on pictures of the album, against the network that it began as."""
-    settings = PriorSettings(tmp_path, str(boxes), learning=replace(LEARNING, steps=60, batch=4), **SMALL)
+    settings = PriorSettings(tmp_path, str(boxes), learning=replace(LEARNING, steps=100, batch=4), **SMALL)
     train_prior(settings)
     shots = load_file(tmp_path / "album" / "000000.safetensors")
     clean = shots["images"].flatten(0, 1) / 127.5 - 1

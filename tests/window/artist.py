@@ -179,7 +179,7 @@ def live(state):
     for word in ("a green", " car"):  # letter by letter, and seen before the field is left
         yield from steps.write(word)
         yield 0.3
-    yield from steps.until(lambda: follows.shown.prompt == "a green car" or follows.note, 30)
+    yield from steps.until(lambda: follows.shown.prompt == "a green car", 60)
     REPORT["typed"] = follows.shown.prompt
     steps.picture(OUT / "9-typed.png")
     yield from steps.key("RET", ctrl=NEW)  # a field of several lines keeps plain Enter for itself

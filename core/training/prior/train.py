@@ -37,7 +37,7 @@ from core.training.subjects import drawing_of
 
 CHECKPOINT = "checkpoint/prior.safetensors"
 POINTS = 2048  # of the clouds, whose box holds an object
-SHOWN = 6  # prompts on a picture of samples
+SHOWN, DENOISED = 6, 30  # prompts on a picture of samples, and steps that each takes
 
 
 def main(argv: list[str]) -> int:
@@ -112,7 +112,7 @@ def write_samples(parts: dict, album: Album, text: SentenceText, path: Path) -> 
         from core.guidance.depth import depth_hint
 
         lead = depth_hint(shots.depth.flatten(0, 1), size).unflatten(0, (objects, views))
-    made = sample(parts, text(shots.prompts), text([""]), lead)
+    made = sample(parts, text(shots.prompts), text([""]), lead, steps=DENOISED)
     zoom, line = max(1, 96 // size), 14
     rows = torch.stack((shots.images, made), 1)  # [B, 2, V, 3, S, S]
     tiles = rows.permute(0, 1, 4, 2, 5, 3).reshape(objects, 2 * size, views * size, 3)
