@@ -52,9 +52,7 @@ def damaged(target: Path, *, thorough: bool = False) -> list[Path]:
     if folder is None:
         return [target / name for name in known]
     here = {path.name: path for path in folder.glob("*.dist-info")}
-    return [folder / name for name in known if name not in here] + [
-        path for path in here.values() if not is_whole(path, thorough=thorough)
-    ]
+    return [folder / name for name in known if name not in here] + [path for path in here.values() if not is_whole(path, thorough=thorough)]
 
 
 def is_whole(package: Path, *, thorough: bool = False) -> bool:

@@ -64,9 +64,7 @@ class EmptySurface(EngineError):
     """The model made nothing for a prompt."""
 
     def __init__(self):
-        super().__init__(
-            "internal", "The model made nothing for this prompt.", "Its surface is empty.", "Try another seed or wording."
-        )
+        super().__init__("internal", "The model made nothing for this prompt.", "Its surface is empty.", "Try another seed or wording.")
 
 
 class Cancelled(EngineError):

@@ -85,4 +85,3 @@ def _safetensors(path: Path) -> bool:
 def _json(path: Path) -> bool:
     json.loads(path.read_text(encoding="utf-8"))
     return True
-

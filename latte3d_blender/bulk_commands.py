@@ -91,7 +91,7 @@ class Run:
         options, path = self.options, Path(self.options.prompt_list).expanduser()
         if given := [name for name in UNUSED if getattr(options, name) is not None]:
             raise Refused(f"--{given[0].replace('_', '-')} is not for lists: name a --detail, or a quality for each prompt.")
-        quality, catalogue = options.detail or "standard", prompt_list.catalogue_path(options.catalogue)
+        quality, catalogue = options.detail or "standard", catalogues.tidy(options.catalogue)
         defaults = prompt_list.Defaults(options.seed, quality, self.model, catalogue, options.licence, options.author)
         try:
             found = prompt_list.read(path, defaults)

@@ -34,7 +34,7 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def ensure(folder: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Let a library's folder have catalogues of these paths; what is there stays as it is. Returns the id of each.
+    """Let a library's folder have catalogues of these paths and those above them; what is there stays as it is. Returns all ids.
 
     Raises WriteError, and ValueError for a file that is not Blender's.
     """
@@ -47,7 +47,8 @@ def ensure(folder: Path, paths: Iterable[str]) -> dict[str, str]:
     except OSError as error:
         raise files.WriteError(file, error.strerror or str(error)) from error
     have = _ids(text)
-    new = {path: own_id(path) for path in dict.fromkeys(paths) if path and path not in have}
+    wanted = {path[:end] for path in paths if path for end in [*(slash.start() for slash in re.finditer("/", path)), len(path)]}
+    new = {path: own_id(path) for path in wanted if path not in have}
     if new:
         lines = [f"{number}:{path}:{path.replace('/', '-')}\n" for path, number in sorted(new.items())]
         with files.written(file) as partial:

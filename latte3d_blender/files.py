@@ -41,10 +41,10 @@ def written(path: Path) -> Iterator[Path]:
 
 
 def check_whole(path: Path) -> None:
-    """Raise OSError where a .blend, .glb, .png or .zip is not there to its end, or where any file cannot be brought to the disk."""
+    """Raise OSError where a .blend, .glb, .png, .zip or .json is not there to its end, or where any file cannot be brought to the disk."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())  # some disks, most of all those in a network, say only now that they are full
-    check = {".blend": whole_blend, ".glb": whole_glb, ".png": whole_png, ".zip": whole_zip}.get(path.suffix.lower())
+    check = {".blend": whole_blend, ".glb": whole_glb, ".png": whole_png, ".zip": whole_zip, ".json": whole_json}.get(path.suffix.lower())
     try:
         whole = check is None or check(path)
     except (struct.error, ValueError, IndexError, zipfile.BadZipFile):
@@ -97,6 +97,11 @@ def whole_zip(path: Path) -> bool:
     """Whether every file in a zip has its checksum."""
     with zipfile.ZipFile(path) as archive:
         return archive.testzip() is None
+
+
+def whole_json(path: Path) -> bool:
+    """Whether a JSON file is readable to its end."""
+    return json.loads(path.read_text(encoding="utf-8")) is not None
 
 
 # What a GLB says of itself --------------------------------------------------------------------------------------------------------

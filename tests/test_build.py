@@ -197,9 +197,7 @@ def test_the_command_at_work_is_told_and_waited_for(number):
     """And nothing is said of going on, where nothing does."""
     program = "import build, sys; build.COMMANDS['engine'] = lambda argv: build.run([sys.executable, '-c', argv[0]]); "
     program += "build.terminal.prepare(); sys.exit(build.main(['engine', sys.argv[1]]))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, CHILD], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", program, CHILD], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "at work\n"
     process.send_signal(number)
     out, said = process.communicate(timeout=20)

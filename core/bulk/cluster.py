@@ -18,8 +18,9 @@ from core.errors import BadRequest, EngineError
 
 LOCAL = "local"  # an address: a cluster of this machine's own, for as long as it is needed
 AHEAD = 2  # objects that a worker is given: the next one waits there while a result travels
-TRIES = 2  # of an object at which a worker dies
-FALSE_STARTS = 3  # of workers, one after another, before it is given up
+TRIES = 3  # of an object at which a worker dies: nodes may die of their own
+FALSE_STARTS = 3  # of workers, one after another, before it is given up where none works
+REST_S = 30.0  # after one, where others work: a bad node shall not take all the time
 PATIENCE_S = 120.0  # for nodes, where the cluster has none
 LOOK_S = 1.0  # between looks at what the cluster has
 STORE_BYTES = 512 << 20  # memory for results under way, in a cluster of our own
@@ -126,7 +127,9 @@ class Cluster:
         self.looked = 0.0
         if not worker.ready:
             self.false_starts += 1
-            if self.false_starts >= FALSE_STARTS:
+            at_work = any(one.ready for one in self.workers)
+            self.looked = time.monotonic() + (REST_S if at_work else 0.0)
+            if self.false_starts >= FALSE_STARTS and not at_work:
                 raise EngineError("internal", "No worker starts on the cluster.", last_words(error), "See Ray's logs.")
             return []
         self.lost += 1

@@ -17,7 +17,7 @@ from core.guidance.estimate import Prior, plan_training
 from core.guidance.folder import KINDS, find_folder, go_offline, kind_of, pick_dtype
 from core.guidance.multiview import VIEWS, MultiviewGuidance
 from core.guidance.prior import PriorGuidance
-from core.guidance.prompts import NEGATIVE, PriorText
+from core.guidance.prompts import can_read, negative_of, text_of
 from core.guidance.sds import Text
 
 PROMPT = "a wooden chair"
@@ -119,8 +119,8 @@ def check_prior(guidance: PriorGuidance, folder: Path, objects: int = 1) -> dict
 
 def _read(guidance: PriorGuidance, folder: Path, objects: int) -> tuple[Text, str]:
     """The embeddings of a prompt, by the prior's own encoder where the folder has all of it, else random ones; and which."""
-    if (folder / "text_encoder").is_dir() and (folder / "tokenizer").is_dir():
-        prompt, negative = PriorText(folder, guidance.device, guidance.dtype)([PROMPT, NEGATIVE]).split(1)
+    if can_read(folder):
+        prompt, negative = text_of(folder, guidance.device, guidance.dtype)([PROMPT, negative_of(folder)]).split(1)
         return Text(prompt.repeat(objects, 1, 1), negative), f"reads {PROMPT!r}"
     made = torch.randn(2, objects, 77, guidance.sizes.text, generator=torch.Generator().manual_seed(0))
     return Text(made[0], made[1]), "missing: random embeddings stand in for a prompt"

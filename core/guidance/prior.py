@@ -13,6 +13,20 @@ from torch.utils.checkpoint import checkpoint
 from core.errors import BadRequest
 from core.guidance.folder import find_folder, kind_of, load_part, read_config, signal_of
 from core.guidance.sds import Distillation, Guidance, Text
+from core.rendering.cameras import Viewpoints
+
+VIEWPOINTS = "viewpoints.json"  # in the folder of a prior of one's own
+
+
+def read_viewpoints(folder: Path) -> Viewpoints | None:
+    """Where a prior has learnt to look from, of the file that priors of one's own have. Raises BadRequest where it is another's."""
+    if not (folder / VIEWPOINTS).is_file():
+        return None
+    told = read_config(folder, ".", VIEWPOINTS)
+    try:
+        return Viewpoints(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+    except TypeError as error:
+        raise BadRequest(f"{folder / VIEWPOINTS} says nothing of cameras.", f"{error}.", "Train the prior again, or delete it.") from error
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,7 @@ class PriorGuidance(Guidance):
         self.sizes, self.device, self.dtype, self.at_once = Sizes.read(folder), device, dtype, at_once
         signal, self.predicts = signal_of(folder)
         super().__init__(settings or self.usual, signal.to(device))
+        self.viewpoints = read_viewpoints(folder)
         self.unet = load_part(UNet2DConditionModel, folder, "unet", dtype, device)
         self.vae = load_part(AutoencoderKL, folder, "vae", dtype, device) if (folder / "vae").is_dir() else None
 

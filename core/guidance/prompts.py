@@ -17,10 +17,12 @@ from core.errors import BadRequest, MissingWeights, out_of_memory
 from core.files import replace_file
 from core.guidance.folder import read_config
 from core.guidance.sds import Text
+from core.language.encoder import TextEncoder
 
 NEGATIVE = "ugly, blurry, pixelated, low quality, deformed, cropped, dull colours, duplicate, text, watermark"
 SHARD = 512  # prompts in a file: what a broken run has to encode again
 BATCH = 64  # prompts through the encoder at once
+SENTENCE, SENTENCE_TOKENS = "latte3d-sentence", 24  # model type of a folder whose prompts the generators' own encoder reads; its tokens
 
 
 class PriorText:
@@ -64,6 +66,40 @@ class PriorText:
         return self.model(tokens.input_ids, **mask).last_hidden_state.float()
 
 
+class SentenceText:
+    """The generators' own text encoder, as priors of one's own read it: a fixed number of tokens, zeros after the last."""
+
+    def __init__(self, encoder: TextEncoder, length: int = SENTENCE_TOKENS):
+        self.encoder, self.width, self.length = encoder, encoder.width, length
+
+    @torch.no_grad()
+    def __call__(self, prompts: Sequence[str]) -> Tensor:
+        """[n, length, width], float32"""
+        tokens, mask = self.encoder(list(prompts))
+        tokens = (tokens * mask[..., None])[:, : self.length].float()
+        return torch.nn.functional.pad(tokens, (0, 0, 0, self.length - tokens.shape[1]))
+
+
+def text_of(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> PriorText | SentenceText:
+    """What encodes the prompts of a prior's folder."""
+    config = read_config(folder, "text_encoder")
+    if config.get("model_type") == SENTENCE:
+        return SentenceText(TextEncoder(config["name"], device), config["length"])
+    return PriorText(folder, device, dtype)
+
+
+def can_read(folder: Path) -> bool:
+    """Whether a prior's folder has all that encodes a prompt."""
+    if not (folder / "text_encoder").is_dir():
+        return False
+    return (folder / "tokenizer").is_dir() or read_config(folder, "text_encoder").get("model_type") == SENTENCE
+
+
+def negative_of(folder: Path) -> str:
+    """The negative prompt of a prior's folder: what the prior was trained with, where it says so."""
+    return read_config(folder, "text_encoder").get("negative", NEGATIVE)
+
+
 class EmbeddingCache:
     """Embeddings on disk: FOLDER/<mark of the encoder>/<number>.safetensors, each with "text" [n, L, C] fp16 and "keys" [n, 16] bytes.
 
@@ -87,14 +123,15 @@ class EmbeddingCache:
         prompts: Iterable[str],
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        negative: str = NEGATIVE,
+        negative: str | None = None,
         report: Callable[[int, int], None] | None = None,
     ) -> "EmbeddingCache":
-        """The cache in `folder` for a prior's text encoder, with these prompts and the negative one; the encoder is loaded only where some
-        are missing, and gone afterwards. report(done, total) is called now and then. Raises BadRequest for an empty prompt."""
-        cache = EmbeddingCache(folder / encoder_mark(prior, dtype))
+        """The cache in `folder` for a prior's text encoder, with these prompts and the negative one (None: the prior's usual one); the
+        encoder is loaded only where some are missing, and gone afterwards. report(done, total) is called now and then. Raises BadRequest
+        for an empty prompt."""
+        cache, negative = EmbeddingCache(folder / encoder_mark(prior, dtype)), negative_of(prior) if negative is None else negative
         if missing := cache.missing([negative, *(_checked(prompt) for prompt in prompts)]):
-            encoder = PriorText(prior, torch.device(device), dtype)
+            encoder = text_of(prior, torch.device(device), dtype)
             cache.add(missing, encoder, report)
             del encoder
             if torch.cuda.is_available():
@@ -188,7 +225,8 @@ class EmbeddingCache:
 def encoder_mark(prior: Path, dtype: torch.dtype = torch.float32) -> str:
     """A mark that changes with a prior's text encoder, its tokenizer, or the number format that it runs in."""
     digest = hashlib.sha256(str(dtype).encode())
-    for part in ("text_encoder", "tokenizer"):
+    sentence = read_config(prior, "text_encoder").get("model_type") == SENTENCE  # which has its tokenizer with it
+    for part in ("text_encoder", "tokenizer")[: 1 if sentence else 2]:
         read_config(prior, part, "config.json" if part == "text_encoder" else "tokenizer_config.json")
         for path in sorted(p for p in (prior / part).rglob("*") if p.suffix in (".json", ".txt", ".safetensors", ".model")):
             with open(path, "rb") as file:

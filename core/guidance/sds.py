@@ -6,12 +6,15 @@ A prior sees x_t = a·x + s·ε and predicts the noise ε̂, with a² + s² = 1;
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from core.draws import Draws, draw
 from core.errors import BadRequest
+from core.rendering.cameras import Viewpoints
 
 LOSSES = ("x0", "sds")
 WEIGHTINGS = ("variance", "one")
@@ -27,6 +30,13 @@ class Text(NamedTuple):
 
     prompt: Tensor
     negative: Tensor
+
+
+class Blend(NamedTuple):
+    """Other prompts' embeddings [B, L, C], and how much of each is in an object's picture: [B], 0 … 1."""
+
+    other: Tensor
+    share: Tensor
 
 
 @dataclass(frozen=True)
@@ -62,10 +72,10 @@ class Distillation:
         low, high = ((1 - share) * start + share * end for start, end in (self.t_min, self.t_max))
         return low, high
 
-    def times(self, count: int, steps: int, share: float, generator: torch.Generator | None) -> Tensor:
+    def times(self, count: int, steps: int, share: float, generator: Draws | None) -> Tensor:
         """Noise levels [count] of 0 … steps − 1, drawn on the CPU: the same on every device."""
         low, high = (min(int(bound * steps), steps - 1) for bound in self.bounds(share))
-        return torch.randint(low, high + 1, (count,), generator=generator)
+        return draw(partial(torch.randint, low, high + 1), (count,), generator)
 
     def gradient(self, step: "Step") -> tuple[Tensor, Tensor]:
         """What the loss's gradient is at the pictures of a step [N, C, h, w], and the loss's value."""
@@ -145,6 +155,7 @@ class Guidance:
     """
 
     views: int | None = None  # that an object must have; None: as many as it has cameras
+    viewpoints: Viewpoints | None = None  # that the prior has learnt from, where that is known
 
     def __init__(self, settings: Distillation, signal: Tensor):
         self.settings, self.signal = settings, signal
@@ -164,8 +175,9 @@ class Guidance:
         cameras: Tensor,
         share: float,
         *,
-        generator: torch.Generator | None = None,
+        generator: Draws | None = None,
         depth: Tensor | None = None,
+        blend: Blend | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What the prior thinks of rendered images, as a loss, and facts for the report.
 
@@ -176,26 +188,45 @@ class Guidance:
             share: 0 … 1 of the stage; noise levels fall with it.
             generator: draws noise levels (one an object) and noise, on the CPU; with the same one, the loss is the same.
             depth: [B·V, 1, H, W], distances from the camera, 0 where there is nothing; for priors that are led by it.
+            blend: of objects between two prompts; the prior's noise for the one and for the other is mixed (ATT3D).
         """
         self.check(images, text, cameras)
+        if blend is not None:
+            self.check(images, Text(blend.other, text.negative), cameras)
         with _own_precision(images.device.type):
-            return self._loss(images.float(), text, cameras, share, generator, depth)
+            return self._loss(images.float(), text, cameras, share, generator, depth, blend)
 
     def _loss(
-        self, images: Tensor, text: Text, cameras: Tensor, share: float, generator: torch.Generator | None, depth: Tensor | None
+        self, images: Tensor, text: Text, cameras: Tensor, share: float, generator: Draws | None, depth: Tensor | None, blend: Blend | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         objects, views = cameras.shape[:2]
         latents = self.latents(images)
         times = self.settings.times(objects, len(self.signal), share, generator).repeat_interleave(views).to(latents.device)
-        noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+        noise = draw(torch.randn, latents.shape, generator).to(latents.device)
         with torch.no_grad():
             a, s = ((x.sqrt())[times][:, None, None, None] for x in (self.signal, 1 - self.signal))
             noisy = a * latents.detach() + s * noise
             prompted, unprompted = self.predict(noisy, times, text, cameras, depth)
+            if blend is not None:
+                prompted = self._between(prompted, noisy, times, text, cameras, depth, blend)
             step = Step(latents.detach(), noise, prompted, unprompted, a, s, views)
             gradient, value = self.settings.gradient(step)
         facts = {"t": times.float().mean() / len(self.signal), "guidance_gradient": gradient.norm()}
         return attach(latents, gradient, value), facts
+
+    def _between(
+        self, prompted: Tensor, noisy: Tensor, times: Tensor, text: Text, cameras: Tensor, depth: Tensor | None, blend: Blend
+    ) -> Tensor:
+        """The noise [N, C, h, w] for prompts, mixed with that for the others; the prior is asked again where there is something of them."""
+        objects, views = (blend.share > 0).nonzero()[:, 0], cameras.shape[1]
+        if not len(objects):
+            return prompted
+        rows = (objects[:, None] * views + torch.arange(views, device=objects.device)).flatten()
+        negative = text.negative if len(text.negative) == 1 else text.negative[objects.to(text.negative.device)]
+        also = Text(blend.other[objects.to(blend.other.device)], negative)
+        other, _ = self.predict(noisy[rows], times[rows], also, cameras[objects], None if depth is None else depth[rows])
+        share = blend.share[objects].repeat_interleave(views)[:, None, None, None].to(prompted)
+        return prompted.index_copy(0, rows, torch.lerp(prompted[rows], other, share))
 
     def check(self, images: Tensor, text: Text, cameras: Tensor) -> None:
         """Raise BadRequest where the parts of a batch do not belong together."""

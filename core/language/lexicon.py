@@ -59,7 +59,7 @@ PICTURES = (
 
 
 def with_article(phrase: str) -> str:
-    """"a" or "an" before a phrase, by its sound."""
+    """ "a" or "an" before a phrase, by its sound."""
     silent = phrase.startswith(("hour", "honest", "heir"))
     spoken_y = phrase.startswith(("uni", "use", "ute", "eu", "one"))
     return ("an " if silent or (phrase[:1] in "aeiou" and not spoken_y) else "a ") + phrase

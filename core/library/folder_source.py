@@ -42,7 +42,7 @@ class FolderSource:
                 shapes[prompt.text.lower()].append(prompt)  # as they are read
         if not shapes:
             raise BadRequest(f"{folder.library.folder} has nothing to learn from.", "No prompt of the split train has a prepared shape.")
-        self._texts = list(shapes)
+        self._texts, self._known = list(shapes), {text: tuple(prompts) for text, prompts in shapes.items()}
         self._shapes = [tuple(shapes[text]) for text in self._texts]
         weights = np.array([sum(p.weight for p in prompts) for prompts in self._shapes])
         self._until = np.cumsum(weights) / weights.sum()
@@ -77,18 +77,27 @@ class FolderSource:
         return Examples(tokens, mask, torch.from_numpy(z).to(self.device), stack("cloud"), stack("points"), stack("sdf"), stack("surface"),
                         stack("look"), shares, stack("height_m"), alpha, foreign, objects[0].pairs)  # fmt: skip
 
+    def shape_of(self, text: str, z: ndarray) -> str | None:
+        """The name of the shape that a prompt of the split train means in a style [8]; None for a prompt without a shape."""
+        prompts = self._known.get(text.lower())
+        return prompts and _meant(prompts, z).shape
+
+    def stretch(self, half: ndarray, z: ndarray) -> ndarray:
+        """How long a style [8] makes a shape of half sides [3] along each axis [3], so that its longest side is SPAN."""
+        return stretch_of(half, self.variation * np.clip(z, -2, 2))
+
     def _object(self, prompts: tuple[Prompt, ...], z: ndarray, rng: np.random.Generator) -> "_Object":
-        prompt = prompts[_choice(z, [prompt.weight for prompt in prompts])]
+        prompt = _meant(prompts, z)
         height = self.folder.height_m(prompt.shape) if prompt.height_m is None else prompt.height_m
         return _Object(self.folder.shape(prompt.shape), self.variation * np.clip(z, -2, 2), height, self.sampling, rng)
 
 
-def _choice(z: ndarray, weights: list[float]) -> int:
-    """Which of the shapes of one prompt a style means: by their weights they share out the normal distribution of its last number."""
+def _meant(prompts: tuple[Prompt, ...], z: ndarray) -> Prompt:
+    """Which of the rows of one prompt a style means: by their weights they share out the normal distribution of its last number."""
     from scipy.special import ndtr
 
-    until = np.cumsum(weights) / np.sum(weights)
-    return min(int(np.searchsorted(until, ndtr(float(z[-1])), side="right")), len(weights) - 1)
+    until = np.cumsum([prompt.weight for prompt in prompts])
+    return prompts[min(int(np.searchsorted(until / until[-1], ndtr(float(z[-1])), side="right")), len(prompts) - 1)]
 
 
 class _Object:
@@ -96,9 +105,8 @@ class _Object:
 
     def __init__(self, shape: Shape, z: ndarray, height_m: float | None, sampling: Sampling, rng: np.random.Generator):
         self.shape, self.alpha, self.height_m = shape, None, height_m
-        stretch = np.exp(0.08 * z[:3])
         half = np.abs(shape.cloud[:, :3]).max(0)
-        self.stretch = stretch * (SPAN / 2) / max((half * stretch).max(), 1e-6)
+        self.stretch = stretch_of(half, z)
         if height_m is None:  # an object of which nobody knows the size is one metre long
             self.height_m = float((half * self.stretch)[2] / (SPAN / 2))
         else:
@@ -154,6 +162,12 @@ class _Object:
         surface = np.where(rows[:, None], other.surface, own.surface)
         self.points, self.sdf, self.cloud, self.alpha = at, (1 - alpha) * mine + alpha * its, other.cloud, alpha
         self.surface, self.look = surface, look
+
+
+def stretch_of(half: ndarray, z: ndarray) -> ndarray:
+    """See `FolderSource.stretch`; z as it acts."""
+    stretch = np.exp(0.08 * z[:3])
+    return stretch * (SPAN / 2) / max((half * stretch).max(), 1e-6)
 
 
 def _kept_points(count: int, pairs: int, kept: int, rng: np.random.Generator) -> tuple[ndarray, int]:

@@ -77,7 +77,7 @@ class Prompt:
 
 def _inside(path: object) -> bool:
     """Whether a relative path stays in its folder, on every system."""
-    if not isinstance(path, str) or not path or re.search(r'[\\:\0]', path):
+    if not isinstance(path, str) or not path or re.search(r"[\\:\0]", path):
         return False
     pure = PurePosixPath(path)
     return not pure.is_absolute() and ".." not in pure.parts

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from core.draws import Draws, draw
+
 NEAR, FAR = 0.1, 10.0  # depths that clip space holds: objects and cameras are within a few units of the origin
 
 
@@ -123,10 +125,10 @@ class Viewpoints:
     fov: tuple[float, float] = (15.0, 60.0)
     half_side: tuple[float, float] = (0.8, 1.0)
 
-    def draw(self, objects: int, generator: torch.Generator) -> Views:
+    def draw(self, objects: int, generator: Draws) -> Views:
         """Views of B objects, on the generator's device."""
-        device = generator.device
-        start, *drawn = torch.rand(4, objects, 1, generator=generator, device=device)
+        start, *drawn = draw(torch.rand, (objects, 4), generator).mT[..., None]
+        device = start.device
         ranges = (self.elevation, self.fov, self.half_side)
         elevation, fov, half_side = (low + (high - low) * u for u, (low, high) in zip(drawn, ranges, strict=True))
         turn = torch.arange(self.views, device=device) / self.views

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from core.draws import Draws, draw
 from core.errors import BadRequest
 from core.frame import HALF_EXTENT
 from core.rendering.cameras import Views
@@ -76,7 +77,7 @@ def render_rays(
     beta: float | Tensor,
     sampling: Sampling = SAMPLING,
     normals: bool = False,
-    generator: torch.Generator | None = None,
+    generator: Draws | None = None,
 ) -> Volume:
     """What B objects look like along R rays of their own, origins and unit directions [B, R, 3].
 
@@ -86,7 +87,7 @@ def render_rays(
     rays = _hitting(origin, direction)
     shift = torch.full((*rays.shape, 2), 0.5).to(origin)
     if generator is not None:
-        drawn = torch.rand((*origin.shape[:2], 2), generator=generator, device=generator.device).to(origin)
+        drawn = draw(torch.rand, (*origin.shape[:2], 2), generator).to(origin)
         shift = drawn.gather(1, rays[..., None].expand(-1, -1, 2))
     along = rays[..., None].expand(-1, -1, 3)
     origin_, direction_ = origin.gather(1, along), direction.gather(1, along)

@@ -21,10 +21,11 @@ Parts = Mapping[str, nn.Module]
 
 @dataclass
 class Progress:
-    """Of a stage: steps made, and the seconds that they took."""
+    """Of a stage: steps made, the seconds that they took, and how many of them were skipped, since their losses were no numbers."""
 
     step: int = 0
     seconds: float = 0.0
+    skipped: int = 0
 
 
 class Checkpoint:

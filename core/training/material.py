@@ -21,7 +21,7 @@ from core.training.attributes import AttributeHeads, AttributeTask, PromptPool
 from core.training.captions import CaptionTask
 from core.training.keeping import KeepingTask
 from core.training.preview import some_of
-from core.training.settings import STARTER, TrainSettings
+from core.training.settings import DISTILLED, STARTER, TrainSettings
 from core.training.tasks import PromptTask
 
 GROUPED, SHOWN = 8, 128  # things that people are shown, of a group and in all
@@ -52,7 +52,10 @@ def material_of(
         with torch.random.fork_rng():  # the heads' first weights follow from the seed
             torch.default_generator.manual_seed(settings.seed)
             heads = AttributeHeads(generator.config, settings.kinds)
-        return Material(encoder, starter, [AttributeTask(pool, heads)], pool.prompts)
+        shown = []
+        if set(settings.stages) & set(DISTILLED):
+            shown = some_of(*([prompt.text for prompt in starter.prompts(split, 64)] for split in ("train", "unseen")))
+        return Material(encoder, starter, [AttributeTask(pool, heads)], pool.prompts, shown=shown)
     folder = PreparedFolder.open(Path(settings.library))
     source: Source = FolderSource(folder, encoder, sampling, seed, device, settings.variation)
     learnt = [(prompt.text, prompt.shape or None) for prompt in folder.prompts("train")]

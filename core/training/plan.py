@@ -18,7 +18,7 @@ from core.networks.presets import PRESETS, GeneratorConfig
 from core.networks.storage import read_card
 from core.training.cli import arguments, settings_of
 from core.training.options import check_limits
-from core.training.settings import STARTER, TrainSettings, check_replay
+from core.training.settings import DISTILLED, STARTER, TrainSettings, check_replay
 from core.training.start import networks
 
 MB = 1e6
@@ -84,7 +84,9 @@ def plan(settings: TrainSettings) -> dict:
     facts = {"library": library.name, "prompts": prompts, "shapes": len(library.shapes), "unprepared": unprepared, "minutes": minutes,
              "minutes_done": _done(settings.out), "steps": rest.steps, "device": name}  # fmt: skip
     sizes = {f"{key}_mb": round(getattr(needs, key)) for key in ("memory", "memory_free", "disk", "disk_free")}
-    return {"event": "plan", **facts, **sizes, "text": _text(facts, needs), "refusal": needs.refusal}
+    later = [stage for stage in settings.stages if stage in DISTILLED]
+    more = f" What the stages taught by priors take ({', '.join(later)}) is said before the training begins." if later else ""
+    return {"event": "plan", **facts, **sizes, "text": _text(facts, needs) + more, "refusal": needs.refusal}
 
 
 def needs_of(settings: TrainSettings, unprepared: int, device: torch.device) -> Needs:

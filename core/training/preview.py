@@ -24,6 +24,7 @@ SHOWN = 8  # prompts
 SIDE, LINE, COLUMNS = 192, 14, 4  # pixels of a picture and of a line of text under it; pictures in a row
 LINES = 3
 FRONT_RIGHT = Camera(distance=3.0)
+BACK_LEFT = Camera(azimuth=FRONT_RIGHT.azimuth + 180, distance=3.0)  # where a second face would be
 
 
 def some_of(prompts: Sequence[str], unseen: Sequence[str]) -> list[str]:
@@ -34,30 +35,38 @@ def some_of(prompts: Sequence[str], unseen: Sequence[str]) -> list[str]:
 
 
 @torch.inference_mode()
-def write_preview(generator: Generator, encoder: TextEncoder, prompts: Sequence[str], path: Path) -> None:
-    """A PNG with a picture of each prompt's typical object, and the prompt below it. generator: on a CPU or a GPU, left as it is."""
+def write_preview(
+    generator: Generator, encoder: TextEncoder, prompts: Sequence[str], path: Path, cameras: Sequence[Camera] = (FRONT_RIGHT,)
+) -> None:
+    """A PNG with pictures of each prompt's typical object, and the prompt below them. generator: on a CPU or a GPU, left as it is."""
     was = generator.training
     generator.eval()
-    rows = -(-len(prompts) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * SIDE, rows * (SIDE + LINES * LINE)), "white")
+    rows, width = -(-len(prompts) // COLUMNS), len(cameras) * SIDE
+    sheet = Image.new("RGB", (COLUMNS * width, rows * (SIDE + LINES * LINE)), "white")
     for i, prompt in enumerate(prompts):
-        left, top = i % COLUMNS * SIDE, i // COLUMNS * (SIDE + LINES * LINE)
-        if (picture := _picture(generator, encoder, prompt)) is not None:
+        left, top = i % COLUMNS * width, i // COLUMNS * (SIDE + LINES * LINE)
+        if (picture := _picture(generator, encoder, prompt, cameras)) is not None:
             sheet.paste(Image.fromarray(picture), (left, top))
         ImageDraw.Draw(sheet).multiline_text((left + 4, top + SIDE), _wrapped(prompt), fill="black", spacing=2)
     generator.train(was)
     replace_file(path, lambda name: sheet.save(name, format="PNG"))
 
 
-def _picture(generator: Generator, encoder: TextEncoder, prompt: str) -> np.ndarray | None:
-    """[SIDE, SIDE, 3] u8, or None where nothing comes out."""
+def read_picture(path: Path) -> np.ndarray:
+    """[H, W, 3] u8"""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def _picture(generator: Generator, encoder: TextEncoder, prompt: str, cameras: Sequence[Camera]) -> np.ndarray | None:
+    """[SIDE, SIDE of each camera, 3] u8, or None where nothing comes out."""
     tokens, mask = encoder([prompt])
     fields = generator(tokens, mask, style_of([0]).to(tokens.device))
     try:
         mesh = textured_mesh(generator.sdf.of(fields), generator.texture.of(fields), choose_detail("draft"), height_m=1.0)
     except EngineError:  # an empty surface, early in a training
         return None
-    return to_bytes(mesh_pictures.render(mesh, [FRONT_RIGHT], SIDE)[0]).numpy()
+    return np.concatenate(to_bytes(mesh_pictures.render(mesh, cameras, SIDE)).numpy(), 1)
 
 
 def _wrapped(text: str, width: int = 30) -> str:

@@ -18,19 +18,23 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from core.device import machine_name
+from core.errors import EngineError
 from core.training.checkpoint import Checkpoint
+from core.training.preview import read_picture
 from core.training.stage import Stage
 
 REPORT = 20  # steps
+STRIKES = 20  # steps one after another whose losses are no numbers: then a training does not come back by itself
 Tell = Callable[[dict], None]  # an event of long work, as it is printed with --json
-Keep = Callable[[dict[str, nn.Module], dict], None]
+Keep = Callable[[dict[str, nn.Module], dict], Path | None]
 
 
 class Run:
     """Teaches a stage, from where its checkpoint stands.
 
     keep(parts, facts) is called with each checkpoint: the parts so far (their moving average where there is one), and the steps, hours and
-    hardware that it took. logs: the folder for TensorBoard. tell: is told of progress, instead of a bar on the terminal.
+    hardware that it took; it may give a picture's file. logs: the folder for TensorBoard. tell: is told of progress, instead of a bar on
+    the terminal.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             groups, self.settings.rate, betas=self.settings.betas, weight_decay=self.settings.weight_decay, fused=True
         )
+        self._strikes, self._writer = 0, None
         self.progress = checkpoint.load(stage.name, self.parts, self.average, self.optimizer)
 
     @property
@@ -87,16 +92,45 @@ class Run:
         rate = learning_rate(s.rate, s.final_rate, s.warmup, self.progress.step, share)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["of_rate"]
-        losses = module(self.stage.batch(self.progress.step, share))
-        self.accelerator.backward(losses["total"])
+        losses = self._gradients(module, share)
         losses["gradient"] = self.accelerator.clip_grad_norm_(module.parameters(), s.clip)
-        optimizer.step()
+        if self._sound(losses):
+            optimizer.step()
         optimizer.zero_grad()
         self.progress.step += 1
         for name, average in self.average.items():
             follow(average, self.parts[name], min(s.average, (1 + self.progress.step) / (10 + self.progress.step)))
         self.progress.seconds += min(time.monotonic() - begun, 60.0)  # a machine that slept did not train
         return losses
+
+    def _gradients(self, module: nn.Module, share: float) -> dict[str, Tensor]:
+        """Those of a step, of all its batches together; and the losses, means over these."""
+        count, parts = self.settings.accumulate, []
+        for part in range(count):
+            with contextlib.nullcontext() if part + 1 == count else self.accelerator.no_sync(module):
+                losses = module(self.stage.batch(self.progress.step * count + part, share))
+                self.accelerator.backward(losses["total"])
+            parts.append({name: value.detach() for name, value in losses.items()})
+        if count == 1:
+            return parts[0]
+        torch._foreach_div_([p.grad for p in module.parameters() if p.grad is not None], count)
+        return {name: torch.stack([part[name] for part in parts]).mean(0) for name in parts[0]}
+
+    def _sound(self, losses: dict[str, Tensor]) -> bool:
+        """Whether a step's gradient, of all processes together, is of numbers; one that is not is skipped, and counted. Raises EngineError
+        after STRIKES of them in a row; the last checkpoint is from before."""
+        if math.isfinite(float(losses["gradient"])):
+            self._strikes = 0
+            return True
+        self._strikes += 1
+        self.progress.skipped += 1
+        losses["skipped"] = torch.tensor(float(self.progress.skipped))
+        if self._strikes == STRIKES:
+            strange = [name for name, value in losses.items() if not math.isfinite(float(value.detach())) and name != "gradient"]
+            cause = f"In {STRIKES} steps one after another these were no finite numbers: {', '.join(strange) or 'the gradients'}."
+            remedy = "The last checkpoint is whole: the same command goes on from there. Give a lower learning rate, or another --seed."
+            raise EngineError("internal", f"The stage {self.stage.name} stopped at step {self.progress.step + 1}.", cause, remedy)
+        return False
 
     def _over(self, stop: list[int]) -> bool:
         """Whether the run ends here. All processes decide alike, by the main one's clock and anybody's signal: one that left alone would
@@ -114,13 +148,16 @@ class Run:
             if self.keep:
                 hours = round(self.progress.seconds / 3600, 3)
                 facts = {"steps": self.progress.step, "hours": hours, "processes": self.accelerator.num_processes}
-                self.keep(self.average or self.parts, facts | {"hardware": machine_name(), "torch": torch.__version__})
+                facts |= {"skipped": self.progress.skipped} if self.progress.skipped else {}
+                picture = self.keep(self.average or self.parts, facts | {"hardware": machine_name(), "torch": torch.__version__})
+                if picture is not None and self._writer:
+                    self._writer.add_image(f"{self.stage.name}/preview", read_picture(picture), self.progress.step, dataformats="HWC")
 
     @contextlib.contextmanager
     def _report(self) -> Iterator[Callable[[dict[str, Tensor]], None]]:
         """A function to call with each step's losses, which reports them now and then: a progress bar, and TensorBoard."""
         main = self.accelerator.is_main_process
-        writer = SummaryWriter(self.logs) if main and self.logs else None
+        writer = self._writer = SummaryWriter(self.logs) if main and self.logs else None
         bar = tqdm(
             total=1000,
             desc=self.stage.name,
@@ -131,9 +168,11 @@ class Run:
         )  # fmt: skip   a log file keeps every line
 
         def report(losses: dict[str, Tensor]) -> None:
-            if not main or (self.progress.step % REPORT and self.share < 1):
+            if not self._reports():
                 return
-            values = {name: float(value.detach()) for name, value in losses.items()}
+            values = self._of_all(losses)
+            if not main:
+                return
             for name, value in values.items() if writer else ():
                 writer.add_scalar(f"{self.stage.name}/{name}", value, self.progress.step)
             if self.tell:
@@ -143,6 +182,16 @@ class Run:
 
         with bar, writer or contextlib.nullcontext():
             yield report
+
+    def _reports(self) -> bool:
+        """Whether this step is reported: every so many and, where all processes know it, the last one."""
+        known = self.accelerator.num_processes == 1 or self.settings.steps is not None
+        return self.progress.step % REPORT == 0 or (known and self.share >= 1)
+
+    def _of_all(self, losses: dict[str, Tensor]) -> dict[str, float]:
+        """A step's losses, of all processes together: means over theirs."""
+        values = torch.stack([value.detach().float().to(self.accelerator.device) for value in losses.values()])
+        return dict(zip(losses, self.accelerator.reduce(values, "mean").tolist(), strict=True))
 
     def _tell(self, losses: dict[str, float]) -> None:
         (done, whole), begun = self._done(), self._began

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.device import pick_device
 from core.errors import BadRequest
+from core.guidance.folder import find_folder, kind_of
 from core.library import format as library_format
 from core.library.folder import PreparedFolder
 from core.library.source import known_kinds
@@ -14,12 +15,16 @@ from core.library.starter.splits import trained_kinds
 from core.networks.presets import PRESETS
 from core.networks.storage import load_generator, read_card
 from core.training.options import check_limits, option
+from core.training.stages.distilling import STEPS
+from core.training.stages.geometry import GeometrySettings
 from core.training.stages.reading import ReadingSettings
 from core.training.stages.reconstruction import ReconstructionSettings
+from core.training.stages.texture import TextureSettings
+from core.training.views import check_cells
 
 STARTER = "starter"  # the name of the built-in library
 STAGES = ("reading", "reconstruction", "geometry", "texture")
-PLANNED = ("geometry", "texture")  # the paper's two stages, by score distillation
+DISTILLED = {"geometry": "multiview", "texture": "depth"}  # the paper's two stages, and the prior that teaches each
 PATTERNED = {"g": 0.0, "t": 0.7, "upsampler": 0.7}  # share of objects that must have a pattern: no shape depends on one
 
 
@@ -39,11 +44,20 @@ class TrainSettings:
                            "0: none", least=0)  # fmt: skip
     variation: float = option(1.0, "how much another seed changes proportions and tint of a folder's objects; 0: not at all", least=0)
     seed: int = option(0, "another seed draws other prompts and objects", least=0)
+    multiview: Path | None = option(None, "folder (diffusers) of a multi-view prior, such as MVDream: for the stage geometry")
+    image: Path | None = option(None, "folder of a prior of single pictures, such as Stable Diffusion, in place of --multiview: the 2D "
+                                      "baseline, whose objects get a face on each side")  # fmt: skip
+    depth: Path | None = option(None, "folder of a prior with a depth ControlNet: for the stage texture")
+    controlnet: Path | None = option(None, "folder of the depth ControlNet, where it is not in that of --depth")
+    prior_dtype: str = option("auto", "the priors' number format", choices=("auto", "float32", "bfloat16", "float16"))
+    prior_at_once: int = option(0, "objects that a prior sees at once (0: all of a step): fewer need less memory, and more time", least=0)
     device: str = option("auto", "where to train", choices=("auto", "cpu", "cuda"))
     checkpoint_minutes: float = option(4.0, "minutes between checkpoints: the most that a killed run loses", least=0)
     pictures: bool = True  # of fixed prompts with each checkpoint, and of the things that it can make at the end; no flag
     reading: ReadingSettings = field(default_factory=ReadingSettings, metadata={"prefix": "reading-"})
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings, metadata={"prefix": ""})
+    geometry: GeometrySettings = field(default_factory=GeometrySettings, metadata={"prefix": "geometry-"})
+    texture: TextureSettings = field(default_factory=TextureSettings, metadata={"prefix": "texture-"})
 
     @property
     def parts(self) -> str:
@@ -120,8 +134,8 @@ def _with_stages(settings: TrainSettings) -> TrainSettings:
     for stage in stages:
         if stage not in STAGES:
             raise BadRequest(f"There is no stage {stage!r}.", "", f"The stages are {', '.join(STAGES)}.")
-        if stage in PLANNED:
-            raise BadRequest(f"The stage {stage} does not exist yet.", "", "Leave it out of --stages.")
+        if stage in DISTILLED:
+            _check_prior(settings, stage)
     if goes_on and "reading" in stages:
         problem = f"--parts {settings.parts} goes on from a model that has been through the stage reading."
         raise BadRequest(problem, "", "Leave reading out of --stages.")
@@ -129,7 +143,52 @@ def _with_stages(settings: TrainSettings) -> TrainSettings:
         most, a_minute = (1500, 25) if settings.library == STARTER else (150, 4)  # captions are soon learnt, and soon learnt by heart
         reading = replace(reading, steps=min(most, int(a_minute * (rest.minutes or 60))))
     stages = tuple(stage for stage in STAGES if stage in stages and (stage != "reading" or reading.steps != 0))
-    return replace(settings, stages=stages, reading=reading)
+    rest = replace(rest, images=float("geometry" in stages) if rest.images is None else rest.images)
+    distilled = {name: _with_steps(getattr(settings, name)) for name in DISTILLED}
+    return replace(settings, stages=stages, reading=reading, reconstruction=rest, **distilled)
+
+
+def _with_steps(stage):
+    return replace(stage, steps=STEPS) if stage.steps is None and stage.minutes is None else stage
+
+
+def _check_prior(settings: TrainSettings, stage: str) -> None:
+    """Raise BadRequest where a distilled stage has no prior, or nothing to do with this training."""
+    if settings.parts != "both":
+        raise BadRequest(f"--parts {settings.parts} is of the stage reconstruction alone.", "", f"Leave it out, or {stage} of --stages.")
+    own = settings.geometry
+    check_cells(settings.texture.cells)
+    if settings.image and settings.multiview:
+        raise BadRequest("--image and --multiview both teach the stage geometry.", "", "Give one of them.")
+    prior_folder(settings, prior_of(settings, stage))
+    if stage == "texture" and settings.texture.multiview:
+        prior_folder(settings, "multiview")
+    if not 0 <= own.alpha_least <= own.alpha <= 1:
+        raise BadRequest(f"α cannot be drawn from {own.alpha_least} … {own.alpha}.", "", "Both lie between 0 and 1, the least first.")
+    if max(own.real, own.anneal_from, own.blend, settings.texture.real, settings.texture.blend) > 1:
+        raise BadRequest("The shares of real clouds, of blends and of a stage lie between 0 and 1.")
+
+
+def prior_of(settings: TrainSettings, stage: str) -> str:
+    """The kind of prior that teaches a distilled stage."""
+    return "image" if stage == "geometry" and settings.image else DISTILLED[stage]
+
+
+def prior_folder(settings: TrainSettings, name: str) -> Path:
+    """The folder of a prior that a stage needs. Raises BadRequest where it is none, or of the wrong kind."""
+    given: Path | None = getattr(settings, name)
+    if given is None:
+        raise BadRequest(f"This training needs a {name} prior.", "", f"Name its folder, in the layout of diffusers, with --{name}.")
+    folder = find_folder(given)
+    found = kind_of(folder)
+    if name == "multiview" and found != "multiview":
+        cause = "Its U-Net has no camera input."
+        raise BadRequest(f"{folder} is no multi-view prior.", cause, "Name MVDream's folder (python -m core convert mvdream CKPT OUT).")
+    if name != "multiview" and found == "multiview":
+        raise BadRequest(f"{folder} is no prior of single pictures.", "Its U-Net has a camera input.", "Name a Stable Diffusion's folder.")
+    if name == "depth" and found == "image" and settings.controlnet is None:
+        raise BadRequest(f"{folder} has no ControlNet.", "", "Name one with --controlnet, or put it into the folder as controlnet/.")
+    return folder
 
 
 def _with_draws(settings: TrainSettings) -> TrainSettings:

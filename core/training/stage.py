@@ -17,6 +17,7 @@ class StageSettings:
     minutes: float | None = option(None, "training time of the whole stage", above=0)
     steps: int | None = option(None, "number of steps, instead of minutes: repeats exactly", above=0)
     batch: int = option(8, "learnt from in a step", above=0)
+    accumulate: int = option(1, "batches whose gradients make a step together, where memory is small", above=0)
     rate: float = option(5e-4, "learning rate", above=0)
     warmup: int = 50  # steps
     final_rate: float = 0.03  # of the rate, at the end of its cosine
@@ -41,7 +42,8 @@ class Stage(Protocol):
         """All that a checkpoint keeps, by name; what of it learns is what requires a gradient."""
 
     def batch(self, step: int, share: float) -> Any:
-        """What step number `step` learns from, at `share` 0 … 1 of the stage: always the same for these two and a seed."""
+        """What batch number `step` holds (with `accumulate` several make a step), at `share` 0 … 1 of the stage: always the same for these
+        two and a seed."""
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
         """By name: "total" is what the step lessens, the others are for the report."""

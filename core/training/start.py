@@ -41,7 +41,7 @@ def _config(settings: TrainSettings, earlier: GeneratorConfig | None) -> Generat
     """The preset's sizes; where a network goes on alone, the earlier model's and what is added to them."""
     preset = PRESETS[settings.preset]
     if settings.parts == "both":
-        return preset
+        return replace(preset, texture_upsampling=preset.texture_upsampling or bool(earlier and earlier.texture_upsampling))
     added = {"g": {"geometry_blocks": preset.geometry_blocks}, "upsampler": {"texture_upsampling": True}}
     return replace(earlier, **added.get(settings.parts, {}))
 

@@ -21,11 +21,14 @@ from core.training.checkpoint import Checkpoint
 from core.training.material import Material, material_of
 from core.training.options import to_flags
 from core.training.pictures import describe, things_of
-from core.training.run import Run, Tell, accelerator_on
-from core.training.settings import STARTER, TrainSettings, complete
+from core.training.priors import Priors
+from core.training.run import Keep, Run, Tell, accelerator_on
+from core.training.settings import DISTILLED, STAGES, STARTER, TrainSettings, complete
 from core.training.stage import Stage
+from core.training.stages.geometry import Geometry
 from core.training.stages.reading import ReadingStage
 from core.training.stages.reconstruction import Reconstruction
+from core.training.stages.texture import Texture
 from core.training.start import CHECKPOINT, hours_before, knows_dummy, networks, remember, take_heads
 from core.training.tasks import heads_of
 
@@ -39,15 +42,15 @@ def train(settings: TrainSettings, tell: Tell | None = None) -> Path:
         tell({"event": "progress", "stage": "begin", "done": 0, "total": 1, "eta_s": None})  # reading models and shapes takes a while
     checkpoint = Checkpoint(settings.out / CHECKPOINT, settings.identity)
     stages, accelerator = stages_left(settings.stages, checkpoint), accelerator_on(settings.device)
-    learnt, make = stage_makers(settings, accelerator, fresh=checkpoint.position() is None)
+    learnt, make = stage_makers(settings, accelerator, stages, tell, fresh=checkpoint.position() is None)
     for name in stages:
         keep = (
-            None if name == "reading" else model_keeper(settings, command, learnt, tell)
+            None if name == "reading" else model_keeper(settings, command, learnt, tell, name)
         )  # there is no model before it has seen an object
         run = Run(make[name](), accelerator, checkpoint, settings.checkpoint_minutes, keep, settings.out / "tensorboard", tell)
         if not run.go():
             return settings.out  # asked to stop
-    if settings.pictures and "reconstruction" in settings.stages and accelerator.is_main_process:  # else there is no model yet
+    if settings.pictures and settings.stages != ("reading",) and accelerator.is_main_process:  # else there is no model yet
         before = read_card(settings.start_from)[1] if settings.start_from else None
         describe(settings.out, settings.device, learnt.things, before, tell)
         if settings.library != STARTER:
@@ -55,9 +58,12 @@ def train(settings: TrainSettings, tell: Tell | None = None) -> Path:
     return settings.out
 
 
-def stage_makers(settings: TrainSettings, accelerator: Accelerator, *, fresh: bool) -> tuple[Material, dict[str, Callable[[], Stage]]]:
+def stage_makers(
+    settings: TrainSettings, accelerator: Accelerator, stages: Sequence[str], tell: Tell | None, *, fresh: bool
+) -> tuple[Material, dict[str, Callable[[], Stage]]]:
     """What is learnt from, and the stages by name, each made when it begins, over the same networks: one goes on with what the one before
-    has learnt. fresh: the run begins now, and what the folder remembers is of another."""
+    has learnt. stages: those to come, whose priors read the prompts first; fresh: the run begins now, and what the folder remembers is of
+    another."""
     generator, earlier = networks(settings)
     encoder = TextEncoder(generator.config.text_encoder, accelerator.device)
     sampling = with_enough_points(settings.reconstruction.sampling, generator.config.points)
@@ -66,15 +72,24 @@ def stage_makers(settings: TrainSettings, accelerator: Accelerator, *, fresh: bo
     if accelerator.is_main_process and (fresh or not (settings.out / familiarity.FILE).exists()):
         remember(learnt.prompts, learnt.source.words(), settings, encoder)
 
+    priors = Priors(settings, accelerator, learnt, generator, stages, tell)
+
     def reading() -> Stage:
         return ReadingStage(settings.reading, generator, learnt.tasks, settings.reconstruction.weights, accelerator.num_processes)
 
     def reconstruction() -> Stage:
         bank = ObjectBank(learnt.source, sampling, settings.seed * 1009 + accelerator.process_index)
-        return Reconstruction(settings.reconstruction, generator, learnt.tasks, bank, seed=settings.seed,
-                              pretrained="reading" in settings.stages, annealed=knows_dummy(settings))  # fmt: skip
+        drawing = priors.drawing("geometry") if settings.reconstruction.images else None
+        return Reconstruction(settings.reconstruction, generator, learnt.tasks, bank, seed=settings.seed, drawing=drawing,
+                              pretrained="reading" in settings.stages, annealed=knows_dummy(settings), place=priors.place)  # fmt: skip
 
-    return learnt, {"reading": reading, "reconstruction": reconstruction}
+    def geometry() -> Stage:
+        return Geometry(settings.geometry, generator, *priors.for_geometry(), priors.drawing("geometry"), priors.seed, priors.place)
+
+    def texture() -> Stage:
+        return Texture(settings.texture, generator, priors.for_texture(), priors.drawing("texture"), priors.seed, priors.place)
+
+    return learnt, {"reading": reading, "reconstruction": reconstruction, "geometry": geometry, "texture": texture}
 
 
 def finished(settings: TrainSettings) -> bool:
@@ -100,26 +115,43 @@ def with_enough_points(sampling: Sampling, points: int) -> Sampling:
 
 
 def model_keeper(
-    settings: TrainSettings, command: str, learnt: Material, tell: Tell | None
-) -> Callable[[dict[str, nn.Module], dict], None]:
-    """A function that writes the model so far to the run's folder, and the command that trained it; of a folder's library a picture too."""
+    settings: TrainSettings, command: str, learnt: Material, tell: Tell | None, stage: str
+) -> Keep:
+    """A function that writes the model so far to the run's folder, the command that trained it, and a picture where there are prompts for
+    one."""
 
-    def keep(parts: dict[str, nn.Module], facts: dict) -> None:
-        training = {"command": command, "batch": settings.reconstruction.batch, "seed": settings.seed} | facts
+    def keep(parts: dict[str, nn.Module], facts: dict) -> Path | None:
+        training = {"command": command, "batch": getattr(settings, stage).batch, "seed": settings.seed} | facts
         training |= {"hours_before": hours_before(settings)} | ({"library": learnt.about} if learnt.about else {})
+        if settings.stages[-1] in DISTILLED:
+            done = stages_before(settings, stage) | {stage: {"steps": facts["steps"], "hours": facts["hours"]}}
+            training |= {"stages": done, "hours": round(sum(part["hours"] for part in done.values()), 3)}
         card = ModelCard(settings.out.name, settings.kinds, training, things_of(settings.kinds))
         save_generator(parts["generator"], card, settings.out)
         if settings.pictures and learnt.shown:
-            path = settings.out / preview.FOLDER / f"{facts['steps']:06}.png"
-            preview.write_preview(parts["generator"], learnt.encoder, learnt.shown, path)
+            mark, behind = (f"{stage}-", [preview.BACK_LEFT]) if stage in DISTILLED else ("", [])
+            path, cameras = settings.out / preview.FOLDER / f"{mark}{facts['steps']:06}.png", (preview.FRONT_RIGHT, *behind)
+            preview.write_preview(parts["generator"], learnt.encoder, learnt.shown, path, cameras)
             if tell:
                 tell({"event": "preview", "picture": str(path.absolute())})
+            return path
+        return None
 
     return keep
 
 
+def stages_before(settings: TrainSettings, stage: str) -> dict[str, dict]:
+    """Steps and hours of the stages of this run that a model in its folder has been through."""
+    earlier = STAGES[: STAGES.index(stage)]
+    if not (settings.out / "config.json").exists():
+        return {}
+    return {name: facts for name, facts in read_card(settings.out)[1].training.get("stages", {}).items() if name in earlier}
+
+
 def repeat_command(settings: TrainSettings) -> str:
     """The command line that repeats this run, wherever its files are."""
-    place = {"device": "auto", "checkpoint_minutes": 4.0, "start_from": settings.start_from and Path(settings.start_from.name)}
+    place = {"device": "auto", "checkpoint_minutes": 4.0}
+    for name in ("start_from", "multiview", "image", "depth", "controlnet"):
+        place |= {name: (path := getattr(settings, name)) and Path(path.name)}
     library = settings.library if settings.library == STARTER else Path(settings.library).name
     return shlex.join(["python", "-m", "core", "train", library, *to_flags(replace(settings, **place))])

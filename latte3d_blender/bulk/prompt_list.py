@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .. import catalogues
 from ..arguments import DETAILS, LIMITS
 from ..client.engine import check_prompt
 from ..naming import slug
@@ -172,7 +173,7 @@ def _entry(row: dict[str, str], defaults: Defaults, wrong: list[str], separator:
         wrong.append(f"the height is “{row['height']}”; it is a number of metres above 0.")
     want = Want(row["prompt"], int(seed), row.get("model") or defaults.model, quality)
     tags = tuple(dict.fromkeys(tag for cell in re.split(r"[,;|]", row.get("tags", "")) if (tag := cell.strip())))
-    catalogue = catalogue_path(row.get("catalogue") or defaults.catalogue)
+    catalogue = catalogues.tidy(row.get("catalogue") or defaults.catalogue)
     licence, author = (row.get(key) or getattr(defaults, key) for key in ("licence", "author"))
     return Entry(want, row.get("name", ""), tags, catalogue, height or 0.0, licence, author, row.get("description", ""))
 
@@ -186,9 +187,3 @@ def _height(text: str, separator: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and 0 < value < 1e6 else None
-
-
-def catalogue_path(text: str) -> str:
-    """A catalogue's path as Blender writes it: parts with slashes between them, without the signs that its file needs."""
-    parts = (re.sub(r"[:\\]", "-", part).strip() for part in text.split("/"))
-    return "/".join(part for part in parts if part)

@@ -19,6 +19,7 @@ from ..scene import assets, meshes, origin, preview
 from ..scene.asset_file import scene_of
 from .prompt_list import Entry
 
+OPENING = re.compile(r"^((an?\s+)?((3d\s+)?model|render|picture|image)\s+of\s+)?((an?|the)\s+)?(?=\S)", re.IGNORECASE)
 FILED = re.compile(r"-([0-9a-f]{10})\.blend")  # the end of an object's file name: see Entry.stem
 
 
@@ -76,7 +77,8 @@ def collect(
 def asset(result: Result, entry: Entry, catalogue: str) -> bpy.types.Object:
     """An object in no collection, marked as an asset of the catalogue with this number. Raises ValueError."""
     item = meshes.build_object(result, height_m=entry.height_m, unit_m=bpy.context.scene.unit_settings.scale_length)
-    item.name = meshes.short_name(entry.name, 0) if entry.name else meshes.short_name(title(result.prompt), result.seed)
+    name, seed = (entry.name, 0) if entry.name else (title(result.prompt), result.seed)
+    item.name = meshes.short_name(name, seed, length=meshes.NAME_BYTES)  # the Asset Browser has room for all that Blender keeps
     tags, told = entry.tags or search_words(result.prompt), entry.description or result.prompt
     assets.mark(item, tags=tags, description=told, licence=entry.licence, author=entry.author)
     if catalogue:
@@ -86,8 +88,8 @@ def asset(result: Result, entry: Entry, catalogue: str) -> bpy.types.Object:
 
 
 def title(prompt: str) -> str:
-    """A prompt as a name in a list that is sorted: without its article."""
-    rest = re.sub(r"^(an?|the)\s+(?=\S)", "", prompt, flags=re.IGNORECASE)
+    """A prompt as a name in a list that is sorted: without its article, and without "a 3D model of"."""
+    rest = OPENING.sub("", prompt).rstrip(" .!") or prompt
     return rest[:1].upper() + rest[1:]
 
 

@@ -10,6 +10,7 @@ from .engine import Engine, Launch, check_prompt
 from .job import EngineFault, Failure, Fault, Job, Result
 
 REQUEST = 64  # prompts in one request: so many fit a message, however long they are
+AT_A_TIME = 4  # prompts in one request to an engine that others use too
 CRASHES = 6  # of the engine, one after another with nothing made between, before the rest is given up
 
 Say = Callable[[str], None]
@@ -45,18 +46,24 @@ def wishes(prompts: list[str], seed: int) -> tuple[list[Wish], list[tuple[Wish, 
 
 
 def make(
-    launch: Launch, wanted: list[Wish], settings: dict, say: Say, facts: dict, *, strict: bool = False
-) -> Iterator[tuple[Wish, Result | Fault]]:
+    launch: Launch, wanted: list[Wish], settings: dict, say: Say, facts: dict, *, strict: bool = False, shared: Engine | None = None
+) -> Iterator[tuple[Wish, Result | Fault] | None]:
     """Make objects; yield each as soon as it is there, or the fault that it alone has. `facts` is told the "device".
 
     An engine that crashes is started again for those that are left. The first of them is the one at which it did: it is tried twice.
+    `shared`: an engine that others use as well, and that goes on when this is over. Then requests are small, so that nobody waits long,
+    and None is yielded wherever one would wait. Where somebody stops it, what is left is not made.
     """
-    engine, left, tried, crashes = Engine(), list(wanted), set(), 0
+    engine, left, tried, crashes, job = shared or Engine(), list(wanted), set(), 0, None
     try:
         while left:
-            asked = left[:REQUEST]
+            asked = left[: AT_A_TIME if shared else REQUEST]
             job = _submit(engine, launch, asked, settings, strict, say)
-            for outcome in _outcomes(engine, job, say):
+            for outcome in _outcomes(engine, launch, job, say, 0.0 if shared else 0.2):
+                if outcome is None:
+                    if shared:
+                        yield None
+                    continue
                 wish = asked[outcome.index]
                 left.remove(wish)
                 crashes = 0
@@ -64,6 +71,8 @@ def make(
                 yield wish, outcome.fault if isinstance(outcome, Failure) else outcome
             if job.state == "done":
                 continue
+            if job.state == "cancelled":
+                return
             fault, crashed = job.fault or Fault("Stopped."), engine.process is None
             crashes += crashed
             given_up = not engine.hello or crashes >= CRASHES  # it does not start, or does not stay
@@ -76,7 +85,10 @@ def make(
                 left.remove(wish)
                 yield wish, fault
     finally:
-        engine.stop()
+        if shared is None:
+            engine.stop()
+        elif job and not job.over:
+            engine.cancel(job)
 
 
 def _submit(engine: Engine, launch: Launch, asked: list[Wish], settings: dict, strict: bool, say: Say) -> Job:
@@ -87,15 +99,18 @@ def _submit(engine: Engine, launch: Launch, asked: list[Wish], settings: dict, s
     job = engine.submit([wish.prompt for wish in asked], [wish.seed for wish in asked], settings, strict=strict)
     if engine.fault:  # it cannot even be started
         job.state, job.fault = "failed", engine.fault
-        engine.jobs.clear()
+        engine.jobs.remove(job)
     return job
 
 
-def _outcomes(engine: Engine, job: Job, say: Say) -> Iterator[Result | Failure]:
-    """What becomes of each prompt of a request, until the request is over."""
+def _outcomes(engine: Engine, launch: Launch, job: Job, say: Say, wait_s: float) -> Iterator[Result | Failure | None]:
+    """What becomes of each prompt of a request, until the request is over; None after each wait."""
     starts = not engine.hello
     while not job.over:
-        engine.poll(wait_s=0.2)
+        yield None
+        engine.poll(wait_s)
+        if engine.process is None and not job.over:  # a forgiving one has crashed, and has the job made when somebody starts it again
+            engine.start(launch)
         if starts and engine.hello:
             say(f"Engine ready after {engine.cold_start_s:.1f} s on {engine.hello.get('device_name') or engine.hello.get('device')}")
             starts = False

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The objects that a population repeats: made of prompts, found in the scene, or appended from a file; each once, with its footprint."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from .targets import SceneError, edges_of, evaluated, objects_of, vertices_of
 
 @dataclass(frozen=True)
 class Asset:
-    """One object to be repeated: `item` stays as it is. Its footprint is in metres, with its own rotation and scale."""
+    """One object to be repeated: `item` stays as it is (None: it is not built yet). Its footprint is in metres, with its own rotation and
+    scale."""
 
-    item: bpy.types.Object
+    item: bpy.types.Object | None
     footprint: footprints.Footprint
 
 
@@ -44,11 +46,12 @@ def wants(recipe: Recipe) -> list[Want]:
     found = {}
     for layer in recipe.layers:
         for thing in layer.things:
-            found.update(dict.fromkeys(_of_thing(recipe, layer, thing)))
+            found.update(dict.fromkeys(wants_of(recipe, layer, thing)))
     return list(found)
 
 
-def _of_thing(recipe: Recipe, layer: Layer, thing: Thing) -> list[Want]:
+def wants_of(recipe: Recipe, layer: Layer, thing: Thing) -> list[Want]:
+    """The objects that one thing stands for, one for each seed; none where it is no prompt."""
     if not thing.prompt:
         return []
     model, quality = recipe.model_of(layer), recipe.quality_of(layer, thing)
@@ -72,17 +75,25 @@ def in_file() -> dict[Want, bpy.types.Object]:
 
 
 def collect(recipe: Recipe, job: Job, unit_m: float) -> Assets:
-    """All objects of a recipe. What the file has is reused; the rest is built from the job's folder; what is in neither is left out with
-    a note. Raises SceneError where a layer has nothing at all."""
+    """All objects of a recipe: what `gather` gathers."""
+    *_, assets = gather(recipe, job, unit_m)
+    return assets
+
+
+def gather(recipe: Recipe, job: Job, unit_m: float) -> Iterator[Assets]:
+    """Collect all objects of a recipe; yields after each, so that one can do something else meanwhile, and at the end. What the file has is
+    reused; the rest is built from the job's folder; what is in neither is left out with a note. Raises SceneError where there is nothing at
+    all."""
     assets, known, numbers = Assets(), in_file(), {}
     for layer in recipe.layers:
         options = assets.options[layer.name] = []
         for thing in layer.things:
-            items = _made(recipe, layer, thing, job, known, assets, unit_m) if thing.prompt else _given(layer, thing, assets)
+            items = _made(recipe, layer, thing, job, known, assets, unit_m) if thing.prompt else given(layer, thing, assets)
             for place, item in enumerate(items):
                 if item.name_full not in numbers:
                     numbers[item.name_full] = len(assets.found)
                     assets.found.append(Asset(item, footprint_of(item, unit_m)))
+                    yield assets
                 share, count = thing.share / len(items), thing.count
                 part = None if count is None else count * (place + 1) // len(items) - count * place // len(items)
                 options.append(Option(numbers[item.name_full], share, part, thing.height or layer.height))
@@ -90,13 +101,13 @@ def collect(recipe: Recipe, job: Job, unit_m: float) -> Assets:
             assets.notes.append(f"The layer “{layer.name}” has no objects: none of its prompts could be made.")
     if not assets.found:
         raise SceneError("There is nothing to place: none of the recipe's objects could be made.")
-    return assets
+    yield assets
 
 
 def _made(recipe, layer, thing, job: Job, known: dict, assets: Assets, unit_m: float) -> list[bpy.types.Object]:
     """The objects of a prompt, one for each seed that was made."""
     items = []
-    for want in _of_thing(recipe, layer, thing):
+    for want in wants_of(recipe, layer, thing):
         item = known.get(want)
         if item is not None:
             assets.reused += item not in assets.made
@@ -109,7 +120,7 @@ def _made(recipe, layer, thing, job: Job, known: dict, assets: Assets, unit_m: f
     return items
 
 
-def _given(layer: Layer, thing: Thing, assets: Assets) -> list[bpy.types.Object]:
+def given(layer: Layer, thing: Thing, assets: Assets) -> list[bpy.types.Object]:
     """Objects that are there already, or in another file."""
     use = f"for the layer “{layer.name}” to use"
     if thing.file:
@@ -122,6 +133,18 @@ def _given(layer: Layer, thing: Thing, assets: Assets) -> list[bpy.types.Object]
     if not solid:
         raise SceneError(f"“{thing.object or thing.collection}” has no object with a surface {use}.")
     return sorted(solid, key=lambda item: item.name_full)
+
+
+def discard(assets: Assets) -> None:
+    """Take back what was made for a population that nobody wants any more."""
+    items = [item for item in assets.made if not item.users_collection]
+    data = {item.data for item in items if item.data}
+    paints = {paint for one in data for paint in getattr(one, "materials", ()) if paint}
+    nodes = [node for paint in paints if paint.node_tree for node in paint.node_tree.nodes]
+    images = {node.image for node in nodes if node.type == "TEX_IMAGE" and node.image}
+    bpy.data.batch_remove(items)
+    for blocks in (data, paints, images):
+        bpy.data.batch_remove([one for one in blocks if not one.users])
 
 
 def _asset(name: str, use: str) -> list[bpy.types.Object]:

@@ -27,7 +27,11 @@ class Findings:
 
 def crossing(assets: Assets, layout: Layout, unit_m: float) -> Findings:
     """Look at every pair of a layout's objects."""
-    meshes = [_mesh(asset.item, unit_m) for asset in assets.found]
+    return among([mesh_of(asset.item, unit_m) for asset in assets.found], layout)
+
+
+def among(meshes: list[tuple[np.ndarray, list]], layout: Layout) -> Findings:
+    """Look at every pair of a layout's objects, whose meshes are given by their numbers. Touches nothing of Blender's."""
     bodies = layout.bodies
     placed = [
         Matrix.Translation(place) @ Matrix(turn).to_4x4() @ Matrix.Diagonal((size, size, size, 1.0))
@@ -64,7 +68,7 @@ def _inside(tree: BVHTree, point: np.ndarray) -> bool:
     return hits % 2 == 1
 
 
-def _mesh(item: bpy.types.Object, unit_m: float) -> tuple[np.ndarray, list]:
+def mesh_of(item: bpy.types.Object, unit_m: float) -> tuple[np.ndarray, list]:
     """Vertices [V, 3] in metres, turned and scaled as the asset is, and triangles."""
     mesh = item.data
     if item.type != "MESH":

@@ -96,8 +96,8 @@ class Entry:
             return default
         return value
 
-    def pair(self, name: str, default, low: float, high: float, *, open_ends: bool = False):
-        """A range [from, to]; one number is both. `open_ends`: null stands for no limit."""
+    def pair(self, name: str, default, low: float, high: float, *, open_ends: bool = False, ordered: bool = True):
+        """A range [from, to]; one number is both. `open_ends`: null stands for no limit. `ordered`: it may not begin above its end."""
         value = self.take(name)
         if value is None:
             return default
@@ -111,7 +111,7 @@ class Entry:
             limits[i] if end is None and open_ends else self._checked(name, end, limits[i], low, high, False, (i,))
             for i, end in enumerate(value)
         ]
-        if ends[0] > ends[1]:
+        if ordered and ends[0] > ends[1]:
             self.wrong(name, f"begins above its end: {value[0]:g} > {value[1]:g}")
             return default
         return tuple(float(end) for end in ends)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from .. import files
 from ..client import batch, protocol
-from ..client.engine import Launch
+from ..client.engine import Engine, Launch
 from ..client.guide import Guide
 from ..client.job import EngineFault, Fault, Result
 from ..files import WriteError
 
 SUFFIX = ".latte3d"
+RECIPE = "recipe.json"  # what the job is for, where somebody wants to know that later
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Job:
 
     def remove(self) -> None:
         """Remove the folder with all that it holds: what is in the scene is saved elsewhere now."""
-        for path in [*self.folder.glob(f"*{SUFFIX}"), self.folder / "job.json", self.folder / "engine.log"]:
+        for path in [*self.folder.glob(f"*{SUFFIX}"), *(self.folder / name for name in ("job.json", RECIPE, "engine.log"))]:
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody keeps other files there
             self.folder.rmdir()
@@ -136,11 +137,12 @@ def make(
     strict: bool = False,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[Want, Fault | None]]:
+    shared: Engine | None = None,
+) -> Iterator[tuple[Want, Fault | None] | None]:
     """Make what the job's folder lacks; yield each object as soon as it is kept, or the reason why it is not.
 
     `launch()` starts no engine yet; it is asked for only when something is to be made. What fails, fails alone. Raises OSError when the
-    disk is full: what is finished stays.
+    disk is full: what is finished stays. `shared`: as in batch.make, with None wherever one would wait.
     """
     missing = [want for want in wants if not job.has(want)]
     begun, done = time.monotonic(), len(wants) - len(missing)
@@ -149,9 +151,13 @@ def make(
     for settings, group in grouped(missing):
         try:
             wishes = {batch.Wish(want.prompt, want.seed): want for want in group}
-            outcomes = batch.make(launch(), list(wishes), settings, say, facts, strict=strict)
-            for wish, outcome in outcomes:
-                want, fault = wishes[wish], outcome if isinstance(outcome, Fault) else None
+            outcomes = batch.make(launch(), list(wishes), settings, say, facts, strict=strict, shared=shared)
+            for answer in outcomes:
+                if answer is None:
+                    yield None
+                    continue
+                wish, outcome = answer
+                want, fault = wishes.pop(wish), outcome if isinstance(outcome, Fault) else None
                 if fault:
                     job.failed[want] = str(fault)
                 else:
@@ -163,6 +169,8 @@ def make(
                 if cancelled():
                     outcomes.close()  # ends the engine
                     return
+            if wishes:  # somebody has stopped the engine
+                return
         except EngineFault as error:  # there is no engine to ask
             for want in group:
                 job.failed[want] = str(error)

@@ -80,11 +80,11 @@ def euler(rotation: np.ndarray) -> np.ndarray:
 
 def wanted(recipe: Recipe, options: dict[str, list[Option]], room: dict[str, float]) -> dict[str, np.ndarray]:
     """How many of each option every layer wants: whole numbers [O]. `room`: square metres that each layer's masks leave."""
-    found = {}
+    found, totals = {}, recipe.amounts(lambda layer: round(layer.density * room.get(layer.name, 0.0)))
     for layer in recipe.layers:
         own = options.get(layer.name, [])
         fixed = np.array([option.count or 0 for option in own], np.int64)
-        total = layer.count if layer.count is not None else round((layer.density or 0.0) * room.get(layer.name, 0.0))
+        total = totals[layer.name]
         shares = np.array([0.0 if option.count is not None else option.share for option in own])
         found[layer.name] = fixed + _parts(max(total - int(fixed.sum()), 0), shares)
     total = sum(int(some.sum()) for some in found.values())
@@ -130,6 +130,22 @@ def nearest(points: np.ndarray) -> masks.Distance:
     return lambda places: np.array([tree.find(place)[2] if len(points) else masks.HIDDEN for place in places.tolist()])
 
 
+def headings(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """By which turns [N] about the vertical the fronts (-Y) of objects at places look to the nearest of points [M, 3], radians."""
+    tree = KDTree(len(points))
+    for index, point in enumerate(points.tolist()):
+        tree.insert(point, index)
+    tree.balance()
+
+    def heading(places: np.ndarray) -> np.ndarray:
+        if not len(points):
+            return np.zeros(len(places))
+        way = points[[tree.find(place)[1] for place in places.tolist()]] - places
+        return np.arctan2(way[:, 0], -way[:, 1])
+
+    return heading
+
+
 class LayerRun:
     """One layer being laid out among what stands already."""
 
@@ -146,8 +162,10 @@ class LayerRun:
         """Numbers [N] in [0, 1) for a purpose, of the places with these indices."""
         return chance.draws(chance.mix(self.seed + chance.key(what)), index)
 
-    def lay_out(self, standing: Bodies, scenery: masks.Scenery, cancelled: Callable[[], bool]) -> None:
-        """Find places until all that is wanted has one, or the tries end."""
+    def lay_out(
+        self, standing: Bodies, scenery: masks.Scenery, cancelled: Callable[[], bool], tell: Callable[[], None] = lambda: None
+    ) -> None:
+        """Find places until all that is wanted has one, or the tries end. `tell` is called whenever some more have one."""
         total, full = int(self.need.sum()), False
         self._clump(scenery)
         while self.need.sum() and not (full or cancelled()) and self.drawn < DRAWS * total + 4096 and self.tried < TRIES * total + 1024:
@@ -160,8 +178,9 @@ class LayerRun:
             free = self.stream("mask", index) < np.round(masks.weights(self.layer, self.ground.surface, samples, scenery), 9)
             samples, index = samples.take(free), index[free]
             self.tried += len(index)
-            self._place(samples, index, standing)
+            self._place(samples, index, standing, scenery)
             tries = self.tried - before
+            tell()
             full = tries >= ENOUGH and left - self.need.sum() < FULL * tries
 
     def _clump(self, scenery: masks.Scenery) -> None:
@@ -177,12 +196,13 @@ class LayerRun:
         middles = middles[kept(len(middles), *near_pairs(middles, apart, middles, apart))][: self.layer.clumps]
         scenery.clumps[self.layer.name] = nearest(middles)
 
-    def _place(self, samples: Samples, index: np.ndarray, standing: Bodies) -> None:
+    def _place(self, samples: Samples, index: np.ndarray, standing: Bodies, scenery: masks.Scenery) -> None:
         """Of places that the masks allow, keep those where an object can stand."""
         samples, index = self._spaced(samples, index)
         option = self._chosen(index)
-        bodies = self._standing(samples, index, option)
-        dropped = placing.drop(self.shapes, bodies, self.ground.cast)
+        bodies = self._standing(samples, index, option, scenery)
+        press = -placing.LIFT if self.layer.on else placing.PRESS
+        dropped = placing.drop(self.shapes, bodies, self.ground.cast, press, self.layer.bury)
         level = dot(samples.normal, bodies.rotation[:, :, 2])
         stands, shallow = dropped.stands & (level > placing.STEEP), dropped.sink <= self.layer.sink
         self.refused["edge"] += int((~stands).sum())
@@ -216,14 +236,15 @@ class LayerRun:
         reached = np.cumsum(self.need)
         return np.searchsorted(reached, np.floor(self.stream("option", index) * reached[-1]), side="right")
 
-    def _standing(self, samples: Samples, index: np.ndarray, option: np.ndarray) -> Bodies:
+    def _standing(self, samples: Samples, index: np.ndarray, option: np.ndarray, scenery: masks.Scenery) -> Bodies:
         """Objects at places, turned and scaled, before the drop."""
         asset = self.assets[option]
         made = self.shapes.box[asset, 1, 2] - self.shapes.box[asset, 0, 2]
         ranges = np.array([one.height or (np.nan, np.nan) for one in self.options])[option]
         high = ranges[:, 0] + (ranges[:, 1] - ranges[:, 0]) * self.stream("height", index)
         scale = np.where(np.isnan(high), 1.0, high / made) * chance.between(*self.layer.scale, self.stream("scale", index))
-        rotation = placing.directions(self.layer, samples, lambda what: self.stream(what, index))
+        heading = scenery.headings[self.layer.face](samples.position) if self.layer.face else 0.0
+        rotation = placing.directions(self.layer, samples, lambda what: self.stream(what, index), heading)
         middle = turned(rotation, (self.shapes.base[asset, -1] * scale[:, None])[:, None])[:, 0]  # the origin may be elsewhere
         return Bodies(asset, samples.position - middle, rotation, np.round(scale, 6))
 
@@ -261,7 +282,7 @@ class LayerRun:
     def note(self, total: int) -> str:
         """What a person has to know of a layer that found too few places; nothing where it found all."""
         found = len(self.bodies)
-        if found == total:
+        if found == total or (self.layer.fill and found):
             return ""
         why = [f"{REASONS[reason]} ({count:,} tries)" for reason, count in self.refused.most_common(2) if count]
         if not self.tried:
@@ -283,20 +304,31 @@ def lay_out(
 ) -> Layout:
     """Find a place for everything. `grounds`: by the layers' names. Of layers on targets without area a note says so."""
     scenery.clumps.clear()  # of an earlier layout
-    needs = wanted(recipe, options, {one.name: room(recipe, one, grounds[one.name].surface, scenery) for one in recipe.layers})
-    standing, parts, total = obstacles or Bodies.none(), [], sum(int(need.sum()) for need in needs.values())
-    notes: list[str] = []
+    rooms = {one.name: room(recipe, one, grounds[one.name].surface, scenery) for one in recipe.layers if not one.on}
+    needs = wanted(recipe, options, rooms)
+    parts: list[LayerRun] = []
+    notes, total = [], sum(int(need.sum()) for need in needs.values())
     for number, layer in enumerate(recipe.layers):
-        need, ground = needs[layer.name], grounds[layer.name]
-        run = LayerRun(recipe, number, need, options.get(layer.name, []), shapes, ground)
-        if ground.surface.total > 0:
-            run.lay_out(standing, scenery, cancelled)
-        standing = standing.and_more(run.bodies)
-        scenery.distances["layer", (layer.name,)] = nearest(run.bodies.position)
+        below = next((part.bodies for part in parts if part.layer.name == layer.on), None)
+        ground = grounds[layer.name] if below is None else _on_top(shapes, below)
+        run = LayerRun(recipe, number, needs[layer.name], options.get(layer.name, []), shapes, ground)
         parts.append(run)
-        notes += [note for note in [run.note(int(need.sum()))] if note]
-        progress(sum(len(part.bodies) for part in parts), total)
+        if ground.surface.total > 0:
+            standing = obstacles or Bodies.none()
+            for part in parts[:-1]:
+                standing = standing if part.bodies is below else standing.and_more(part.bodies)
+            run.lay_out(standing, scenery, cancelled, lambda: progress(sum(len(part.bodies) for part in parts), total))
+        scenery.distances["layer", (layer.name,)] = nearest(run.bodies.position)
+        scenery.headings[layer.name] = headings(run.bodies.position)
+        notes += [note for note in [run.note(int(needs[layer.name].sum()))] if note]
+    progress(sum(len(part.bodies) for part in parts), total)
     return _whole(parts, notes)
+
+
+def _on_top(shapes: Shapes, bodies: Bodies) -> Ground:
+    """The ground of a layer that stands on objects."""
+    surface = placing.tops(shapes, bodies)
+    return Ground(surface, placing.caster(surface))
 
 
 def _whole(runs: list[LayerRun], notes: list[str]) -> Layout:

@@ -23,6 +23,7 @@ class Scenery:
     images: dict[str, np.ndarray] = field(default_factory=dict)  # [H, W] from 0 to 1, the lowest row first
     distances: dict[tuple, Distance] = field(default_factory=dict)
     inside: dict[tuple, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)  # whether points are within closed curves
+    headings: dict[str, Distance] = field(default_factory=dict)  # turns that face the nearest object of a layer, radians
     clumps: dict[str, Distance] = field(default_factory=dict)  # to the middle of the nearest clump, by a layer's name
 
 
@@ -59,11 +60,23 @@ def _measure(mask: Mask, surface: Surface, samples: Samples, scenery: Scenery) -
         return surface.at(surface.values[mask.names[0]], samples)
     if kind == "noise":
         return covered(mask, where)
+    if kind in ("grid", "border"):
+        return _from_lines(mask, surface.box[:, :2], where[:, :2])
     if kind == "image":
         return _pixels(scenery.images[mask.names[0]], mask, surface, samples)
     if kind == "inside":
         return scenery.inside[mask.names](where).astype(np.float64)
     return scenery.distances[kind, mask.names](where)  # objects, curves, layer
+
+
+def _from_lines(mask: Mask, box: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """How far points [N, 2] are from the sides of the target's box [2, 2], seen from above, or from the crossings of a grid on it: [N]."""
+    if mask.kind == "border":
+        return np.minimum(where - box[0], box[1] - where).min(1)
+    away, spacing = where - (box[0] + box[1]) / 2, np.array(mask.spacing)
+    steps = away / np.where(spacing > 0, spacing, 1.0) - 0.5  # the middle lies between two lines
+    aside = np.where(spacing > 0, (steps - np.round(steps)) * spacing, 0.0)
+    return np.sqrt(aside[:, 0] * aside[:, 0] + aside[:, 1] * aside[:, 1])
 
 
 def covered(mask: Mask, where: np.ndarray) -> np.ndarray:

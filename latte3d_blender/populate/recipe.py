@@ -6,6 +6,7 @@ Lengths are metres, angles degrees. `docs/population.md` describes every field.
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..arguments import DETAILS, LIMITS
@@ -14,11 +15,11 @@ from .entries import Entry, Notes, RecipeError
 
 __all__ = ["Layer", "Mask", "Recipe", "RecipeError", "Thing", "read"]
 
-ASK_ABOVE = 50_000  # objects: more are made only when somebody has said so
+ASK_ABOVE = 100_000  # objects: more are made only when somebody has said so
 MOST = 2_000_000  # objects in one scene
 FAR = 1e6  # metres
 ALTERNATIVES = 4096  # prompts that one template may stand for
-MASKS = ("slope", "height", "vertex_group", "attribute", "image", "noise", "objects", "curves", "inside", "layer")
+MASKS = ("slope", "height", "vertex_group", "attribute", "image", "noise", "objects", "curves", "inside", "layer", "grid", "border")
 NAMED = {"vertex_group": "name", "attribute": "name", "image": "file", "objects": "names", "curves": "names", "inside": "names"}
 BRACES = re.compile(r"\{([^{}]*)\}")
 
@@ -34,6 +35,7 @@ class Mask:
     strength: float = 1.0  # 0: as if the mask were not there
     names: tuple[str, ...] = ()  # of objects, collections, curves; of a vertex group or an attribute; an image's file; a layer
     size: float = 5.0  # metres: of the noise's patches
+    spacing: tuple[float, float] = (2.0, 2.0)  # metres between the lines of a grid along X and Y; 0: no lines across that way
     cover: float = 0.5  # the share of the ground that the noise leaves
     seed: int = 0
     projection: str = "top"  # of an image: from above over the target's bounding box, or by its UVs
@@ -63,6 +65,8 @@ class Layer:
     things: tuple[Thing, ...]
     count: int | None = None
     density: float | None = None  # objects a square metre of what the masks leave
+    each: float | None = None  # objects for each one that is wanted of the layer on which this one stands, or which it faces
+    fill: bool = False  # as many as find a place, up to that
     height: tuple[float, float] | None = None
     quality: str = ""
     model: str = ""
@@ -78,7 +82,11 @@ class Layer:
     clumps: int = 0  # 0: none; else so many groups
     clump_radius: float = 2.0
     sink: float = 0.25  # share of the height that may be below the surface
+    settle: float = 0.0  # metres: so far they fall, and come to rest where physics lets them; 0: they stand where they are put
+    bury: float = 0.0  # share of the height that goes into the ground in any case
     seed: int = 0  # another one rolls this layer again
+    on: str = ""  # a layer before this one, on whose objects this one stands instead of on a target
+    face: str = ""  # a layer before this one, to whose nearest object fronts look
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,19 @@ class Recipe:
     avoid: tuple[str, ...] = ()  # objects and collections that stand already
     text: str = field(default="", compare=False, repr=False)  # as it was written
 
+    def amounts(self, by_density: Callable[[Layer], int]) -> dict[str, int]:
+        """How many objects each layer wants, before the cap."""
+        found: dict[str, int] = {}
+        for layer in self.layers:
+            if layer.count is not None:
+                total = layer.count
+            elif layer.each is not None:
+                total = round(layer.each * found.get(layer.on or layer.face, 0))
+            else:
+                total = by_density(layer) if layer.density else 0
+            found[layer.name] = max(total, sum(thing.count or 0 for thing in layer.things))
+        return found
+
     def quality_of(self, layer: Layer, thing: Thing) -> str:
         return thing.quality or layer.quality or self.quality
 
@@ -102,7 +123,7 @@ class Recipe:
         return layer.model or self.model
 
     def targets_of(self, layer: Layer) -> tuple[str, ...]:
-        return layer.targets or self.targets
+        return () if layer.on else layer.targets or self.targets
 
 
 def alternatives(template: str) -> list[str]:
@@ -140,7 +161,7 @@ def read(text: str, name: str = "The recipe") -> Recipe:
     )
     top.take("about")  # for people
     top.end()
-    if not recipe.targets and any(not layer.targets for layer in layers):
+    if not recipe.targets and any(not (layer.targets or layer.on) for layer in layers):
         notes.add((), "“target” is missing: name the objects on which things shall stand")
     if notes.found:
         raise RecipeError(notes.sentences(), name)
@@ -166,9 +187,11 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
     if not things:
         entry.notes.add(entry.path, "a layer needs “things”: prompts, objects or collections")
     count, density = entry.number("count", None, 0, MOST, whole=True), entry.number("density", None, 0.0, 1e6)
-    if count is not None and density is not None:
-        entry.wrong("density", "there is a count as well; only one of them can hold")
-    if count is None and density is None and any(thing.count is None for thing in things):
+    each = entry.number("each", None, 0.0, 1000.0)
+    given = [name for name, value in (("count", count), ("density", density), ("each", each)) if value is not None]
+    if len(given) > 1:
+        entry.wrong(given[1], f"there is a {given[0]} as well; only one of them can hold")
+    if not given and any(thing.count is None for thing in things):
         entry.notes.add(entry.path, "a layer needs a “count” or a “density”")
     clump = Entry(entry.take("clumps", {}), (*entry.path, "clumps"), entry.notes)
     made = Layer(
@@ -176,6 +199,8 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
         things=tuple(things),
         count=count,
         density=density,
+        each=each,
+        fill=entry.flag("fill"),
         height=entry.pair("height", None, 0.001, 10_000.0),
         quality=entry.choice("quality", "", ("", *DETAILS)),
         model=entry.text("model"),
@@ -191,12 +216,28 @@ def _layer(entry: Entry, name: str, before: list[str]) -> Layer:
         clumps=clump.number("count", 0, 0, 100_000, whole=True),
         clump_radius=clump.number("radius", 2.0, 0.001, FAR),
         sink=entry.number("sink", 0.25, 0.01, 1.0),
+        settle=entry.number("settle", 0.0, 0.0, 100.0),
+        bury=entry.number("bury", 0.0, 0.0, 0.95),
         seed=entry.number("seed", 0, *LIMITS["seed"], whole=True),
+        on=_earlier(entry, "on", before),
+        face=_earlier(entry, "face", before),
     )
+    if made.on and density is not None:
+        entry.wrong("density", "a layer that stands on another needs a “count” or “each” instead")
+    if each is not None and not (made.on or made.face):
+        entry.wrong("each", "there is no “on” or “face” that says of which layer")
     entry.take("about")
     clump.end()
     entry.end()
     return made
+
+
+def _earlier(entry: Entry, name: str, before: list[str]) -> str:
+    """The name of a layer before this one; "" where there is none."""
+    wanted = entry.text(name)
+    if wanted and wanted not in before:
+        entry.wrong(name, f"there is no layer “{wanted}” before this one")
+    return wanted
 
 
 def _things(value, path, notes: Notes) -> list[Thing]:
@@ -241,13 +282,15 @@ def _prompts(template: str, path, notes: Notes) -> list[str]:
 def _mask(entry: Entry, before: list[str]) -> Mask:
     kind = entry.choice("kind", "", MASKS)
     limits = {"slope": (0.0, 180.0), "height": (-FAR, FAR)}.get(kind, (0.0, 1.0 if kind in ("vertex_group", "attribute", "image") else FAR))
-    if kind in ("slope", "height", "objects", "curves", "layer") and "range" not in entry:
+    if kind in ("slope", "height", "objects", "curves", "layer", "grid", "border") and "range" not in entry:
         entry.notes.add(entry.path, f"a mask of kind “{kind}” needs a “range” [from, to]")
     names = entry.texts(NAMED.get(kind, "layer" if kind == "layer" else "names")) if kind in NAMED or kind == "layer" else ()
     if not names and (kind in NAMED or kind == "layer"):
         entry.notes.add(entry.path, f"a mask of kind “{kind}” needs “{NAMED.get(kind, 'layer')}”")
     if kind == "layer" and names and names[0] not in before:
         entry.wrong("layer", f"there is no layer “{names[0]}” before this one")
+    if kind == "grid" and "spacing" not in entry:
+        entry.notes.add(entry.path, "a mask of kind “grid” needs a “spacing” [along X, along Y]")
     made = Mask(
         kind=kind,
         range=entry.pair("range", None, *limits, open_ends=True),
@@ -256,6 +299,7 @@ def _mask(entry: Entry, before: list[str]) -> Mask:
         strength=entry.number("strength", 1.0, 0.0, 1.0),
         names=names,
         size=entry.number("size", 5.0, 0.001, FAR),
+        spacing=entry.pair("spacing", (2.0, 2.0), 0.0, FAR, ordered=False),
         cover=entry.number("cover", 0.5, 0.0, 1.0),
         seed=entry.number("seed", 0, *LIMITS["seed"], whole=True),
         projection=entry.choice("projection", "top", ("top", "uv")),

@@ -2,7 +2,7 @@
 """One population from its recipe to the scene, step by step: look at the scene, make what is missing, lay it out, put it in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import bpy
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ..client.batch import Say
 from ..client.engine import Launch
 from ..scene import meshes, placement
-from . import assets, layout, scatter, targets
+from . import assets, layout, scatter, settle, targets
 from .footprints import Bodies, Footprint, footprint
 from .job import Job, Progress, Want
 from .job import make as make_objects
@@ -33,6 +33,7 @@ class Plan:
     counts: dict[str, int]  # objects by layer, before the cap
     wants: list[Want]  # distinct objects of prompts
     missing: list[Want]  # of them those that the file does not have
+    standing: tuple[Bodies, list[Footprint]]  # what has to be kept free
 
     @property
     def total(self) -> int:
@@ -56,22 +57,21 @@ def plan(recipe: Recipe, *, sure: bool = False) -> Plan:
         raise targets.SceneError(f"{why}.")
     bpy.context.view_layer.update()
     unit_m, known = targets.unit_metres(), {}
-    for layer in recipe.layers:
+    layers = [layer for layer in recipe.layers if not layer.on]
+    for layer in layers:
         names = recipe.targets_of(layer)
         asked = tuple(mask.names for mask in layer.masks if mask.kind in ("vertex_group", "attribute"))
         if (names, asked) not in known:
             known[names, asked] = targets.ground(layer, names, unit_m)
     grounds = {}
-    for layer in recipe.layers:
+    for layer in layers:
         asked = tuple(mask.names for mask in layer.masks if mask.kind in ("vertex_group", "attribute"))
         grounds[layer.name] = known[recipe.targets_of(layer), asked]
-    scenery, counts = targets.scenery(recipe, unit_m), {}
-    for layer in recipe.layers:
-        fixed = sum(thing.count or 0 for thing in layer.things)
-        by_density = round((layer.density or 0.0) * layout.room(recipe, layer, grounds[layer.name].surface, scenery))
-        counts[layer.name] = max(layer.count if layer.count is not None else by_density, fixed)
+    scenery = targets.scenery(recipe, unit_m)
+    counts = recipe.amounts(lambda layer: round(layer.density * layout.room(recipe, layer, grounds[layer.name].surface, scenery)))
     wants, have = assets.wants(recipe), assets.in_file()
-    made = Plan(recipe, unit_m, grounds, scenery, counts, wants, [want for want in wants if want not in have])
+    missing = [want for want in wants if want not in have]
+    made = Plan(recipe, unit_m, grounds, scenery, counts, wants, missing, _obstacles(recipe.avoid, unit_m))
     if made.total > ASK_ABOVE and not sure:
         most = max(counts, key=counts.get)
         raise Asks(
@@ -112,27 +112,39 @@ def put(
     """Lay everything out and put it into the scene: all of it or, where something goes wrong, nothing."""
     with meshes.all_or_nothing():
         found = assets.collect(chosen.recipe, job, chosen.unit_m)
-        footprints = [one.footprint for one in found.found]
-        obstacles, more = _obstacles(chosen, len(footprints))
-        shapes = layout.Shapes.of([*footprints, *more])
-        made = layout.lay_out(
-            chosen.recipe,
-            found.options,
-            shapes,
-            chosen.grounds,
-            chosen.scenery,
-            obstacles=obstacles,
-            progress=progress,
-            cancelled=cancelled,
-        )
+        made = lay_out(chosen, found, progress=progress, cancelled=cancelled)
+        made = settle.settled(chosen, found, made)
         top = scatter.build(chosen.recipe, found, made, chosen.unit_m, linked=linked)
     return Outcome(top, made, found, [*found.notes, *made.notes])
 
 
-def _obstacles(chosen: Plan, first: int) -> tuple[Bodies, list[Footprint]]:
-    """What stands in the scene already and has to be kept free, as bodies whose footprints come after the assets'. Instances count, such as
-    those of another population."""
-    names, found, rows = chosen.recipe.avoid, {}, []
+def lay_out(
+    chosen: Plan,
+    found: assets.Assets,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> layout.Layout:
+    """Find a place for everything. Touches nothing of Blender's, so that a thread can do it."""
+    footprints = [one.footprint for one in found.found]
+    standing, more = chosen.standing
+    obstacles = replace(standing, asset=standing.asset + len(footprints))
+    return layout.lay_out(
+        chosen.recipe,
+        found.options,
+        layout.Shapes.of([*footprints, *more]),
+        chosen.grounds,
+        chosen.scenery,
+        obstacles=obstacles,
+        progress=progress,
+        cancelled=cancelled,
+    )
+
+
+def _obstacles(names: tuple[str, ...], unit_m: float) -> tuple[Bodies, list[Footprint]]:
+    """What stands in the scene already and has to be kept free, as bodies with footprints of their own. Instances count, such as those of
+    another population."""
+    found, rows = {}, []
     items = set(targets.objects_of(names, "to keep free")) if names else set()
     graph = bpy.context.evaluated_depsgraph_get()
     for one in graph.object_instances if items else ():
@@ -145,9 +157,9 @@ def _obstacles(chosen: Plan, first: int) -> tuple[Bodies, list[Footprint]]:
             points, edges = targets.shape_of(one.object)
             if not len(points):
                 continue
-            found[key] = (len(found), footprint(points * np.array(size) * chosen.unit_m, edges))
-        rows.append((found[key][0], np.array(place) * chosen.unit_m, np.array(turn.to_matrix())))
+            found[key] = (len(found), footprint(points * np.array(size) * unit_m, edges))
+        rows.append((found[key][0], np.array(place) * unit_m, np.array(turn.to_matrix())))
     count = len(rows)
     places, turns = (np.array([row[i] for row in rows]) for i in (1, 2))
-    asset = first + np.array([row[0] for row in rows], np.int64).reshape(count)
+    asset = np.array([row[0] for row in rows], np.int64).reshape(count)
     return Bodies(asset, places.reshape(count, 3), turns.reshape(count, 3, 3), np.ones(count)), [one for _, one in found.values()]

@@ -5,6 +5,8 @@ A population is a collection that carries its recipe. In it are, for each layer,
 objects, and a collection "… Assets" that no view layer shows, with one object for each asset, its box and its simpler mesh.
 """
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import bpy
@@ -16,6 +18,8 @@ from .assets import Asset, Assets, own_matrix
 from .layout import Layout, euler
 from .recipe import Recipe
 
+STEP = 64  # objects made at a time
+AT_ONCE = 500  # objects that are removed at once
 SIMPLER_FROM = 400  # triangles: below, a simpler mesh saves nothing
 SIMPLER = 0.15  # share of the triangles that it keeps
 PARTS = {"Assets": "Objects", "Boxes": "Boxes", "Simpler": "Simpler"}  # the modifier's inputs, and the collections that they take
@@ -48,15 +52,60 @@ def populations() -> list[bpy.types.Collection]:
 
 def build(recipe: Recipe, assets: Assets, layout: Layout, unit_m: float, *, linked: bool = False) -> bpy.types.Collection:
     """Put a layout into the scene, in a new collection; returns that."""
+    *_, top = building(recipe, assets, layout, unit_m, linked=linked)
+    show(top)
+    return top
+
+
+def building(
+    recipe: Recipe, assets: Assets, layout: Layout, unit_m: float, *, linked: bool = False
+) -> Iterator[bpy.types.Collection]:
+    """Make the collection of a layout, which `show` puts into the scene; yields it after each step, so that one can do something else
+    meanwhile."""
     top = bpy.data.collections.new(recipe.name)
     top["latte3d_recipe"] = recipe.text
-    bpy.context.scene.collection.children.link(top)
-    own = _assets_collection(top, recipe, assets)
+    yield top
+    own = bpy.data.collections.new(f"{recipe.name} Assets")
+    own["latte3d_assets"] = True
+    for _ in _fill_assets(own, recipe, assets):
+        yield top
     for number, layer in enumerate(recipe.layers):
         points = Points.of(layout, number, unit_m)
-        if len(points.asset):
-            (as_objects if linked else as_scatter)(top, own, layer.name, points)
-    return top
+        if len(points.asset) and linked:
+            for group in objects_of_points(own, layer.name, points):  # noqa: B007
+                yield top
+            top.children.link(group)
+        elif len(points.asset):
+            as_scatter(top, own, layer.name, points)
+        yield top
+    top.children.link(own)
+    yield top
+
+
+def show(top: bpy.types.Collection) -> None:
+    """Put a population into the scene; its assets are seen only where points show them."""
+    bpy.context.scene.collection.children.link(top)
+    own = _own(top)
+    for layer in bpy.context.scene.view_layers:
+        found = _layer_collection(layer.layer_collection, own)
+        if found:
+            found.exclude = True
+
+
+def name_parts(top: bpy.types.Collection, name: str) -> None:
+    """Name a population and its parts, when those of that name before are gone."""
+    top.name, own = name, _own(top)
+    own.name = f"{name} Assets"
+    for part in own.children:
+        part.name = f"{name} {part['latte3d_part']}"
+    for one in (*top.objects, *top.children):
+        if "latte3d_layer" in one:
+            one.name = one["latte3d_layer"]
+
+
+def has_points(top: bpy.types.Collection) -> bool:
+    """Whether a population has points that geometry nodes show; else it has plain objects."""
+    return any("latte3d_layer" in one for one in top.objects)
 
 
 def clear(top: bpy.types.Collection) -> None:
@@ -65,21 +114,41 @@ def clear(top: bpy.types.Collection) -> None:
     items = {item for one in inside for item in one.objects}
     gone = [item for item in items if all(user in inside for user in item.users_collection)]
     data = {item.data for item in gone if item.data}
-    bpy.data.batch_remove([*gone, *inside])
+    bpy.data.batch_remove(inside)
+    if not throw_away(gone):
+        bpy.data.batch_remove([one for one in data if not one.users])
+
+
+def throw_away(items: list[bpy.types.Object]) -> bool:
+    """Remove objects. With many, Blender takes many seconds for that: in a window they only go out of sight, and `sweep` removes them;
+    returns whether it is so."""
+    later = len(items) > AT_ONCE and not bpy.app.background
+    if not later:
+        bpy.data.batch_remove(items)
+        return False
+    for item in items:
+        for collection in item.users_collection:
+            collection.objects.unlink(item)
+        item["latte3d_gone"] = True
+    return True
+
+
+def sweep(most: int = STEP) -> bool:
+    """Remove some of what was thrown away, unless an undo has brought it back; returns whether there may be more."""
+    gone = list(itertools.islice((item for item in bpy.data.objects if not item.users and "latte3d_gone" in item), most))
+    data = {item.data for item in gone if item.data}
+    bpy.data.batch_remove(gone)
     bpy.data.batch_remove([one for one in data if not one.users])
+    return len(gone) == most
 
 
 # Assets ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _assets_collection(top: bpy.types.Collection, recipe: Recipe, assets: Assets) -> bpy.types.Collection:
-    """The collection of what is repeated; geometry nodes take its objects in the order of their names."""
-    name = recipe.name
+def _fill_assets(own: bpy.types.Collection, recipe: Recipe, assets: Assets) -> Iterator[None]:
+    """Fill the collection of what is repeated; geometry nodes take its objects in the order of their names."""
     tinted = {option.asset for layer in recipe.layers if layer.tint for option in assets.options.get(layer.name, [])}
-    own = bpy.data.collections.new(f"{name} Assets")
-    top.children.link(own)
-    own["latte3d_assets"] = True
-    parts = {kind: bpy.data.collections.new(f"{name} {kind}") for kind in PARTS.values()}
+    parts = {kind: bpy.data.collections.new(f"{recipe.name} {kind}") for kind in PARTS.values()}
     for kind, part in parts.items():
         part["latte3d_part"] = kind
         own.children.link(part)
@@ -89,16 +158,7 @@ def _assets_collection(top: bpy.types.Collection, recipe: Recipe, assets: Assets
         parts["Objects"].objects.link(item)
         parts["Boxes"].objects.link(_box(item, cube))
         parts["Simpler"].objects.link(_simpler(item))
-    _hide(own)
-    return own
-
-
-def _hide(own: bpy.types.Collection) -> None:
-    """Exclude a collection from every view layer: its objects are seen only where points show them."""
-    for layer in bpy.context.scene.view_layers:
-        found = _layer_collection(layer.layer_collection, own)
-        if found:
-            found.exclude = True
+        yield
 
 
 def _layer_collection(parent: bpy.types.LayerCollection, wanted: bpy.types.Collection) -> bpy.types.LayerCollection | None:
@@ -132,14 +192,19 @@ def _cube() -> bpy.types.Mesh:
     return mesh
 
 
+def extent(item: bpy.types.Object) -> tuple[Vector, Vector]:
+    """The lowest and the highest corner of an object in its own frame, whether it has been evaluated or not."""
+    if item.type != "MESH":
+        return Vector(item.bound_box[0]), Vector(item.bound_box[6])
+    flat = np.empty(3 * len(item.data.vertices), np.float32)
+    item.data.vertices.foreach_get("co", flat)
+    return Vector(flat.reshape(-1, 3).min(0).tolist()), Vector(flat.reshape(-1, 3).max(0).tolist())
+
+
 def _box(item: bpy.types.Object, cube: bpy.types.Mesh) -> bpy.types.Object:
     """The bounding box of an asset: all share one mesh."""
     made = bpy.data.objects.new(f"{item.name} Box", cube)
-    low, high = Vector(item.bound_box[0]), Vector(item.bound_box[6])
-    if item.type == "MESH":  # not evaluated yet
-        flat = np.empty(3 * len(item.data.vertices), np.float32)
-        item.data.vertices.foreach_get("co", flat)
-        low, high = (Vector(end.tolist()) for end in (flat.reshape(-1, 3).min(0), flat.reshape(-1, 3).max(0)))
+    low, high = extent(item)
     size = Vector(max(length, 1e-6) for length in high - low)
     made.matrix_basis = item.matrix_basis @ Matrix.LocRotScale(low, None, size)
     made.color = item.color
@@ -210,21 +275,34 @@ def read_scatter(item: bpy.types.Object) -> Points:
 # Objects --------------------------------------------------------------------------------------------------------------------------
 
 
-def as_objects(top: bpy.types.Collection, own: bpy.types.Collection, name: str, points: Points) -> bpy.types.Collection:
-    """A collection of plain objects that share the assets' data."""
+def objects_of_points(own: bpy.types.Collection, name: str, points: Points) -> Iterator[bpy.types.Collection]:
+    """Make a collection of plain objects that share the assets' data, linked nowhere yet; yields it after every STEP objects."""
     group = bpy.data.collections.new(name)
     group["latte3d_layer"] = name
+    yield group
     sources = _objects(own)
     for row in range(len(points.asset)):
         source = sources[int(points.asset[row])]
-        item = source.copy()
-        item.name = source.name[6:]
+        item = _copy(source, f"{source.name[6:]}.{row + 1:03d}")
         place = Matrix.LocRotScale(points.position[row].tolist(), Euler(points.rotation[row].tolist()), points.scale[row].tolist())
         item.matrix_basis = place @ source.matrix_basis
         item[tint.ATTRIBUTE] = points.tint[row].tolist()
         group.objects.link(item)
-    top.children.link(group)  # last: every link to a shown collection makes Blender look through the scene
-    return group
+        if row % STEP == STEP - 1:
+            yield group
+
+
+def _copy(source: bpy.types.Object, name: str) -> bpy.types.Object:
+    """A copy that shares its data. To copy by Blender's own way takes longer the more copies there are: each needs another name."""
+    if source.modifiers or source.constraints or source.animation_data or source.type != "MESH":
+        made = source.copy()
+        made.name = name
+        return made
+    made = bpy.data.objects.new(name, source.data)
+    for key in source.keys():  # noqa: SIM118 (not a dict)
+        made[key] = source[key]
+    made.color = source.color
+    return made
 
 
 def _objects(own: bpy.types.Collection) -> dict[int, bpy.types.Object]:
@@ -238,16 +316,32 @@ def _own(top: bpy.types.Collection) -> bpy.types.Collection:
 
 def to_objects(top: bpy.types.Collection) -> int:
     """Turn a population's points into plain objects, for editing by hand and for export; returns how many there are."""
-    made = 0
+    *_, groups = objects_of(top)
+    return become_objects(top, groups)
+
+
+def objects_of(top: bpy.types.Collection) -> Iterator[list[bpy.types.Collection]]:
+    """Make the plain objects of a population's points, in collections that are linked nowhere; yields those now and then."""
+    groups: list[bpy.types.Collection] = []
+    yield groups
     for item in [one for one in top.objects if "latte3d_layer" in one]:
-        points = read_scatter(item)
-        points = _moved(points, item.matrix_world)
-        as_objects(top, _own(top), item["latte3d_layer"], points)
-        made += len(points.asset)
+        points = _moved(read_scatter(item), item.matrix_world)
+        for step, group in enumerate(objects_of_points(_own(top), item["latte3d_layer"], points)):
+            if not step:
+                groups.append(group)
+            yield groups
+
+
+def become_objects(top: bpy.types.Collection, groups: list[bpy.types.Collection]) -> int:
+    """Let plain objects take the place of a population's points; returns how many there are."""
+    for item in [one for one in top.objects if "latte3d_layer" in one]:
         mesh = item.data
         bpy.data.objects.remove(item)
         bpy.data.meshes.remove(mesh)
-    return made
+    for group in groups:  # last: every link to a shown collection makes Blender look through the scene
+        top.children.link(group)
+        group.name = group["latte3d_layer"]
+    return sum(len(group.objects) for group in groups)
 
 
 def _moved(points: Points, matrix: Matrix) -> Points:
@@ -281,7 +375,7 @@ def to_scatter(top: bpy.types.Collection) -> tuple[int, int]:
             tints = np.array([list(item.get(tint.ATTRIBUTE, (1, 1, 1))) for item in same], float)
             as_scatter(top, own, group["latte3d_layer"], _from_parts(asset, world, tints))
         done, kept = done + len(same), kept + len(others)
-        bpy.data.batch_remove(same)
         if not others:
             bpy.data.collections.remove(group)
+        throw_away(same)
     return done, kept

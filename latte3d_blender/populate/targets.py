@@ -7,10 +7,9 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils.bvhtree import BVHTree
 
 from ..scene.placement import meters
-from . import masks
+from . import masks, placing
 from .layout import Ground
 from .recipe import Layer, Recipe
 from .surface import Surface, joined
@@ -144,21 +143,7 @@ def ground(layer: Layer, names: tuple[str, ...], unit_m: float) -> Ground:
         raise SceneError(f"The faces of {shown} have no area: the layer “{layer.name}” cannot stand on it. Look at its scale.")
     if lacking := wanted - surface.values.keys():
         raise SceneError(f"{shown} has no vertex group or attribute “{min(lacking)}”, which the layer “{layer.name}” asks for.")
-    return Ground(surface, caster(surface))
-
-
-def caster(surface: Surface):
-    """How lines meet a surface: see placing.Cast."""
-    flat = surface.corners[surface.area > 0].reshape(-1, 3)
-    tree = BVHTree.FromPolygons(flat.tolist(), np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True)
-
-    def cast(starts: np.ndarray, ways: np.ndarray, reach: np.ndarray) -> np.ndarray:
-        one, found = tree.ray_cast, []
-        for points, way, far in zip(starts.tolist(), ways.tolist(), reach.tolist(), strict=True):
-            found += [one(point, way, far)[3] for point in points]
-        return np.array([np.inf if distance is None else distance for distance in found]).reshape(starts.shape[:2])
-
-    return cast
+    return Ground(surface, placing.caster(surface))
 
 
 def scenery(recipe: Recipe, unit_m: float) -> masks.Scenery:
@@ -228,8 +213,7 @@ def _object_distance(items: list[bpy.types.Object], unit_m: float) -> masks.Dist
 
 
 def _to_surface(parts: list[np.ndarray]) -> masks.Distance:
-    flat = np.concatenate(parts).reshape(-1, 3) if parts else np.zeros((0, 3))
-    tree = BVHTree.FromPolygons(flat.tolist(), np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True)
+    tree = placing.tree_of(np.concatenate(parts) if parts else np.zeros((0, 3, 3)))
 
     def distance(places: np.ndarray) -> np.ndarray:
         found = [tree.find_nearest(place)[3] for place in places.tolist()]

@@ -87,7 +87,7 @@ def _keys(pairs: np.ndarray, count: int) -> np.ndarray:
     return np.minimum(first, second) * count + np.maximum(first, second)
 
 
-def short_name(prompt: str, seed: int, suffix: str = "") -> str:
+def short_name(prompt: str, seed: int, suffix: str = "", length: int = NAME_LENGTH) -> str:
     """A data-block's name: the start of the prompt in its own script, cut at a word's end, the seed where it is not 0, and a suffix.
 
     It is short enough that no version of Blender cuts it, in the middle of a character or before the seed.
@@ -96,7 +96,7 @@ def short_name(prompt: str, seed: int, suffix: str = "") -> str:
     kept = "".join(sign for sign in plain if sign in "\u200c\u200d" or unicodedata.category(sign) not in ("Cf", "Cs", "Cn"))
     words, end = " ".join(kept.split()) or "Object", (f" {seed}" if seed else "") + suffix
     room = NAME_BYTES - len(end.encode())
-    length = min(len(words), NAME_LENGTH)
+    length = min(len(words), length)
     while len(words[:length].encode()) > room:
         length -= 1
     if length < len(words):

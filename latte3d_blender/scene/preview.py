@@ -39,7 +39,7 @@ def picture(item: bpy.types.Object) -> np.ndarray:
     shown = np.zeros((side * side, 4), np.float32)
     shown[pixel, :3] = _lit(item.active_material, np.einsum("pc,pcd->pd", weights, uvs[triangle]), normal)
     shown[pixel, 3] = 1.0
-    mean = shown.reshape(SIZE, FINER, SIZE, FINER, 4).mean((1, 3))
+    mean = sum(shown.reshape(SIZE, FINER, SIZE, FINER, 4)[:, i, :, j] for i in range(FINER) for j in range(FINER)) / FINER**2
     mean[..., :3] /= np.maximum(mean[..., 3:], 1e-6)
     mean[..., :3] = np.where(mean[..., :3] <= 0.0031308, 12.92 * mean[..., :3], 1.055 * np.abs(mean[..., :3]) ** (1 / 2.4) - 0.055)
     return np.clip(mean, 0.0, 1.0)
@@ -60,7 +60,7 @@ def _visible(corners: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np
     size = np.maximum(last - first + 1, 0)
     count = size[:, 0].astype(np.int64) * size[:, 1] * (_areas(corners) > 0)  # the far side of a closed mesh is hidden
     nearest = np.full(side * side, -np.inf, np.float32)
-    owner, shares = np.full(side * side, -1, np.int64), np.zeros((side * side, 3), np.float32)
+    owner, found = np.full(side * side, -1, np.int64), np.zeros((side * side, 3), np.float32)
     ends = np.cumsum(count)
     begin = 0
     while begin < len(count):
@@ -68,16 +68,16 @@ def _visible(corners: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np
         part = np.repeat(np.arange(begin, end), count[begin:end])
         number = np.arange(len(part)) - np.repeat(ends[begin:end] - count[begin:end] - (ends[begin] - count[begin]), count[begin:end])
         x, y = first[part, 0] + number % size[part, 0], first[part, 1] + number // size[part, 0]
-        weights = _weights(corners, part, x + 0.5, y + 0.5)
-        inside = (weights >= 0).all(1)
-        part, weights, pixel = part[inside], weights[inside], (y * side + x)[inside]
+        shares = _shares(corners, part, x + 0.5, y + 0.5)
+        inside = np.flatnonzero((shares[0] >= 0) & (shares[1] >= 0) & (shares[2] >= 0))
+        part, weights, pixel = part[inside], np.stack([share[inside] for share in shares], 1), (y * side + x)[inside]
         depth = np.einsum("pc,pc->p", weights, corners[part, :, 2]).astype(np.float32)
         np.maximum.at(nearest, pixel, depth)
         front = depth >= nearest[pixel]
-        owner[pixel[front]], shares[pixel[front]] = part[front], weights[front]
+        owner[pixel[front]], found[pixel[front]] = part[front], weights[front]
         begin = end
     pixel = np.flatnonzero(owner >= 0)
-    return owner[pixel], shares[pixel], pixel
+    return owner[pixel], found[pixel], pixel
 
 
 def _areas(corners: np.ndarray) -> np.ndarray:
@@ -86,15 +86,15 @@ def _areas(corners: np.ndarray) -> np.ndarray:
     return (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
 
 
-def _weights(corners: np.ndarray, part: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The weights [P, 3] of triangles' corners at points; negative outside, and for triangles without an area."""
+def _shares(corners: np.ndarray, part: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What each corner of the triangles `part` weighs at points, [P] each; one of them is negative outside. They must have areas."""
     a, b, c = corners[:, 0, :2], corners[:, 1, :2], corners[:, 2, :2]
     area = _areas(corners)
-    over = np.divide(1.0, area, out=np.full_like(area, np.nan), where=np.abs(area) > 1e-9)
+    over = np.divide(1.0, area, out=np.zeros_like(area), where=area > 0)
     bx, by, cx, cy = ((end - a)[:, axis] * over for end in (b, c) for axis in (0, 1))
     dx, dy = x - a[part, 0], y - a[part, 1]
     second, third = dx * cy[part] - dy * cx[part], dy * bx[part] - dx * by[part]
-    return np.nan_to_num(np.stack([1 - second - third, second, third], 1), nan=-1.0)
+    return 1 - second - third, second, third
 
 
 def _lit(material: bpy.types.Material | None, uvs: np.ndarray, normal: np.ndarray) -> np.ndarray:

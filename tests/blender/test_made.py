@@ -84,7 +84,7 @@ def test_a_batch_becomes_assets(addon, wanted, tmp_path):
     first, mine = items[0].asset_data, bpy.data.objects["Mine"].asset_data
     assert [tag.name for tag in first.tags] == ["shiny", "toy", "red", "cube"] and [tag.name for tag in mine.tags] == ["shiny", "toy"]
     assert (first.description, first.license, first.author) == ("a red cube", "CC0-1.0", "Me") and not mine.description
-    assert addon("catalogues").read(tmp_path) == {"Props/Toys": first.catalog_id} and mine.catalog_id == first.catalog_id
+    assert addon("catalogues").read(tmp_path)["Props/Toys"] == first.catalog_id and mine.catalog_id == first.catalog_id
     assert tuple(items[0].preview.image_size) == (128, 128)
 
 

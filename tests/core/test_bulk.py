@@ -12,7 +12,7 @@ import pytest
 
 from core.bulk import cli, maker
 from core.bulk.maker import Failure, Maker, Want
-from core.errors import BadRequest
+from core.errors import BadRequest, EngineError, MissingWeights
 from tests.conftest import ROOT
 from tests.fake_engine import FakePipeline
 
@@ -93,7 +93,7 @@ def test_a_killed_node_is_replaced_and_each_object_comes_once(nodes, connected):
             nodes.add()
     assert came == Counter(want.key for want in asked)
     assert places == {("an explosive cube", "crashed"), ("an impossible cube", "bad_request")}
-    assert connected.lost == 3 <= sum(connected.devices.values()), connected.said  # the node, and twice the cube
+    assert connected.lost == 4 <= sum(connected.devices.values()), connected.said  # the node, and three times the cube
 
 
 @pytest.mark.slow
@@ -102,6 +102,22 @@ def test_each_gpu_has_a_worker(nodes, connected):
     nodes.add_node(num_cpus=4, num_gpus=2, object_store_memory=100 << 20)
     assert len(list(connected.make(wants(8)))) == 8
     assert sum(connected.devices.values()) == len(connected.workers) == 2 and connected.lost == 0
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_start_are_given_up(nodes):
+    from core.bulk.cluster import Cluster
+
+    def load():
+        raise MissingWeights("There is no model.", "The folder is empty.", "Choose a model folder.")
+
+    nodes.add()
+    cluster = Cluster(nodes.address, load, cores=1, gpus=False, strict=False, say=print)
+    try:
+        with pytest.raises(EngineError, match=r"No worker starts on the cluster\. .*There is no model"):
+            list(cluster.make(wants(1)))
+    finally:
+        cluster.end()
 
 
 @pytest.mark.slow

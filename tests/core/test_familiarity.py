@@ -320,8 +320,10 @@ FABLE = Words(
     attributes={"furry": ("material", "fur"), "scaly": ("material", "scales"), "awake": ("mood", "awake"), "asleep": ("mood", "asleep")},
     qualities=("furry", "scaly"),
     opposites=("awake", "asleep"),
-    things={"dragon": ThingWords(("dragon",), "wings", materials=("scales", "fur")),
-            "wizard": ThingWords(("wizard", "sorcerer"), "beard", "white", True, materials=("fur",))},
+    things={
+        "dragon": ThingWords(("dragon",), "wings", materials=("scales", "fur")),
+        "wizard": ThingWords(("wizard", "sorcerer"), "beard", "white", True, materials=("fur",)),
+    },
     adjectives={"fur": "furry", "scales": "scaly"},
 )  # fmt: skip   words of a library that has nothing in common with the starter's
 
@@ -396,3 +398,15 @@ def test_the_memory_survives_the_disk(known, text, tmp_path) -> None:
     (tmp_path / familiarity.FILE).write_bytes(b"cut")
     with pytest.raises(MissingWeights, match="damaged"):
         KnownPrompts.load(tmp_path, cpu, text.width)
+
+
+def test_the_presets_of_populations_name_known_things_in_known_words(starter, text) -> None:
+    """So that nobody's first population is met with questions or notes."""
+    from latte3d_blender.populate import recipe
+
+    presets = sorted(Path(recipe.__file__).parent.glob("presets/*.json"))
+    recipes = [recipe.read(path.read_text(encoding="utf-8"), path.name) for path in presets]
+    prompts = list(dict.fromkeys(thing.prompt for one in recipes for layer in one.layers for thing in layer.things))
+    readings = dict(zip(prompts, starter.read(prompts, text), strict=True))
+    assert len(presets) >= 6 and len(prompts) > 60
+    assert {prompt: reading.notes for prompt, reading in readings.items() if reading.notes or not reading.familiar} == {}

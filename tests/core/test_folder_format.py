@@ -127,7 +127,7 @@ def test_what_set_up_leaves_out_comes_with_a_command_that_runs(library, tmp_path
     for prefix in ([sys.prefix] if installed(Path(sys.prefix)) else []) + [str(tmp_path)]:
         monkeypatch.setattr(sys, "prefix", prefix)
         with pytest.raises(BadRequest, match="libigl") as refused:
-            cli.main(["prepare", str(library.folder), "--blender", "[\"blender\"]"])
+            cli.main(["prepare", str(library.folder), "--blender", '["blender"]'])
         told.append(shlex.split(refused.value.remedy.removeprefix("Install it: ")))
     assert told[-1][:4] == [sys.executable, "-m", "pip", "install"] and str(REQUIREMENTS / "train.txt") in told[-1]
     for command in told[:-1]:

@@ -31,9 +31,7 @@ def trained(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("models")
     for name, kinds in (("garden", ("mushroom", "tree", "rock")), ("garage", ("car", "truck", "barrel"))):
         how, reading = ReconstructionSettings(steps=2, batch=2, sampling=QUICK), ReadingSettings(steps=0, pool=256)
-        train(
-            TrainSettings(place / name, preset="tiny", kinds=kinds, device="cpu", pictures=False, reading=reading, reconstruction=how)
-        )
+        train(TrainSettings(place / name, preset="tiny", kinds=kinds, device="cpu", pictures=False, reading=reading, reconstruction=how))
         shutil.rmtree(place / name / "checkpoint")
     return place
 

@@ -252,7 +252,7 @@ def test_proposals_are_added_to_what_somebody_has_edited(library, capfd):
     out = folder / "edited.csv"
     for name, kind in {"lamp": "box", "vase": "box", "broken": "reject"}.items():
         (folder / f"{name}.obj").write_text(kind)
-    mine = "\ufeffPrompt;note;shape;split\r\nmy own; words\r\n\"my; lamp\";x;lamp.obj:Lamp;unseen".encode()
+    mine = '\ufeffPrompt;note;shape;split\r\nmy own; words\r\n"my; lamp";x;lamp.obj:Lamp;unseen'.encode()
     out.write_bytes(mine)
     command = ["suggest", str(folder), "--out", str(out), "--blender", json.dumps(FAKE)]
     assert cli.main(command) == 1

@@ -23,7 +23,7 @@ MADE_OF = {
     "pipeline": BASE | {"language", "networks", "surface", "mesh", "outcome"},
     "service": BASE | {"language", "networks", "mesh", "outcome", "pipeline", "rendering"},
     "rendering": BASE | {"surface", "mesh"},
-    "guidance": BASE | {"rendering"},
+    "guidance": BASE | {"language", "rendering"},
     "library": BASE | {"language"},
     "starter": BASE | {"language", "library", "rendering"},
 }

@@ -420,7 +420,7 @@ def test_processes_end_together(tmp_path) -> None:
         ({"parts": "both of them"}, "parts cannot be"),
         ({"parts": "t"}, "needs a model to go on from"),
         ({"stages": ("reading", "dancing")}, "no stage 'dancing'.*reading, reconstruction"),
-        ({"stages": ("reconstruction", "geometry")}, "geometry does not exist yet"),
+        ({"stages": ("reconstruction", "geometry")}, "needs a multiview prior"),
     ],
 )
 def test_settings_that_cannot_train_are_refused(tmp_path, changes, says) -> None:

@@ -44,11 +44,42 @@ COUNT_WORDS: dict[str, tuple[str, ...]] = {name: (name, str(number)) for name, n
 _RICHNESS = (0.10, 0.28, 0.33, 0.20, 0.09)  # how often a prompt names 0, 1, 2, 3, 4 attributes
 _WEIGHTS = {"color": 3.0, "proportion": 2.0, "material": 1.8, "pattern": 1.4, "second": 1.6, "size": 0.4, "shade": 0.4, "finish": 0.4}
 _OPENINGS = ("a 3D model of ", "3D model of ", "a model of ", "a render of ", "a picture of ", "an image of ")
-_MASS = frozenset({
-    "bedding", "butter", "cheese", "chocolate", "cream", "fire", "foam", "foliage", "frosting", "fruit", "fur", "glass", "glaze", "grass",
-    "hay", "honey", "ice", "icing", "ivy", "jam", "lava", "moss", "sand", "smoke", "snow", "soil", "straw", "sugar", "trim", "upholstery",
-    "water", "wool",
-})  # fmt: skip   parts that are stuff, not things: no article
+_MASS = frozenset(
+    {
+        "bedding",
+        "butter",
+        "cheese",
+        "chocolate",
+        "cream",
+        "fire",
+        "foam",
+        "foliage",
+        "frosting",
+        "fruit",
+        "fur",
+        "glass",
+        "glaze",
+        "grass",
+        "hay",
+        "honey",
+        "ice",
+        "icing",
+        "ivy",
+        "jam",
+        "lava",
+        "moss",
+        "sand",
+        "smoke",
+        "snow",
+        "soil",
+        "straw",
+        "sugar",
+        "trim",
+        "upholstery",
+        "water",
+        "wool",
+    }
+)  # fmt: skip   parts that are stuff, not things: no article
 _NUMBERS = {number: name for name, number in COUNTS.items()}
 _TRIES = 5000  # draws without a prompt of the wanted split before giving up
 

@@ -24,17 +24,37 @@ HELD_OUT_KINDS = ("bus", "pear", "penguin", "pitcher")  # each has a relative am
 HELD_OUT_PAIRS = tuple(
     tuple(pair.split("=") for pair in line.split())
     for line in (
-        "color=red second_color=green", "color=blue second_color=yellow", "color=white second_color=purple",
-        "color=green second_color=pink", "color=brown second_color=teal", "color=orange second_color=black",
-        "color=blue material=wood", "color=green material=metal", "color=pink material=plastic",
-        "color=pink proportion=tall", "color=yellow proportion=chunky", "color=white proportion=narrow",
-        "color=red pattern=checks", "color=teal pattern=spots",
-        "material=ceramic pattern=stripes", "material=metal pattern=spots", "material=plastic pattern=checks",
-        "proportion=tall pattern=spots", "proportion=wide pattern=stripes",
+        "color=red second_color=green",
+        "color=blue second_color=yellow",
+        "color=white second_color=purple",
+        "color=green second_color=pink",
+        "color=brown second_color=teal",
+        "color=orange second_color=black",
+        "color=blue material=wood",
+        "color=green material=metal",
+        "color=pink material=plastic",
+        "color=pink proportion=tall",
+        "color=yellow proportion=chunky",
+        "color=white proportion=narrow",
+        "color=red pattern=checks",
+        "color=teal pattern=spots",
+        "material=ceramic pattern=stripes",
+        "material=metal pattern=spots",
+        "material=plastic pattern=checks",
+        "proportion=tall pattern=spots",
+        "proportion=wide pattern=stripes",
     )
 )  # fmt: skip   each value alone is common in training
 HELD_OUT_PHRASES = (
-    "an image of", "featuring", "made out of", "chequered", "stripy", "terracotta", "enormous", "slender", "polished",
+    "an image of",
+    "featuring",
+    "made out of",
+    "chequered",
+    "stripy",
+    "terracotta",
+    "enormous",
+    "slender",
+    "polished",
 )  # fmt: skip   and their relatives ("a picture of", "checkered", …) stay in training
 _COMBINATIONS, _SHAPES, _SYNONYMS = 0.10, 0.12, 0.20  # held-out shares: of combinations, doubly named shapes, kinds' last synonyms
 

@@ -8,16 +8,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.draws import Draws
 from core.library.source import Examples, Sampling
 from core.networks.generator import Generator
+from core.rendering.cameras import Viewpoints
+from core.rendering.volume import Sampling as VolumeSampling
+from core.rendering.volume import render_rays
 from core.training.annealing import anneal, dummy_share
 from core.training.bank import ObjectBank
 from core.training.losses import LossWeights, look_losses, occupancy_iou, overlap_loss, sdf_loss, shares_loss, slope_loss
 from core.training.options import option
+from core.training.regularise import picture_losses
 from core.training.stage import Stage, StageSettings
+from core.training.subjects import ALONE, Drawing, Place, Subjects, generators
 from core.training.tasks import PromptTask, batches, heads_of, task_losses
+from core.training.views import fields_of, full_precision, some_rays
 
 PARTS = ("both", "g", "t", "upsampler")
+PICTURED, IMAGE = 2, 256  # objects in a step that pictures are taken of, and the pixels of a side that their rays are drawn from
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,11 @@ class ReconstructionSettings(StageSettings):
         '"upsampler": T alone, with planes twice as fine',
         choices=PARTS,
     )
+    images: float | None = option(None, "weight of pictures beside the points (the paper's Eq. 1), of two objects more a step (1 where the "
+                                        "stage geometry follows, else 0)", least=0)  # fmt: skip
+    image_rays: int = 384  # of each
+    image_sampling: VolumeSampling = field(default_factory=lambda: VolumeSampling(24, 12, 4))
+    image_sharpness: float = 100.0  # 1/β
     prompts: int = option(32, "prompts without objects beside them in a step", above=0)
     prompt_rate: float = 0.2  # of the rate, for condition and paints once they are pre-trained: few objects make noisy gradients
     dummy: tuple[float, float] = (0.4, 0.9)  # share of objects that see the dummy sphere, at the start and once annealed
@@ -45,18 +58,20 @@ class ReconstructionSettings(StageSettings):
 
 @dataclass
 class ReconstructionBatch:
-    """objects: with their clouds [B, P, 6], real or dummy, None for the dummy alone, and α [B] of each; prompts: a batch of each task."""
+    """objects: with their clouds [B, P, 6], real or dummy, None for the dummy alone, and α [B] of each; prompts: a batch of each task;
+    pictured: those that are learnt from pictures, and the generators of these."""
 
     objects: Examples
     cloud: Tensor | None
     adherence: Tensor
     prompts: list
+    pictured: tuple[Subjects, Draws] | None = None
 
 
 class Reconstruction(Stage):
     """The networks learn from exact objects: both of them, or G or T alone, with everything else frozen."""
 
-    name, shown = "reconstruction", ("sdf", "color", "iou", "caption_accuracy")
+    name, shown = "reconstruction", ("sdf", "color", "iou", "opacity", "rgb", "caption_accuracy")
 
     def __init__(
         self,
@@ -68,8 +83,13 @@ class Reconstruction(Stage):
         seed: int,
         pretrained: bool,
         annealed: bool,
+        drawing: Drawing | None = None,
+        place: Place = ALONE,
     ):
-        """pretrained: the condition has been through the stage reading; annealed: the generator has been trained on the dummy sphere"""
+        """pretrained: the condition has been through the stage reading; annealed: the generator has been trained on the dummy sphere;
+        drawing: of whom pictures are learnt; place: this process"""
+        self.place = place
+        self.drawing = drawing if settings.images and settings.parts == "both" else None
         self.settings, self.generator, self.tasks, self.bank = settings, generator, tasks, bank
         self.heads = heads_of(tasks)
         self.seed, self.pretrained, self.annealed = seed, pretrained, annealed
@@ -96,11 +116,30 @@ class Reconstruction(Stage):
             prompts = batches(self.tasks, step, self.settings.prompts)
         dummies = dummy_share(1.0 if self.annealed else share, *self.settings.dummy)
         cloud, alpha = anneal(objects, self.generator.dummy, dummies, torch.Generator().manual_seed(self.seed * 7919 + step))
-        return ReconstructionBatch(objects, cloud, alpha, prompts)
+        numbers = self.place.numbers(step, PICTURED)
+        pictured = self.drawing and (self.drawing.draw(step, numbers), generators(self.seed, numbers))
+        return ReconstructionBatch(objects, cloud, alpha, prompts, pictured)
 
     def losses(self, batch: ReconstructionBatch) -> dict[str, Tensor]:
         losses = {"both": self._of_both, "g": self._of_G, "t": self._of_T, "upsampler": self._of_T}[self.settings.parts](batch)
-        return losses | {"total": self.settings.weights.total(losses)}
+        total = self.settings.weights.total(losses)
+        if batch.pictured:
+            losses |= self._picture_losses(*batch.pictured)
+            total = total + self.settings.images * (losses["opacity"] + losses["rgb"])
+        return losses | {"total": total}
+
+    def _picture_losses(self, of: Subjects, rng: Draws) -> dict[str, Tensor]:
+        """Rays through the fields and through the exact shapes: the dummy makes the one, the prompts' shapes are the other."""
+        s = self.settings
+        fields, whole = full_precision(self.generator(of.tokens, of.mask, of.z))
+        with whole:
+            views = Viewpoints().draw(len(of.z), rng).to(of.z.device)
+            how = {"beta": 1 / s.image_sharpness, "sampling": s.image_sampling}
+            rays = some_rays(views, IMAGE, s.image_rays, rng)
+            with torch.no_grad():
+                exact = render_rays(of.distance, of.color, *rays, **how)
+            opacity, rgb = picture_losses(render_rays(*fields_of(self.generator, fields), *rays, **how), exact, of.shaped)
+        return {"opacity": opacity, "rgb": rgb}
 
     def _alone(self) -> list[nn.Module]:
         """What learns where one network does: G and its distance, without the height; or T, its upsampler and its map of paints."""

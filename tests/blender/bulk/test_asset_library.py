@@ -157,6 +157,11 @@ def test_prompts_or_a_list(capfd):
         assert commands.main(["generate", *arguments]) == 2 and "PROMPT" in capfd.readouterr().err
 
 
+def test_names_that_can_be_sorted():
+    prompts = {"the red Car.": "Red Car", "a 3D model of an old oak": "Old oak", "model railway": "Model railway", "a": "A", "nut!": "Nut"}
+    assert {prompt: shelf.title(prompt) for prompt in prompts} == prompts
+
+
 def test_catalogues_follow_the_things():
     groups = {"cake": "Food", "birthday cake": "Parties", "candle": "Lights"}
     found = [shelf.catalogue_of(text, groups) for text in ("a Birthday cake with candles", "two candles on a cake", "a pancake")]

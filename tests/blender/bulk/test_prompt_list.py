@@ -26,7 +26,7 @@ def test_a_full_row_and_one_that_leaves_all_to_the_defaults(read):
     found = read(rows + "an oak chair;;;;;;;\n", seed=3, quality="high", author="Ada", licence="CC-BY")
     full, plain = found.entries
     assert (full.want.prompt, full.want.seed, full.want.quality, full.name) == ("a red mushroom", 7, "draft", "Toadstool")
-    assert (full.tags, full.catalogue, full.height_m, full.licence) == (("red", "forest"), "Nature/Fungi-big", 0.3, "CC0-1.0")
+    assert (full.tags, full.catalogue, full.height_m, full.licence) == (("red", "forest"), "Nature/Fungi big", 0.3, "CC0-1.0")
     assert (plain.want.seed, plain.want.quality, plain.author, plain.licence, plain.catalogue) == (3, "high", "Ada", "CC-BY", "")
     assert len(found.notes) == 1 and "semicolons" in found.notes[0] and plain.stem.startswith("an-oak-chair-")
 
@@ -60,7 +60,9 @@ def test_catalogues_are_added_to_those_that_are_there(tmp_path):
     file.write_text(file.read_text() + f"{mine}:Mine/Own:Mine-Own\n# a note\n")
     before = file.read_text()
     again = catalogues.ensure(tmp_path, ["Food", "Mine/Own"])
-    assert again["Food"] == numbers["Food"] and again["Mine/Own"] == mine and file.read_text() == before
+    assert again["Food"] == numbers["Food"] and again["Mine/Own"] == mine and {"Nature", "Nature/Trees"} < again.keys()
+    assert file.read_text() == before + f"{again['Mine']}:Mine:Mine\n", "a catalogue without the one above it looks unsaved in Blender"
+    before = file.read_text()
     catalogues.ensure(tmp_path, ["New"])
     assert file.read_text().startswith(before) and "VERSION 1" in before and ":Nature/Trees:Nature-Trees\n" in before
     (tmp_path / "other").mkdir()

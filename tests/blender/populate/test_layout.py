@@ -9,8 +9,9 @@ import pytest
 from mathutils import Matrix, Vector
 from mathutils.bvhtree import BVHTree
 
-from latte3d_blender.populate import assets, check, layout, targets
+from latte3d_blender.populate import assets, check, layout, run, scatter, targets
 from latte3d_blender.populate.assets import Asset, Assets
+from latte3d_blender.populate.job import Job
 from latte3d_blender.populate.layout import Option
 from tests.blender.populate.scenes import mesh_object, prism, terrain, written
 
@@ -26,7 +27,7 @@ def lay(recipe, items: dict[str, list], **more) -> tuple[layout.Layout, Assets]:
     for name, objects in items.items():
         found.options[name] = [Option(len(found.found) + i) for i in range(len(objects))]
         found.found += [Asset(one, assets.footprint_of(one, 1.0)) for one in objects]
-    grounds = {one.name: targets.ground(one, recipe.targets_of(one), 1.0) for one in recipe.layers}
+    grounds = {one.name: targets.ground(one, recipe.targets_of(one), 1.0) for one in recipe.layers if not one.on}
     return layout.lay_out(recipe, found.options, found.shapes, grounds, targets.scenery(recipe, 1.0), **more), found
 
 
@@ -153,6 +154,32 @@ def test_another_layer_attracts_and_repels():
     assert len(trees) == 20 and (distance[0] < 1.52).all() and (distance[1] > 1.48).all()
 
 
+def test_rows_borders_and_things_on_and_around_others():
+    """Tables in rows, away from the border; chairs around them that look at them; mugs on them, none over an edge."""
+    terrain(size=20, cells=20, height=0)
+    table, chair, mug = prism("table", 4, 0.5, 0.8), prism("chair", 4, 0.2, 0.9), prism("mug", 8, 0.05, 0.1)
+    rows = [{"kind": "grid", "spacing": [2, 3], "range": [0, 0.2]}, {"kind": "border", "range": [2, None]}]
+    around = {"kind": "layer", "layer": "Tables", "range": [0, 1]}
+    layers = {
+        "Tables": {"things": ["x"], "count": 30, "distance": 1, "turn": 45, "masks": rows},
+        "Chairs": {"things": ["x"], "each": 2, "face": "Tables", "turn": 0, "masks": [around]},
+        "Mugs": {"things": ["x"], "each": 1.5, "on": "Tables"},
+    }
+    made, found = lay(written(**layers), {"Tables": [table], "Chairs": [chair], "Mugs": [mug]})
+    tables, chairs, mugs = (made.bodies.take(made.layer == number) for number in range(3))
+    assert (len(tables), len(chairs), len(mugs)) == (30, 60, 45), made.notes
+    aside = (tables.position[:, :2] / (2, 3) - 0.5) % 1.0
+    aside = np.minimum(aside, 1 - aside) * (2, 3)
+    assert (np.hypot(*aside.T) < 0.2001).all() and (np.abs(tables.position[:, :2]) <= 8.0001).all()
+    nearest = tables.position[((chairs.position[:, None] - tables.position) ** 2).sum(-1).argmin(1)]
+    way = (nearest - chairs.position)[:, :2]
+    fronts = -chairs.rotation[:, :2, 1]
+    assert ((way * fronts).sum(1) / np.linalg.norm(way, axis=1) > 0.999).all()
+    assert np.allclose(mugs.position[:, 2], 0.8, atol=0.01)
+    offset = np.abs(mugs.position[:, None, :2] - tables.position[:, :2]).max(-1).min(1)
+    assert (offset < 0.5 / np.sqrt(2) - 0.04).all() and check.crossing(found, made, 1.0).crossing == []
+
+
 def test_what_cannot_be_reached_is_told():
     terrain(size=6, cells=12, height=0)
     made, _ = lay(written(Boxes={"things": ["x"], "count": 400}), {"Boxes": [prism("box")]})
@@ -183,3 +210,30 @@ def test_useless_targets(vertices, faces, told):
         lay(written(Boxes={"things": ["x"], "count": 4}), {"Boxes": [prism("box")]})
     with pytest.raises(targets.SceneError, match="no object or collection “Nowhere”"):
         targets.objects_of(("Nowhere",), "")
+
+
+def test_what_settles_falls_and_lies(tmp_path):
+    """Leaning posts fall over; what stands stays; no surfaces cross; the scene has nothing more than what was asked."""
+    terrain(size=12, cells=40, height=2)
+    for item in (prism("post", 8, 0.05, 0.6), prism("box", 4, 0.2, 0.3)):
+        bpy.context.scene.collection.objects.link(item)
+    bpy.context.view_layer.update()
+    posts = {"things": [{"object": "post"}], "count": 25, "tilt": 70, "sink": 1}
+    boxes = {"things": [{"object": "box"}], "count": 15}
+    plain = run.put(run.plan(written(Boxes=boxes, Posts=posts)), Job(tmp_path))
+    scatter.clear(plain.collection)
+    made = run.put(run.plan(written(Boxes=boxes, Posts={**posts, "settle": 0.3})), Job(tmp_path))
+    before, after, falls = plain.layout.bodies, made.layout.bodies, made.layout.layer == 1
+    moved = np.linalg.norm(after.position - before.position, axis=1)
+    lost = falls & (moved == 0)
+    assert (moved[~falls] == 0).all() and lost.sum() <= 2 and lost.any() == any("fell off the ground" in note for note in made.notes)
+    falls &= ~lost
+    upright = np.abs(after.rotation[falls][:, 2, 2])
+    assert (upright < 0.6).sum() > 8, "many have fallen over"
+    assert check.crossing(made.assets, made.layout, 1.0).crossing == []
+    ground = targets.ground(written(Posts=posts).layers[0], ("Terrain",), 1.0)
+    corners = after.take(falls).world(made.assets.shapes.hulls[after.asset[falls], 0])
+    down = ground.cast(corners + np.array((0, 0, 2)), np.tile((0.0, 0.0, -1.0), (len(corners), 1)), np.full(len(corners), 9.0)) - 2
+    lowest = down.min(1)  # of each above the ground: one may lie across a hump, or on another
+    assert lowest.min() > -0.01 and np.median(lowest) < 0.005 and lowest.max() < 0.3
+    assert len(bpy.data.scenes) == 1 and not [item for item in bpy.data.objects if item.rigid_body]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Animals: fish, snail, cat, penguin. They look towards +x."""
+
 import torch
 
 from core.library.starter.kind import Kind, Model, Part, Second, Style, sized

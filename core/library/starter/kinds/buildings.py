@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Buildings: house, tower, well, tent."""
+
 import torch
 from torch import Tensor
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Things that hold things: barrel, chest, crate, mug, vase, bucket."""
+
 import math
 
 import torch

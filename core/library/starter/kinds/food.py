@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Food of the starter library: apple, pear, donut, cupcake, cake, ice cream, cheese, pumpkin."""
+
 import math
 
 import torch

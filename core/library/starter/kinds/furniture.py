@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What stands in rooms: chair, table, stool, sofa, bookshelf, bed, lamp."""
+
 import torch
 from torch import Tensor
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small precious things with thin parts and holes: key, trophy, crown, bell, umbrella."""
+
 import math
 
 import torch

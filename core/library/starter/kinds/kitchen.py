@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Vessels with handles and spouts: teapot, pitcher, cauldron, basket, watering can. Spouts point to +y, so that the front shows them."""
+
 import math
 
 import torch

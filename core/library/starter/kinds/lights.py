@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What gives light out of doors and at dinner: lantern, candelabra, lamppost."""
+
 import torch
 
 from core.library.starter.kind import Kind, Model, Part, Second, Style, sized

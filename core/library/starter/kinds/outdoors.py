@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What stands in gardens, on roads and in fields: fence, bridge, windmill, bench, signpost, wagon wheel, ladder."""
+
 import torch
 
 from core.library.starter.kind import Kind, Model, Part, Second, Style

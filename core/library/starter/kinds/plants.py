@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plants and stones of the starter library: mushroom, tree, pine, palm, cactus, rock, flower."""
+
 import math
 
 import torch
@@ -67,8 +68,10 @@ def tree(s: Style) -> Model:
     turns = [math.radians(35 + 72 * i) for i in range(5)]
     lobes = [(ring * math.cos(t), ring * math.sin(t), half * lift, size)
              for t, lift, size in zip(turns, (-0.12, 0.1, 0.0, 0.12, 0.02), (1.06, 0.95, 1.05, 1.0, 1.0), strict=True)]  # fmt: skip
-    fruit = [(x + r * 0.88 * size * math.cos(t + turn), y + r * 0.88 * size * math.sin(t + turn), z + half * lift * size)
-             for (x, y, z, size), t, turn, lift in zip(lobes, turns, (-0.5, 0.3, 0.2, -0.3, 0.4), (0.4, -0.2, 0.3, 0.4, -0.1), strict=True)]
+    fruit = [
+        (x + r * 0.88 * size * math.cos(t + turn), y + r * 0.88 * size * math.sin(t + turn), z + half * lift * size)
+        for (x, y, z, size), t, turn, lift in zip(lobes, turns, (-0.5, 0.3, 0.2, -0.3, 0.4), (0.4, -0.2, 0.3, 0.4, -0.1), strict=True)
+    ]
     fruit += [(top * 0.85 * math.cos(t), top * 0.85 * math.sin(t), up + top * s.tall * 0.5) for t in (0.25, 2.3, 4.4)]
     apple = 0.16
 
@@ -243,18 +246,75 @@ def flower(s: Style) -> Model:
 
 
 KINDS = [
-    Kind("mushroom", "plants", mushroom, Second("stem", "cream"), ("natural", "ceramic", "clay", "wood", "gold"), ("red", "brown"),
-         ("toadstool",), ("spots", "stripes")),
-    Kind("tree", "plants", tree, Second("apples", "red", optional=True), ("natural", "fabric", "plastic", "gold"), ("green", "orange"),
-         ("oak", "oak tree", "leafy tree", "maple"), ("spots",)),
-    Kind("pine", "plants", pine, Second("star", "yellow", optional=True), ("natural", "fabric", "plastic", "gold"), ("green", "teal"),
-         ("fir", "spruce"), ("spots", "stripes")),
-    Kind("cactus", "plants", cactus, Second("pot", "orange", optional=True), ("natural", "ceramic", "fabric", "plastic", "gold"),
-         ("green", "teal"), ("saguaro",), ("spots", "stripes")),
-    Kind("rock", "plants", rock, Second("moss", "green", optional=True), ("stone", "marble", "clay", "metal", "gold"), ("gray", "brown"),
-         ("boulder",), ("spots", "stripes"), ("tall", "short", "wide", "narrow")),
-    Kind("palm", "plants", sized(palm, 2.2), Second("coconuts", "brown", optional=True, counts=(3, 4, 5)),
-         ("natural", "fabric", "plastic", "gold"), ("green", "teal"), ("palm tree", "coconut palm"), ("stripes",)),
-    Kind("flower", "plants", flower, Second("center", "yellow"), ("natural", "ceramic", "fabric", "plastic", "gold"), ("pink", "red"),
-         ("daisy", "bloom", "blossom"), ("spots", "stripes")),
+    Kind(
+        "mushroom",
+        "plants",
+        mushroom,
+        Second("stem", "cream"),
+        ("natural", "ceramic", "clay", "wood", "gold"),
+        ("red", "brown"),
+        ("toadstool",),
+        ("spots", "stripes"),
+    ),
+    Kind(
+        "tree",
+        "plants",
+        tree,
+        Second("apples", "red", optional=True),
+        ("natural", "fabric", "plastic", "gold"),
+        ("green", "orange"),
+        ("oak", "oak tree", "leafy tree", "maple"),
+        ("spots",),
+    ),
+    Kind(
+        "pine",
+        "plants",
+        pine,
+        Second("star", "yellow", optional=True),
+        ("natural", "fabric", "plastic", "gold"),
+        ("green", "teal"),
+        ("fir", "spruce"),
+        ("spots", "stripes"),
+    ),
+    Kind(
+        "cactus",
+        "plants",
+        cactus,
+        Second("pot", "orange", optional=True),
+        ("natural", "ceramic", "fabric", "plastic", "gold"),
+        ("green", "teal"),
+        ("saguaro",),
+        ("spots", "stripes"),
+    ),
+    Kind(
+        "rock",
+        "plants",
+        rock,
+        Second("moss", "green", optional=True),
+        ("stone", "marble", "clay", "metal", "gold"),
+        ("gray", "brown"),
+        ("boulder",),
+        ("spots", "stripes"),
+        ("tall", "short", "wide", "narrow"),
+    ),
+    Kind(
+        "palm",
+        "plants",
+        sized(palm, 2.2),
+        Second("coconuts", "brown", optional=True, counts=(3, 4, 5)),
+        ("natural", "fabric", "plastic", "gold"),
+        ("green", "teal"),
+        ("palm tree", "coconut palm"),
+        ("stripes",),
+    ),
+    Kind(
+        "flower",
+        "plants",
+        flower,
+        Second("center", "yellow"),
+        ("natural", "ceramic", "fabric", "plastic", "gold"),
+        ("pink", "red"),
+        ("daisy", "bloom", "blossom"),
+        ("spots", "stripes"),
+    ),
 ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tools and arms of the starter library: sword, axe, hammer, shield, anvil. They stand upright, the broad side to the front."""
+
 import math
 
 import torch

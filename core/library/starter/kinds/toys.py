@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Toys and figures: snowman, duck, robot, teddy, dice."""
+
 import torch
 
 from core.library.starter.kind import Kind, Model, Part, Second, Style, sized
@@ -74,7 +75,7 @@ def duck(s: Style) -> Model:
         trunk = ellipsoid(p.move(z=low), rx, ry, rz)
         tip = capsule(p, (-0.55 * rx, 0.0, low + 0.3 * rz), (tail + 0.07, 0.0, low + 0.95 * rz), 0.17, 0.07)
         neck = capsule(p, (front * 0.9, 0.0, low), (front, 0.0, head), 0.16)
-        skull = ellipsoid(p.move(front, 0.0, head), ball, ball * s.wide ** 0.5, ball)
+        skull = ellipsoid(p.move(front, 0.0, head), ball, ball * s.wide**0.5, ball)
         whole = smooth_union(smooth_union(trunk, tip, 0.15), neck, 0.1)
         return intersect(smooth_union(whole, skull, 0.08), -p.z)
 
@@ -88,7 +89,7 @@ def duck(s: Style) -> Model:
         return union(upper, ellipsoid(q.move(-0.03, 0.0, -0.05).rotate("y", 0.2), 0.15, 0.13 * s.wide, 0.05 * s.thick))
 
     def eyes(p: P):
-        q = p.mirror("y").move(front + 0.74 * ball, 0.5 * ball * s.wide ** 0.5, head + 0.36 * ball)
+        q = p.mirror("y").move(front + 0.74 * ball, 0.5 * ball * s.wide**0.5, head + 0.36 * ball)
         return ellipsoid(q, 0.05, 0.045, 0.065)
 
     side = torch.maximum(ry, 0.86 * ry + 0.12 * s.thick)

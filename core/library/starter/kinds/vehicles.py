@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kinds that move people: car, rocket, boat, truck, airplane, train, bus."""
+
 import torch
 
 from core.library.starter.kind import Kind, Model, Part, Second, Style, sized

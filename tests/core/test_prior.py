@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small priors of one's own: exact pictures, learning that repeats and resumes, folders that guidance takes unchanged."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+pytest.importorskip("diffusers")
+
+from diffusers import UNet2DConditionModel
+
+from core.errors import BadRequest
+from core.guidance.depth import DepthGuidance
+from core.guidance.folder import signal_of
+from core.guidance.multiview import MultiviewGuidance
+from core.guidance.prompts import SENTENCE_TOKENS, EmbeddingCache
+from core.rendering.cameras import Camera, Views
+from core.training.prior import train
+from core.training.prior.album import GROUND, pictures
+from core.training.prior.folder import predict, unet
+from core.training.prior.settings import DenoisingSettings, PriorSettings
+from core.training.prior.train import main, train_prior
+from core.training.subjects import Subjects
+from tests.core.boxes import make_boxes
+
+SMALL = {"size": 16, "widths": ("16", "32"), "blocks": 2, "device": "cpu"}
+LEARNING = DenoisingSettings(minutes=None, steps=4, batch=2, rate=2e-3, half=False)
+
+
+@pytest.fixture(scope="module")
+def boxes(tmp_path_factory) -> Path:
+    return make_boxes(tmp_path_factory.mktemp("boxes"))
+
+
+@pytest.fixture(autouse=True)
+def quick_samples(monkeypatch) -> None:
+    monkeypatch.setattr(train, "DENOISED", 2)
+
+
+def test_pictures_show_what_is_there() -> None:
+    """A red ball of radius 0.3 from 2 m: where it is, how large, how far."""
+    ball = Subjects(
+        ["a ball"], torch.zeros(1, 1, 1), torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 8),
+        torch.nn.functional.pad(0.3 * torch.cat((torch.eye(3), -torch.eye(3))), (0, 3))[None],
+        lambda points: points.norm(dim=-1) - 0.3, torch.ones(1, dtype=torch.bool),
+        lambda points: torch.tensor((0.9, 0.1, 0.1)).expand_as(points),
+    )  # fmt: skip
+    images, depth = pictures(ball, Views.of([Camera(0, 0, 30, 2.0), Camera(90, 20, 30, 2.0)]), 32)
+    seen = depth[:, :, 0] > 0
+    assert images.shape == (1, 2, 3, 32, 32) and images[0, :, :, 16, 16].tolist() == [pytest.approx([0.9, 0.1, 0.1])] * 2
+    assert images[0, 0, :, 0, 0].tolist() == [GROUND] * 3 and depth[0, :, 0, 16, 16].tolist() == pytest.approx([1.7, 1.7], abs=0.01)
+    disc = torch.pi * (0.3 / (2**2 - 0.3**2) ** 0.5 / Camera(fov=30).slope) ** 2 / 4  # the share of the picture that it covers
+    assert seen.float().mean((2, 3)).flatten().tolist() == pytest.approx([disc, disc], rel=0.05)
+
+
+def test_a_multi_view_prior_is_learnt_resumed_and_taken_by_guidance(boxes, tmp_path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    settings = PriorSettings(whole, str(boxes), learning=LEARNING, **SMALL)
+    assert train_prior(settings)[0]
+    halfway = replace(settings, out=parts, checkpoint_minutes=1e-9)
+    with pytest.raises(KeyboardInterrupt):
+        train_prior(halfway, interrupt_at(2))
+    finished, facts = train_prior(halfway)
+    assert finished and facts["steps"] == 4
+    one, other = (load_file(folder / "unet" / "diffusion_pytorch_model.safetensors") for folder in (whole, parts))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert len(list((parts / "previews").glob("*.png"))) >= 1
+
+    guidance, cache = MultiviewGuidance.load(whole, "cpu"), EmbeddingCache.build(tmp_path / "texts", whole, ["a red cube"])
+    assert (guidance.sizes.size, guidance.sizes.channels, guidance.predicts, guidance.vae) == (16, 3, "v_prediction", None)
+    assert guidance.viewpoints == settings.viewpoints
+    images = torch.rand(4, 3, 16, 16, requires_grad=True)
+    views = Views.of([Camera(90 * i) for i in range(4)]).matrices()
+    loss, _ = guidance.loss(images, cache.batch(["a red cube"]), views, 0.5, generator=torch.Generator().manual_seed(0))
+    loss.backward()
+    assert images.grad.abs().sum() > 0
+
+
+def interrupt_at(step: int):
+    """A listener that ends a training after the checkpoint of this step."""
+
+    def tell(event: dict) -> None:
+        if event["event"] == "preview" and f"{step:06}" in event["picture"]:
+            raise KeyboardInterrupt
+
+    return tell
+
+
+def test_a_prior_led_by_depth_is_taken_by_guidance(boxes, tmp_path) -> None:
+    assert train_prior(PriorSettings(tmp_path / "prior", str(boxes), depth=True, learning=replace(LEARNING, steps=2), **SMALL))[0]
+    guidance = DepthGuidance.load(tmp_path / "prior", "cpu")
+    cache = EmbeddingCache.build(tmp_path / "texts", tmp_path / "prior", ["a post"])
+    images, depth = torch.rand(1, 3, 16, 16, requires_grad=True), torch.rand(1, 1, 16, 16) + 1
+    views = Views.of([Camera()]).matrices()
+    guidance.loss(images, cache.batch(["a post"]), views, 0.5, generator=torch.Generator(), depth=depth)[0].backward()
+    assert images.grad.abs().sum() > 0
+
+
+def test_learning_lessens_the_loss(boxes, tmp_path) -> None:
+    """Of the same noise on pictures of the album, against the network that it began as."""
+    settings = PriorSettings(tmp_path, str(boxes), learning=replace(LEARNING, steps=100, batch=4), **SMALL)
+    train_prior(settings)
+    shots = load_file(tmp_path / "album" / "000000.safetensors")
+    clean = shots["images"].flatten(0, 1) / 127.5 - 1
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    times, text = torch.full((len(clean),), 500), torch.zeros(len(clean), SENTENCE_TOKENS, 384)
+    signal = signal_of(tmp_path)[0][500]
+    a, s = signal.sqrt(), (1 - signal).sqrt()
+    errors = []
+    with torch.no_grad():
+        for net in (unet(16, (16, 32), 384, cameras=True), UNet2DConditionModel.from_pretrained(tmp_path / "unet").float()):
+            found = predict({"unet": net}, a * clean + s * noise, times, text, shots["cameras"], 4)
+            errors.append(float(((found - (a * noise - s * clean)) ** 2).mean()))
+    assert errors[1] < 0.3 * errors[0], errors
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--size", "33"], "Pictures of 33 pixels"), (["--widths", "16"], "make no U-Net"), (["--widths", "16,a"], "are no numbers"),
+        (["--rate", "0"], "The setting rate is 0.0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(boxes, tmp_path, flags, message) -> None:
+    with pytest.raises(BadRequest, match=message):
+        main([str(boxes), "--out", str(tmp_path / "prior"), *flags])
+    assert not (tmp_path / "prior").exists()
