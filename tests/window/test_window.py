@@ -53,8 +53,7 @@ def apart(one: list, other: list) -> bool:
 def test_prompt_to_object(suite, extension_zip, engine, tmp_path):
     if not (BASE / suite / ".blender").exists():
         pytest.skip(f"no chroot; make it with tests/window/blender_window/blender_window setup {suite}")
-    base_python = Path(sys.executable).resolve().parent.parent
-    bound = [path for path in (ROOT, Path("/tmp"), base_python) if path != Path("/usr")]
+    bound = {ROOT, Path("/tmp"), Path(sys.prefix).resolve(), Path(sys.executable).resolve().parent.parent} - {Path("/usr")}
     environment = os.environ | {"BIND": ":".join(map(str, bound)), "BLENDER_WINDOW_TIMEOUT": "500"}
     window = [HERE / "blender_window" / "blender_window", "play", suite, extension_zip, HERE / "generate.py", tmp_path, *engine]
     done = subprocess.run(window, env=environment, capture_output=True, text=True, timeout=600)
