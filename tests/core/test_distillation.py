@@ -247,7 +247,7 @@ def position(out: Path) -> tuple[str, int]:
         with safe_open(out / "checkpoint" / "state.safetensors", "pt") as file:
             head = json.loads(file.metadata()["run"])
         return head["stage"], head["progress"]["step"]
-    except (OSError, KeyError):
+    except (OSError, KeyError, RuntimeError):  # RuntimeError: it was replaced between two looks of safetensors at it
         return "", 0
 
 
