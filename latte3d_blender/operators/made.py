@@ -8,11 +8,10 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from .. import catalogues, files, kept, machine, naming, session
+from .. import catalogues, files, kept, machine, naming
 from ..client.job import EngineFault
 from ..scene import assets, origin, placement
-from .generate import Making
-from .prompt import FromObject
+from .prompt import FromObject, InItsPlace
 
 FORMATS = [
     ("GLB", "GLB", "One file with the images in it, for game engines and the web"),
@@ -64,26 +63,16 @@ class LATTE3D_OT_select_same(OnObject, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LATTE3D_OT_regenerate(FromObject, Making, bpy.types.Operator):
+class LATTE3D_OT_regenerate(InItsPlace, bpy.types.Operator):
     """Make the active object again, in its place: the same prompt, seed and style, with the panel's detail and model"""
 
     bl_idname = "latte3d.regenerate"
     bl_label = "Regenerate"
     bl_options = {"REGISTER"}
 
-    @classmethod
-    def poll(cls, context):
-        reason = placement.linked(context.scene) or session.busy() or cls.reason(context)
-        reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
-        reason = reason or ("" if origin.replaceable(context.active_object.name) else "This object belongs to another file")
-        if reason:
-            cls.poll_message_set(reason)
-        return not reason
-
     def execute(self, context):
         old, wanted = context.active_object, context.scene.latte3d
-        found, place = origin.of(old), session.at_cursor(context.scene)
-        place.location, place.replaces, place.height = tuple(old.matrix_world.translation), old.name, found.height_m
+        found = origin.of(old)
         try:
             guide = kept.guide_of(old)
         except EngineFault as error:
@@ -91,7 +80,7 @@ class LATTE3D_OT_regenerate(FromObject, Making, bpy.types.Operator):
             return {"CANCELLED"}
         styles, model = [found.style] if found.style else None, wanted.model or found.model
         settings = machine.settings(wanted.detail)
-        return self.begin(place, found.prompt, [max(found.seed, 0)], settings, styles=styles, model=model, guide=guide)
+        return self.begin(self.place_of(context), found.prompt, [max(found.seed, 0)], settings, styles=styles, model=model, guide=guide)
 
 
 # Assets -----------------------------------------------------------------------------------------------------------------------------

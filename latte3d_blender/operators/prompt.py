@@ -155,12 +155,8 @@ def write_wanted(wanted, prompt: str, seed: int, detail: str, model: str, blend:
         wanted.model = model
 
 
-class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
-    """Make another object of the same description and let it take the place of the active one"""
-
-    bl_idname = "latte3d.new_seed_here"
-    bl_label = "New Seed Here"
-    bl_options = {"REGISTER"}
+class InItsPlace(FromObject, Making):
+    """An operator that makes an object which takes the place of the active one."""
 
     @classmethod
     def poll(cls, context):
@@ -171,12 +167,25 @@ class LATTE3D_OT_new_seed_here(FromObject, Making, bpy.types.Operator):
             cls.poll_message_set(reason)
         return not reason
 
+    @staticmethod
+    def place_of(context) -> session.Place:
+        """The active object's place."""
+        old, place = context.active_object, session.at_cursor(context.scene)
+        place.location, place.replaces, place.height = tuple(old.matrix_world.translation), old.name, origin.of(old).height_m
+        return place
+
+
+class LATTE3D_OT_new_seed_here(InItsPlace, bpy.types.Operator):
+    """Make another object of the same description and let it take the place of the active one"""
+
+    bl_idname = "latte3d.new_seed_here"
+    bl_label = "New Seed Here"
+    bl_options = {"REGISTER"}
+
     def execute(self, context):
-        old, found = context.active_object, origin.of(context.active_object)
+        found = origin.of(context.active_object)
         settings = machine.settings(known_detail(found.detail, context.scene.latte3d.detail))
-        place = session.at_cursor(context.scene)
-        place.location, place.replaces = tuple(old.matrix_world.translation), old.name
-        place.height = found.height_m
+        place = self.place_of(context)
         return self.begin(place, found.prompt, [another_seed()], settings, model=found.model)  # not strict: it was made once
 
 

@@ -67,8 +67,8 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
     drawing = drawing_of(source, encoder, fibonacci_sphere(POINTS).to(encoder.device), settings.seed, settings.prompts)
     album = Album(settings.out / "album", drawing, source.name, settings.viewpoints, settings.size, settings.seed)
     text = SentenceText(encoder)
-    with torch.random.fork_rng():  # the first weights follow from the seed
-        torch.manual_seed(settings.seed)
+    with torch.random.fork_rng(devices=[]):  # the first weights follow from the seed
+        torch.default_generator.manual_seed(settings.seed)  # the CPU's alone, as in CaptionTask
         parts = {"unet": unet(settings.size, settings.channels, encoder.width, cameras=not settings.depth)}
         if settings.depth:
             parts["controlnet"] = controlnet(parts["unet"])
