@@ -84,12 +84,4 @@ class LATTE3D_OT_stand_on_base(OnSelected, bpy.types.Operator):
 
 CLASSES = (LATTE3D_OT_make_lods, LATTE3D_OT_make_hull, LATTE3D_OT_separate_parts, LATTE3D_OT_stand_on_base)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -111,12 +111,4 @@ class LATTE3D_OT_cancel(bpy.types.Operator):
 
 CLASSES = (LATTE3D_OT_generate, LATTE3D_OT_cancel, LATTE3D_OT_place_result)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

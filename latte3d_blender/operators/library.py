@@ -261,12 +261,4 @@ class LATTE3D_OT_show_findings(bpy.types.Operator):
 
 CLASSES = (LATTE3D_OT_add_to_library, LATTE3D_OT_open_library, LATTE3D_OT_check_library, LATTE3D_OT_show_findings)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

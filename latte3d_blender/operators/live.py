@@ -65,12 +65,4 @@ class LATTE3D_OT_keep_live(Making, bpy.types.Operator):
 
 CLASSES = (LATTE3D_OT_live, LATTE3D_OT_keep_live)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

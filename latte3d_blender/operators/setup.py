@@ -152,12 +152,4 @@ class LATTE3D_OT_show_log(bpy.types.Operator):
 
 CLASSES = (LATTE3D_OT_start_engine, LATTE3D_OT_stop_engine, LATTE3D_OT_setup_engine, LATTE3D_OT_show_log)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -254,12 +254,4 @@ class LATTE3D_PT_library(bpy.types.Panel):
 
 CLASSES = (LATTE3D_UL_assets, LATTE3D_PT_library)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
