@@ -15,6 +15,7 @@ RESOLUTIONS = range(64, 257, 8)  # cells along an edge of the grid
 TEXTURE_SIZES = (64, 4096)  # smallest and largest image, pixels
 MIN_TRIANGLES = 16
 CLOUD_POINTS = (64, 65_536)  # fewest and most points of a shape to start from
+CANVAS_TRIANGLES = 500_000  # most triangles of a mesh that is painted
 PICTURE_SIZES = (32, 512)  # smallest and largest picture of an object, pixels
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from core.canvas import Canvas
 from core.device import pick_device
 from core.errors import BadRequest, Cancelled, MissingWeights, card_is_full
 from core.frame import style_of
@@ -24,6 +25,7 @@ from core.networks.replay import fastest
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.outcome import Failed, Made, failure
 from core.surface.extract import LOOSE
+from core.surface.painted import painted_mesh
 from core.surface.textured import STAGES, Progress, Watch, textured_mesh
 
 NO_HEIGHT = "Its real size is not known: it stands one metre on its longest side."
@@ -76,6 +78,10 @@ class Latte3DPipeline:
             meshes.append(outcome.mesh)
         return meshes
 
+    def retexture(self, prompt: str, canvas: Canvas, *, seed: int = 0, **request) -> TexturedMesh:
+        """A given mesh with the look that the prompt's object has: `stream` (see there) of one prompt."""
+        return self([prompt], seeds=seed, canvas=canvas, **request)[0]
+
     def stream(
         self,
         prompts: list[str],
@@ -90,6 +96,7 @@ class Latte3DPipeline:
         clouds: Tensor | None = None,
         adherence: float | None = None,
         blend: tuple[str, float] | None = None,
+        canvas: Canvas | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Made | Failed]:
@@ -101,7 +108,7 @@ class Latte3DPipeline:
         nothing of a prompt about a thing that the model does not know: it fails with Unfamiliar. clouds: shapes to start from, points and
         normals [B, N, 6] (or one for all) in the model's frame, instead of the dummy sphere. adherence: α, 0 … 1, how closely the objects
         keep to their clouds (0.5); for a model that was trained with it. blend: another prompt, and how much of it, 0 … 1, is in what is
-        made of each prompt.
+        made of each prompt. canvas: a mesh that gets the look of what the prompts describe, and keeps its own shape.
         progress(stage, done, total) is told of every stage before it begins, and counts the stages of all objects. cancelled() is asked
         often.
         Raises BadRequest before any work, Cancelled during it; whatever else goes wrong fails one object alone.
@@ -116,11 +123,13 @@ class Latte3DPipeline:
         self._check_adherence(adherence, clouds)
         if blend is not None:
             check_share(blend[1], "blend")
+        if canvas is not None:
+            canvas.check()
 
         def make(i: int, by: Latte3DPipeline) -> TexturedMesh:
             watch = Watch(("text", "networks", *STAGES), progress, cancelled, by.device, index=i, total=len(prompts))
             cloud = None if clouds is None else clouds[i % len(clouds)][None].to(by.device)
-            return by._make(prompts[i], seeds[i], styles[i], sizes, strict, (cloud, adherence), blend, watch, detail=detail)
+            return by._make(prompts[i], seeds[i], styles[i], sizes, strict, (cloud, adherence), blend, canvas, watch, detail=detail)
 
         def outcomes() -> Iterator[Made | Failed]:
             for i in range(len(prompts)):
@@ -165,6 +174,7 @@ class Latte3DPipeline:
         strict: bool,
         guide: tuple[Tensor | None, float | None],
         blend: tuple[str, float] | None,
+        canvas: Canvas | None,
         watch: Watch,
         **facts,
     ) -> TexturedMesh:
@@ -180,10 +190,11 @@ class Latte3DPipeline:
                 condition = self._mixed(condition, blend, z)
             fields = self.made(*condition, guide[0], self._alpha(*guide))[0]
         sized = self.card.knows_height(reading.thing)
-        return textured_mesh(
-            self.generator.sdf.of(fields), self.generator.texture.of(fields), sizes, watch=watch, height_m=float(fields.height_m[0]),
-            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE,
-            notes=[*self.notes, *reading.notes, *([] if sized else [NO_HEIGHT])], height_known=sized, familiarity=reading.to_dict(),
+        make = textured_mesh if canvas is None else functools.partial(painted_mesh, canvas=canvas)
+        return make(
+            self.generator.sdf.of(fields), self.generator.texture.of(fields), sizes=sizes, watch=watch, height_m=float(fields.height_m[0]),
+            keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE, height_known=sized, familiarity=reading.to_dict(),
+            notes=[*self.notes, *reading.notes, *([] if sized or canvas else [NO_HEIGHT])],
             prompt=prompt, seed=seed, style=style, model=self.model_id, **facts,
         )  # fmt: skip
 

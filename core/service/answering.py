@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One request to generate: its parameters checked, then a notification for each object, for each that failed, and for the progress."""
+"""One request to generate or to retexture: its parameters checked, then a notification for each object, each failure, and the progress."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from core.canvas import Canvas
 from core.errors import BadRequest, EngineError, Unfamiliar
 from core.frame import SPAN
 from core.limits import CLOUD_POINTS, EXAMPLE, check_blend, check_picture, check_seeds, check_share, check_styles, choose_detail
@@ -27,6 +28,21 @@ def generate(pipeline: Any, params: Any, arrays: dict, notify: Notify, cancelled
     of the request. Returns how many objects and failures there were. Raises BadRequest before any work, Cancelled during it."""
     settings = checked_settings(params, [model.id for model in pipeline.models])
     settings["cloud"] = checked_cloud(arrays, settings["adherence"])
+    return _make(pipeline, settings, notify, cancelled)
+
+
+def retexture(pipeline: Any, params: Any, arrays: dict, notify: Notify, cancelled: Callable[[], bool]) -> tuple[int, int]:
+    """Give the mesh of a request's arrays (those of `core.canvas.Canvas`) the look of what each of its prompts describes. All else is as
+    `generate` has it; each object is that mesh, with UVs and images."""
+    settings = checked_settings(params, [model.id for model in pipeline.models])
+    if settings["adherence"] is not None:
+        raise BadRequest("A mesh that is painted keeps its shape: there is no adherence to it.", "", "Leave adherence out.")
+    settings["canvas"] = Canvas.of(arrays)
+    return _make(pipeline, settings, notify, cancelled)
+
+
+def _make(pipeline: Any, settings: dict, notify: Notify, cancelled: Callable[[], bool]) -> tuple[int, int]:
+    """Make what settings that were checked ask for, and tell of each object; returns how many there are, and how many failed."""
     glb, picture, made, failed = settings.pop("glb"), settings.pop("picture"), 0, 0
 
     def progress(stage: str, done: int, total: int) -> None:

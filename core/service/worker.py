@@ -20,10 +20,11 @@ from typing import Any, BinaryIO
 from core import __version__
 from core.device import device_facts
 from core.errors import BadRequest, EngineError, plain_error
-from core.service.answering import generate, told
+from core.service.answering import generate, retexture, told
 from core.service.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
 
-FEATURES = ["generate", "progress", "cancel", "triangles", "glb", "styles", "blend", "cloud", "pictures"]
+FEATURES = ["generate", "progress", "cancel", "triangles", "glb", "styles", "blend", "cloud", "pictures", "retexture"]
+METHODS = {"generate": generate, "retexture": retexture}
 ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "unfamiliar": -32004,
                  "internal": -32603}  # fmt: skip
 
@@ -138,9 +139,9 @@ class Worker:
                 write_message(self.outbox, error_answer(None, BadRequest("The request has no method or no usable id.")))
             return
         try:
-            if rpc["method"] != "generate":
+            if rpc["method"] not in METHODS:
                 raise BadRequest(f"The engine has no method {str(rpc['method'])[:40]!r}.")
-            made, failed = generate(
+            made, failed = METHODS[rpc["method"]](
                 self.pipeline,
                 rpc.get("params"),
                 arrays,

@@ -58,22 +58,26 @@ def unwrap(
     size: int = 1024,
     padding: int = 4,
     coarse: bool = False,
+    faces: np.ndarray | None = None,
+    smooth: bool = True,
     device: torch.device | str = "cpu",
 ) -> Atlas:
     """Unwrap a mesh for an image of `size` texels square, charts at least `padding` texels apart.
 
     `vertices` [V, 3] f32, `triangles` [F, 3] integer, closed or not. All charts have the same texel density. `coarse`: of a decimated
-    mesh, whose charts often fold: folds are looked for before the charts are packed, and these more quickly. `device`: where texels are
-    found; whichever it is, the atlas is the same.
+    mesh, whose charts often fold: folds are looked for before the charts are packed, and these more quickly. `faces` [F]: the number of
+    the face that each triangle is a part of; no face is cut. `smooth`: whether vertices have a grid's noise, which the projections then do
+    not follow. `device`: where texels are found; whichever it is, the atlas is the same.
     Raises ValueError for a mesh without triangles or a size below 64.
     """
     if not len(triangles) or size < 64:
         raise ValueError("An atlas needs at least one triangle and 64 texels.")
-    smooth = smoothed_positions(vertices, triangles)
+    lead = _first_of(faces, len(triangles))
+    smooth = smoothed_positions(vertices, triangles) if smooth else vertices.astype(np.float32)
     normals = face_normals(smooth, triangles)
     twins = half_edge_twins(triangles)
     neighbours = np.ascontiguousarray(np.where(twins.T >= 0, twins.T // 3, np.arange(len(triangles))))
-    direction = choose_directions(normals, neighbours)
+    direction = choose_directions(normals, neighbours)[lead]
     count, chart = connected_charts(direction, neighbours)
     count, chart, direction = merge_small(direction, chart, count, normals, neighbours, max(SMALL, len(triangles) // 500))
     on_gpu = torch.device(device).type == "cuda"
@@ -85,20 +89,35 @@ def unwrap(
             lost = _folds(flat, chart, count, _depth(smooth, triangles, direction), neighbours, size, owned)
             if not lost.size:
                 break
-            count, chart = _part(chart, count, lost, neighbours)
+            count, chart = _part(chart, count, _whole(lost, lead), neighbours)
             count, chart, direction = merge_small(direction, chart, count, normals, neighbours, SMALL)
     for fold_round in range(FOLD_ROUNDS if coarse else 0, FOLD_ROUNDS + 1):
         flat = _project(smooth, triangles, direction)
         uvs, side = _lay_out(flat, chart, count, neighbours, size, padding, side, cells)
         triangle, texel, lost = owned(uvs * np.float32(size), _depth(smooth, triangles, direction), size, size)
-        lost, kept = _collapse_specks(uvs, triangle, lost, neighbours, everything=fold_round == FOLD_ROUNDS)
+        lost, kept = _collapse_specks(uvs, triangle, lost, neighbours, lead, everything=fold_round == FOLD_ROUNDS)
         triangle, texel = triangle[kept], texel[kept]
         if not lost.size:
             break
-        count, chart = _part(chart, count, lost, neighbours)
+        count, chart = _part(chart, count, _whole(lost, lead), neighbours)
         if fold_round == 0:
             count, chart, direction = merge_small(direction, chart, count, normals, neighbours, SMALL)
     return Atlas(uvs, chart.astype(np.int32), size, triangle, texel, uv_seams(triangles, uvs, twins))
+
+
+def _first_of(faces: np.ndarray | None, count: int) -> np.ndarray:
+    """For each of `count` triangles the first one of its face [F]: itself, where faces are None."""
+    if faces is None:
+        return np.arange(count)
+    _, first, which = np.unique(faces, return_index=True, return_inverse=True)
+    return first[which]
+
+
+def _whole(some: np.ndarray, lead: np.ndarray) -> np.ndarray:
+    """Triangles, and all others of their faces, ascending."""
+    taken = np.zeros(len(lead), bool)
+    taken[lead[some]] = True
+    return np.flatnonzero(taken[lead])
 
 
 def _project(smooth: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -239,13 +258,14 @@ def _specks(lost: np.ndarray, triangle: np.ndarray, neighbours: np.ndarray, most
 
 
 def _collapse_specks(
-    uvs: np.ndarray, triangle: np.ndarray, lost: np.ndarray, neighbours: np.ndarray, *, everything: bool
+    uvs: np.ndarray, triangle: np.ndarray, lost: np.ndarray, neighbours: np.ndarray, lead: np.ndarray, *, everything: bool
 ) -> tuple[np.ndarray, np.ndarray | slice]:
-    """Draw each speck of losing triangles together to a corner, in `uvs`: (the other losers, which owned texels remain)."""
+    """Draw each speck of losing triangles, and what their faces have beside them, together to a corner, in `uvs`: (the other losers, which
+    owned texels remain)."""
     if not lost.size:
         return lost, slice(None)
-    speck = lost if everything else lost[_specks(lost, triangle, neighbours, SPECK)]
-    uvs[speck] = uvs[speck, :1]
+    speck = _whole(lost if everything else lost[_specks(lost, triangle, neighbours, SPECK)], lead)
+    uvs[speck] = uvs[lead[speck], :1]
     gone = np.zeros(len(uvs), bool)
     gone[speck] = True
     return lost[~gone[lost]], ~gone[triangle]
