@@ -12,6 +12,7 @@ def _modules() -> tuple:
     from . import library_session, population_properties, population_session, properties, session
     from .operators import click, extras, generate, history, library, live, made, presets, prompt, restyle, setup, training, variations
     from .operators import populate as operators_populate
+    from .operators import retexture as operators_retexture
     from .panels import extras as panels_extras
     from .panels import library as panels_library
     from .panels import main as panels
@@ -19,7 +20,7 @@ def _modules() -> tuple:
 
     operators = (generate, setup, prompt, click, live, variations, restyle, history, made, presets, library, training, extras)
     states = (properties, population_properties, session, library_session, population_session)
-    return (*states, *operators, operators_populate, panels, panels_library, panels_extras, panels_populate)
+    return (*states, *operators, operators_populate, operators_retexture, panels, panels_library, panels_extras, panels_populate)
 
 
 def register() -> None:

@@ -36,8 +36,10 @@ def limit() -> int:
 
 
 def take(job: Job, result: Result) -> None:
-    """Keep a result as soon as its picture is there, or will not come."""
-    _waiting.append((job, result))
+    """Keep a result as soon as its picture is there, or will not come. A mesh that was painted is the artist's own, and no object of the
+    history."""
+    if not (result.place and result.place.paints):
+        _waiting.append((job, result))
 
 
 def remember() -> None:

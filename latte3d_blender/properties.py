@@ -26,6 +26,18 @@ PLACES = [
 ]
 
 
+UVS = [
+    ("NEW", "New UVs", "Into UVs that are made for it, a layer of its own; the layers that are there stay"),
+    ("OWN", "Own UVs", "Into the active UV layer: it has to lie inside the image, with no face on another"),
+]
+FRONTS = [
+    ("0", "Front: −Y", "Its front is where Blender's front view looks at it from"),
+    ("1", "Front: +X", "Its front is at the right of Blender's front view"),
+    ("2", "Front: +Y", "Its front is at the back"),
+    ("3", "Front: −X", "Its front is at the left of Blender's front view"),
+]
+
+
 def _prompt_changed(self, context) -> None:
     session.forget("unfamiliar", "bad_request")  # they speak of another prompt
 
@@ -91,6 +103,8 @@ class LATTE3D_PG_scene(bpy.types.PropertyGroup):
         min=0.0, max=1.0,
     )  # fmt: skip
     restyle_place: EnumProperty(name="Place", description="Where the restyled object stands", items=PLACES)
+    retexture_uvs: EnumProperty(name="UVs", description="Where the new texture lies", items=UVS)
+    retexture_front: EnumProperty(name="Front", description="Which of its sides gets what the prompt's object has in front", items=FRONTS)
     spread: FloatProperty(
         name="Difference", description="How far more of a kind are from the one that they are like", subtype="FACTOR", default=0.4,
         min=0.05, max=1.5,

@@ -9,6 +9,7 @@ import logging
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
@@ -44,6 +45,7 @@ class Place:
     align: bool = False  # stand straight on the surface, whose normal this is
     normal: tuple[float, float, float] = (0.0, 0.0, 0.0)
     hides: list[str] = field(default_factory=list)  # the objects that are hidden, as this one stands for them
+    paints: Any = None  # the mesh that gets its look (scene.painting.Target), in place of a new object
 
     def properties(self, unit_m: float = 1.0) -> dict:
         """What place_result has to know, in a scene whose unit is so many metres."""
@@ -231,7 +233,7 @@ def submit(
     start()
     wanted = [prompt.strip() for prompt in prompts]
     job = SESSION.engine.submit(
-        wanted, seeds, settings, strict=strict, styles=styles, model=model, guide=guide, picture=PICTURE
+        wanted, seeds, settings, strict=strict, styles=styles, model=model, guide=guide, picture=0 if place.paints else PICTURE
     )
     job.place = place
     if len(prompts) > 1 and len(set(wanted)) == 1:

@@ -142,6 +142,11 @@ class FakePipeline:
                 if (cloud := more.get("cloud")) is not None:
                     cube.notes.append(f"cloud: {len(cloud)}")
                     cube.vertices *= np.float32(np.ptp(cloud[:, :3], 0) / np.ptp(cube.vertices, 0))  # as large as the shape
+                if (canvas := more.get("canvas")) is not None:
+                    middles = np.arange(len(canvas.triangles), dtype=np.float32)[:, None, None] / len(canvas.triangles)
+                    cube.vertices, cube.triangles = canvas.vertices, canvas.triangles
+                    cube.uvs = middles + np.zeros((1, 3, 2), np.float32) if canvas.uvs is None else canvas.uvs
+                    cube.seams = cube.sharp = np.empty((0, 2), np.int32)
                 yield Made(index, cube)
             except Cancelled:
                 raise

@@ -309,13 +309,13 @@ class Engine:
             params["styles"] = [job.styles[i] for i in job.asked]
         if job.picture and "pictures" in self.features:
             params["picture"] = job.picture
-        arrays = job.guide.arrays if job.guide else {}
+        arrays, method = (job.guide.arrays, job.guide.method) if job.guide else ({}, "generate")
         if job.guide:
             params |= job.guide.params
-            if missing := {"cloud"} & arrays.keys() - self.features or {"blend"} & params.keys() - self.features:
+            if missing := {"cloud", "blend", "retexture"} & {*arrays, *params, method} - self.features:
                 return self._finish("failed", Fault(f"This engine does not know “{missing.pop()}”.", "", "Set it up again.", "bad_request"))
         try:
-            self.process.send({"jsonrpc": "2.0", "id": job.id, "method": "generate", "params": params}, arrays)
+            self.process.send({"jsonrpc": "2.0", "id": job.id, "method": method, "params": params}, arrays)
         except protocol.ProtocolError as error:
             return self._finish("failed", Fault("The request is too large.", str(error), "Ask for fewer objects at once.", "bad_request"))
         except (OSError, ValueError):

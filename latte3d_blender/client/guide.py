@@ -11,16 +11,19 @@ from .job import EngineFault, Fault
 STYLE_SIZE, STYLE_LIMIT = 8, 10.0  # numbers of z, and how large each may be
 SPAN = 0.96  # largest side of every object in the engine's frame, which is centred
 POINTS = (64, 65_536)  # fewest and most of a cloud
+TRIANGLES = 500_000  # most of a mesh that is painted
 
 
 @dataclass(frozen=True, eq=False)
 class Guide:
     """blend: another prompt, and how much of it, 0 to 1. cloud: a shape to start from, points and outward normals [N, 6] f32 in the
-    engine's frame. adherence: how closely the object keeps to it, 0 to 1; for models that know it."""
+    engine's frame. adherence: how closely the object keeps to it, 0 to 1; for models that know it. canvas: a mesh that gets the look and
+    keeps its shape, as the engine takes it (core/canvas.py): arrays by their names."""
 
     blend: tuple[str, float] | None = None
     adherence: float | None = None
     cloud: np.ndarray | None = None
+    canvas: dict[str, np.ndarray] | None = None
 
     @staticmethod
     def of(params: dict, cloud: np.ndarray | None) -> "Guide | None":
@@ -28,6 +31,11 @@ class Guide:
         blend = params.get("blend")
         made = Guide((str(blend[0]), float(blend[1])) if blend else None, params.get("adherence"), cloud)
         return made if made.facts else None
+
+    @property
+    def method(self) -> str:
+        """What the engine is asked to do."""
+        return "generate" if self.canvas is None else "retexture"
 
     @property
     def params(self) -> dict:
@@ -38,12 +46,13 @@ class Guide:
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """What goes with the request."""
-        return {} if self.cloud is None else {"cloud": self.cloud}
+        return ({} if self.cloud is None else {"cloud": self.cloud}) | (self.canvas or {})
 
     @property
     def facts(self) -> dict:
-        """The same as text and numbers, for an object to carry: the cloud by its hash."""
-        return self.params if self.cloud is None else self.params | {"cloud": hash_of(self.cloud)}
+        """The same as text and numbers, for an object to carry: the cloud and the canvas by their hashes."""
+        given = {"cloud": [self.cloud] if self.cloud is not None else None, "canvas": list(self.canvas.values()) if self.canvas else None}
+        return self.params | {name: hash_of(*arrays) for name, arrays in given.items() if arrays}
 
     def check(self) -> None:
         """Raises EngineFault with one sentence on what cannot be asked for."""
@@ -56,6 +65,9 @@ class Guide:
             raise _wrong("An adherence needs a shape to keep to.", "Choose an object.")
         if self.cloud is not None:
             _check_cloud(self.cloud)
+        if self.canvas is not None and len(self.canvas["triangles"]) > TRIANGLES:
+            cause = f"The mesh has {len(self.canvas['triangles']):,}; the engine paints up to {TRIANGLES:,}."
+            raise EngineFault(Fault("There are too many triangles.", cause, "Decimate it, or paint a part of it.", "bad_request"))
 
 
 def _check_cloud(cloud: np.ndarray) -> None:
@@ -69,9 +81,12 @@ def _wrong(message: str, remedy: str = "") -> EngineFault:
     return EngineFault(Fault(message, "", remedy, "bad_request"))
 
 
-def hash_of(cloud: np.ndarray) -> str:
-    """A short text that stands for a cloud."""
-    return hashlib.sha1(np.ascontiguousarray(cloud, "<f4").tobytes(), usedforsecurity=False).hexdigest()
+def hash_of(*arrays: np.ndarray) -> str:
+    """A short text that stands for arrays, such as a cloud."""
+    made = hashlib.sha1(usedforsecurity=False)
+    for array in arrays:
+        made.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
+    return made.hexdigest()
 
 
 def style_of(seed: int) -> np.ndarray:

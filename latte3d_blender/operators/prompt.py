@@ -50,9 +50,11 @@ class LATTE3D_OT_use_thing(bpy.types.Operator):
         return f"{'Make' if properties.make else 'Write'} “{properties.prompt}”"
 
     def execute(self, context):
+        asked = session.SESSION.question  # which another prompt answers
         context.scene.latte3d.prompt = self.prompt
-        if self.make and bpy.ops.latte3d.generate.poll():
-            return in_turn(self, bpy.ops.latte3d.generate)
+        maker = bpy.ops.latte3d.retexture if asked and asked.job.place.paints else bpy.ops.latte3d.generate
+        if self.make and maker.poll():
+            return in_turn(self, maker)
         return {"FINISHED"}
 
 

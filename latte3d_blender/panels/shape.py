@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What shapes an object beside its prompt: a second prompt, and the shape of what is selected."""
+"""What shapes an object beside its prompt: a second prompt, and the shape of what is selected; and painting what is selected."""
 
 import bpy
 
@@ -9,19 +9,24 @@ from .. import session
 def draw_shape(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The fold of the panel."""
     wanted = context.scene.latte3d
-    restyles = session.SESSION.engine.knows_adherence(wanted.model)
+    restyles, paints = session.SESSION.engine.knows_adherence(wanted.model), "retexture" in session.SESSION.engine.features
     header, body = layout.panel("latte3d_shape", default_closed=True)
-    header.label(text="Blend and Restyle" if restyles else "Blend")
+    header.label(text=", ".join(["Blend", *(["Restyle"] if restyles else []), *(["Re-texture"] if paints else [])]))
     if not body:
         return
     body.prop(wanted, "use_blend", text="Blend with a second prompt")
     if wanted.use_blend:
         body.prop(wanted, "blend_prompt", text="", placeholder="a brown mushroom")
         body.prop(wanted, "blend", slider=True)
-    if not restyles:
-        return
-    body.separator()
-    body.label(text="In the shape of what is selected:")
-    body.prop(wanted, "adherence", slider=True)
-    body.row().prop(wanted, "restyle_place", expand=True)
-    body.operator("latte3d.restyle", icon="MOD_REMESH")
+    if restyles:
+        body.separator()
+        body.label(text="In the shape of what is selected:")
+        body.prop(wanted, "adherence", slider=True)
+        body.row().prop(wanted, "restyle_place", expand=True)
+        body.operator("latte3d.restyle", icon="MOD_REMESH")
+    if paints:
+        body.separator()
+        body.label(text="On what is selected, as it is:")
+        body.row().prop(wanted, "retexture_uvs", expand=True)
+        body.prop(wanted, "retexture_front", text="")
+        body.operator("latte3d.retexture", icon="TEXTURE")

@@ -42,7 +42,10 @@ def obstacle(where, spot: tuple | None) -> str:
 
 
 def place(result: Result) -> None:
-    """Place a result in the current context as one undo step, and show it. Raises EngineFault with the reason where it cannot be."""
+    """Place a result in the current context as one undo step, and show it; or put its look on the mesh that was to be painted. Raises
+    EngineFault with the reason where that cannot be."""
+    if result.place.paints:
+        return _put_on(result)
     wanted = result.place.properties(placement.meters(bpy.context.scene))
     wanted["towards"] = framing.towards_viewer(bpy.context)
     try:
@@ -51,6 +54,18 @@ def place(result: Result) -> None:
         cause = re.sub(r"^(Error: |Operator .* poll\(\) )", "", str(error)).strip()
         raise EngineFault(Fault("The object could not be placed.", cause, AGAIN, "bad_request")) from error
     show(bpy.context, bpy.context.selected_objects)
+
+
+def _put_on(result: Result) -> None:
+    """Give an object the look of a result, as one undo step."""
+    try:
+        bpy.ops.latte3d.put_texture("EXEC_DEFAULT", True, result=result.number)
+    except RuntimeError as error:
+        cause = re.sub(r"^(Error: |Operator .* poll\(\) )", "", str(error)).strip()
+        raise EngineFault(Fault("The texture could not be put on.", cause, "Re-texture it again.", "bad_request")) from error
+    chosen = machine.get()
+    if chosen and chosen.show_textures and bpy.context.screen:
+        _show_textures(bpy.context.screen)
 
 
 def place_batch(batch, last: Result | None = None) -> None:

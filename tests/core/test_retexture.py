@@ -82,7 +82,7 @@ def test_no_face_is_cut_and_split_corners_are_joined():
     """A grid of squares, each with corners of its own, as importers leave it: one chart a side, and one UV a corner of a face."""
     steps = np.linspace(-1, 1, 9)
     sides = []
-    for k, (axis, sign) in enumerate((axis, sign) for axis in range(3) for sign in (-1, 1)):
+    for axis, sign in ((axis, sign) for axis in range(3) for sign in (-1, 1)):
         for i in range(8):
             for j in range(8):
                 square = [(steps[i + a], steps[j + b]) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))][:: 1 if sign > 0 else -1]

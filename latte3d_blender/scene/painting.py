@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody's own mesh as the engine takes it to be painted, and the look that comes back put on it: UVs, images, a material."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ..client.job import Result
+from . import materials
+from .meshes import short_name
+from .sampling import to_engine
+
+LAYER = "LATTE3D"  # the UV layer of what is painted into new UVs
+MOST = 8  # UV layers of a mesh
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A mesh that is being painted. item: the session_uid of its object; loops [F, 3]: the corners of the mesh that make each triangle;
+    corners: how many it has, and which vertices they are, as `topology` says it; layer: the UV layer that it is painted into; "": new UVs.
+    note: what the artist should know."""
+
+    item: int
+    loops: np.ndarray
+    corners: bytes
+    layer: str = ""
+    note: str = ""
+
+
+def reason(item: bpy.types.Object | None) -> str:
+    """Why an object cannot be painted; nothing where it can."""
+    if item is None or item.type != "MESH":
+        return "Select an object with a mesh first"
+    if item.library or item.data.library:
+        return "This object belongs to another file: make it local first"
+    if item.override_library or item.data.override_library:
+        return "This object overrides one of another file: make it local first"
+    return "" if len(item.data.polygons) else "This object's mesh has no faces"
+
+
+def read(
+    context: bpy.types.Context, item: bpy.types.Object, *, own: bool = False, turn: int = 0
+) -> tuple[dict[str, np.ndarray], Target]:
+    """An object's mesh as the engine takes it (core/canvas.py), as it stands in the world but for its turn about the vertical; and what
+    the answer is put on.
+
+    own: into its active UV layer, else into new UVs. turn: quarters by which its front is turned away from -Y, to the right. Where
+    modifiers leave its faces as they are, their shape counts; else only how large they make it. Raises ValueError with a sentence.
+    """
+    mesh, layer = item.data, item.data.uv_layers.active
+    if own and layer is None:
+        raise ValueError("It has no UVs. Choose New UVs.")
+    if not own and LAYER not in mesh.uv_layers and len(mesh.uv_layers) >= MOST:
+        raise ValueError("It has eight UV layers, as many as Blender allows. Remove one, or choose Own UVs.")
+    turned = Matrix.Rotation(-item.matrix_world.to_euler("XYZ").z - turn * math.pi / 2, 4, "Z") @ item.matrix_world
+    loops, faces = _triangles(mesh)
+    shaped, shape = _evaluated(context, item)
+    places = shape if shaped else _floats(mesh.vertices, "co", 3)
+    vertex = np.empty(len(mesh.loops), np.int32)
+    mesh.loops.foreach_get("vertex_index", vertex)
+    if turned.is_negative:  # a mirrored object's triangles turn over
+        loops = loops[:, ::-1]
+    arrays = {"vertices": _moved(places, turned), "triangles": np.ascontiguousarray(vertex[loops]), "faces": faces}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError("Its vertices have no finite places.")
+    if not shaped and len(shape):
+        moved = _moved(shape, turned)
+        arrays["box"] = np.stack((moved.min(0), moved.max(0)))
+    if own:
+        arrays["uvs"] = _floats(layer.uv, "vector", 2)[loops]
+    note = "" if shaped else "Its modifiers change its faces: the mesh below them is painted"
+    return arrays, Target(item.session_uid, loops, topology(mesh), layer.name if own else "", note)
+
+
+def topology(mesh: bpy.types.Mesh) -> bytes:
+    """The vertices of a mesh's corners, face by face: what a texture's UVs depend on."""
+    vertex, starts = np.empty(len(mesh.loops), np.int32), np.empty(len(mesh.polygons), np.int32)
+    mesh.loops.foreach_get("vertex_index", vertex)
+    mesh.polygons.foreach_get("loop_start", starts)
+    return vertex.tobytes() + starts.tobytes()
+
+
+def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """The corners [F, 3] of a mesh's triangles, and the face [F] of each."""
+    mesh.calc_loop_triangles()
+    count = len(mesh.loop_triangles)
+    loops, faces = np.empty(3 * count, np.int32), np.empty(count, np.int32)
+    mesh.loop_triangles.foreach_get("loops", loops)
+    mesh.loop_triangles.foreach_get("polygon_index", faces)
+    return loops.reshape(-1, 3), faces
+
+
+def _evaluated(context: bpy.types.Context, item: bpy.types.Object) -> tuple[bool, np.ndarray]:
+    """Whether an object's modifiers leave its faces as they are, and the places [V, 3] of the vertices that they make."""
+    evaluated = item.evaluated_get(context.evaluated_depsgraph_get())
+    mesh = evaluated.to_mesh()
+    try:
+        return topology(mesh) == topology(item.data), _floats(mesh.vertices, "co", 3)
+    finally:
+        evaluated.to_mesh_clear()
+
+
+def _floats(data, name: str, width: int) -> np.ndarray:
+    found = np.empty(len(data) * width, np.float32)
+    data.foreach_get(name, found)
+    return found.reshape(-1, width)
+
+
+def _moved(places: np.ndarray, matrix: Matrix) -> np.ndarray:
+    """Places [V, 3] moved by a matrix, in the engine's axes."""
+    whole = np.array(matrix)
+    return np.ascontiguousarray(to_engine(places @ whole[:3, :3].T + whole[:3, 3]), np.float32)
+
+
+def find(target: Target) -> bpy.types.Object:
+    """The object that is to be painted. Raises ValueError where it is gone, or is another now."""
+    item = next((item for item in bpy.data.objects if item.session_uid == target.item), None)
+    if item is None:
+        raise ValueError("The object was deleted meanwhile.")
+    if why := reason(item):
+        raise ValueError(f"{why}.")
+    layers = item.data.uv_layers
+    there = target.layer in layers if target.layer else LAYER in layers or len(layers) < MOST
+    if not there or topology(item.data) != target.corners:
+        raise ValueError("Its mesh was changed meanwhile.")
+    return item
+
+
+def put_on(result: Result) -> bpy.types.Object:
+    """Give a mesh the UVs and the look of a result; returns its object. A mesh that other objects use too becomes its own. All its faces
+    get the one new material; those that it had stay in the file. Raises ValueError where that cannot be."""
+    target: Target = result.place.paints
+    item, sent = find(target), result.arrays["uvs"]
+    if sent.shape != (*target.loops.shape, 2):
+        raise ValueError("The engine sent UVs of another mesh.")
+    material = materials.textured_material(result, partial(short_name, result.prompt, result.seed))
+    material["latte3d_key"] = result.key
+    if item.data.users > 1:
+        item.data = item.data.copy()
+    mesh = item.data
+    layer = mesh.uv_layers.get(target.layer or LAYER) or mesh.uv_layers.new(name=LAYER, do_init=False)
+    if not target.layer:
+        uvs = np.zeros((len(mesh.loops), 2), np.float32)
+        uvs[target.loops.ravel()] = sent.reshape(-1, 2)
+        layer.uv.foreach_set("vector", uvs.ravel())
+    layer = mesh.uv_layers[layer.name]
+    layer.active = layer.active_render = True
+    _only(item, material)
+    item["latte3d_texture"] = json.dumps(_facts(result), ensure_ascii=False)
+    mesh.update()
+    return item
+
+
+def _facts(result: Result) -> dict:
+    """Where a texture comes from, for the object to carry."""
+    shaped = {name: value for name, value in (result.guide.facts if result.guide else {}).items() if name != "canvas"}
+    style = {"style": list(result.style)} if result.style else {}
+    return {"prompt": result.prompt, "seed": result.seed, "model": result.fields["model"], "settings": result.settings, **style, **shaped}
+
+
+def _only(item: bpy.types.Object, material: bpy.types.Material) -> None:
+    """Let a material be the only one of an object. What it had before stays in the file; what was painted before goes, if nothing else
+    uses it."""
+    mesh = item.data
+    before: Sequence = [slot.material for slot in item.material_slots if slot.material] + [one for one in mesh.materials if one]
+    mesh.materials.clear()
+    mesh.materials.append(material)
+    item.material_slots[0].link = "DATA"
+    item.active_material_index = 0
+    mesh.polygons.foreach_set("material_index", np.zeros(len(mesh.polygons), np.int32))
+    for old in dict.fromkeys(before):
+        if old.library or old.users:
+            continue
+        if "latte3d_key" not in old:
+            old.use_fake_user = True
+            continue
+        images = materials.images(old).values()
+        bpy.data.materials.remove(old)
+        bpy.data.batch_remove([image for image in images if not image.users])
