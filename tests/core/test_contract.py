@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from core.limits import RESOLUTIONS, TEXTURE_SIZES, check_styles
+from core.canvas import Canvas
+from core.limits import CANVAS_TRIANGLES, RESOLUTIONS, TEXTURE_SIZES, check_styles
 from core.outcome import Made
 from core.service import answering
 from core.service import protocol as engine
@@ -144,10 +145,19 @@ def test_what_shapes_an_object_passes_both_checks():
     assert made.facts == {"blend": ["a cube", 0.3], "adherence": 0.5, "cloud": guide.hash_of(cloud)} and not guide.Guide().facts
 
 
+def test_a_mesh_to_be_painted_passes_both_checks():
+    sides = {"vertices": np.eye(3, dtype=np.float32), "triangles": np.array([(0, 1, 2)], np.int32), "faces": np.zeros(1, np.int32)}
+    made = guide.Guide(("a cube", 0.3), canvas=sides)
+    made.check()
+    assert made.method == "retexture" and guide.Guide().method == "generate" and guide.TRIANGLES == CANVAS_TRIANGLES
+    assert Canvas.of(made.arrays).check() is None and made.params == {"blend": ["a cube", 0.3]}
+    assert set(made.facts) == {"blend", "canvas"} != made.facts["canvas"]
+
+
 WRONG = {
     "blend": guide.Guide(("a", 1.2)), "empty": guide.Guide(("  ", 0.2)), "adherence": guide.Guide(None, 2.0, np.zeros((64, 6), "f4")),
     "needs a shape": guide.Guide(adherence=0.5), "points": guide.Guide(cloud=np.zeros((3, 6), "f4")),
-    "frame": guide.Guide(cloud=np.ones((64, 6), "f4")),
+    "frame": guide.Guide(cloud=np.ones((64, 6), "f4")), "triangles": guide.Guide(canvas={"triangles": np.zeros((500_001, 3), "i4")}),
 }  # fmt: skip
 
 

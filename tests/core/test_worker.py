@@ -268,6 +268,38 @@ def test_shapes_and_blends_go_to_the_model_and_pictures_come_after_their_objects
     assert "needs a shape" in engine.receive()[0]["error"]["message"]
 
 
+BOX = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)
+SIDE = {"vertices": BOX, "triangles": np.array([(0, 1, 3), (0, 3, 2)], np.int32)}
+
+
+def test_a_mesh_is_painted_and_each_wrong_one_is_named(fake_engine):
+    engine = fake_engine()
+    engine.receive()
+    own = SIDE | {"uvs": np.full((2, 3, 2), 0.25, np.float32)}
+    for arrays, uv in ((SIDE, 0.5), (own, 0.25)):
+        engine.send({"id": 1, "method": "retexture", "params": {"prompts": ["a cube"]}}, arrays)
+        ((facts, sent),), _, answer = engine.answer()
+        assert answer["result"] == {"made": 1, "failed": 0} and facts["triangles"] == 2 and sent["uvs"][1, 0, 0] == uv
+        assert bytes(sent["base_color"][1:4]) == b"PNG"
+    off = SIDE | {"triangles": SIDE["triangles"] + 5}
+    wrong = [({}, {}, "no vertices"), (off, {}, "does not have"), (SIDE, {"adherence": 0.5}, "adherence")]
+    for arrays, params, word in wrong:
+        engine.send({"id": 2, "method": "retexture", "params": {"prompts": ["a cube"], **params}}, arrays)
+        error = engine.receive()[0]["error"]
+        assert word in error["message"] and error["data"]["kind"] == "bad_request"
+    engine.send({"id": 4, "method": "generate", "params": {"prompts": ["a cube"]}}, SIDE)
+    assert "the array 'triangles'" in engine.receive()[0]["error"]["message"]
+
+
+def test_painting_is_cancelled(fake_engine):
+    engine = fake_engine("slow")
+    engine.receive()
+    engine.send({"id": 1, "method": "retexture", "params": {"prompts": ["a cube"]}}, SIDE)
+    assert engine.receive(skip_progress=False)[0]["method"] == "progress"
+    engine.send({"method": "cancel", "params": {"id": 1}})
+    assert engine.receive()[0]["error"]["data"]["kind"] == "cancelled"
+
+
 def test_settings_get_defaults():
     settings = checked_settings({"prompts": ["a red chair", "a cube"]}, ["starter"])
     assert settings["seeds"] == [0, 0] and settings["styles"] == [None, None]
