@@ -35,9 +35,8 @@ def retexture(pipeline: Any, params: Any, arrays: dict, notify: Notify, cancelle
     """Give the mesh of a request's arrays (those of `core.canvas.Canvas`) the look of what each of its prompts describes. All else is as
     `generate` has it; each object is that mesh, with UVs and images."""
     settings = checked_settings(params, [model.id for model in pipeline.models])
-    if settings["adherence"] is not None:
-        raise BadRequest("A mesh that is painted keeps its shape: there is no adherence to it.", "", "Leave adherence out.")
-    settings["canvas"] = Canvas.of(arrays)
+    settings["cloud"] = checked_cloud({"cloud": arrays["cloud"]} if "cloud" in arrays else {}, settings["adherence"])
+    settings["canvas"] = Canvas.of({name: array for name, array in arrays.items() if name != "cloud"})
     return _make(pipeline, settings, notify, cancelled)
 
 

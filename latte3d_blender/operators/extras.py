@@ -4,7 +4,9 @@
 import bpy
 from bpy.props import FloatProperty, IntProperty
 
-from ..scene import extras
+from .. import quads, session
+from ..client.job import EngineFault
+from ..scene import extras, placement, placing
 
 
 class OnSelected:
@@ -82,6 +84,56 @@ class LATTE3D_OT_stand_on_base(OnSelected, bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (LATTE3D_OT_make_lods, LATTE3D_OT_make_hull, LATTE3D_OT_separate_parts, LATTE3D_OT_stand_on_base)
+class LATTE3D_OT_quad_remesh(bpy.types.Operator):
+    """Turn the active object's triangles into quads of the same look. Takes some seconds, in which Blender can be used"""
+
+    bl_idname = "latte3d.quad_remesh"
+    bl_label = "Quad Remesh"
+
+    faces: IntProperty(name="Quads", description="About how many quads", default=4000, min=100, soft_max=50_000, max=500_000)
+
+    @classmethod
+    def poll(cls, context):
+        reason = placement.linked(context.scene) or session.busy()
+        reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
+        reason = reason or quads.reason(context.active_object)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_props_dialog(self, title="Quad Remesh", confirm_text="Remesh")
+
+    def execute(self, context):
+        try:
+            quads.begin(context.scene, context.active_object, self.faces)
+            if bpy.app.background:
+                for result in quads.run_now():
+                    session.SESSION.to_place.remove(result)
+                    placing.place(result)
+        except EngineFault as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class LATTE3D_OT_cancel_quads(bpy.types.Operator):
+    """Stop making quads; the object stays as it is"""
+
+    bl_idname = "latte3d.cancel_quads"
+    bl_label = "Cancel"
+
+    @classmethod
+    def poll(cls, context):
+        cls.poll_message_set("No quads are being made")
+        return quads.RUN is not None
+
+    def execute(self, context):
+        quads.end()
+        return {"FINISHED"}
+
+
+BUTTONS = (LATTE3D_OT_make_lods, LATTE3D_OT_make_hull, LATTE3D_OT_separate_parts, LATTE3D_OT_stand_on_base, LATTE3D_OT_quad_remesh)
+CLASSES = (*BUTTONS, LATTE3D_OT_cancel_quads)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

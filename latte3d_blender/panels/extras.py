@@ -3,8 +3,8 @@
 
 import bpy
 
-from .. import session
-from ..operators.extras import CLASSES
+from .. import quads, session
+from ..operators.extras import BUTTONS
 
 
 class LATTE3D_PT_extras(bpy.types.Panel):
@@ -24,8 +24,12 @@ class LATTE3D_PT_extras(bpy.types.Panel):
 
     def draw(self, context):
         grid = self.layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
-        for operator in CLASSES:
+        for operator in BUTTONS:
             grid.operator(operator.bl_idname)
+        if quads.RUN:
+            row = self.layout.row(align=True)
+            row.label(text="Making quads…", icon="MOD_REMESH")
+            row.operator("latte3d.cancel_quads", text="", icon="X")
 
 
 def register() -> None:

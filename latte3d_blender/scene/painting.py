@@ -11,25 +11,30 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from ..client.guide import Guide
 from ..client.job import Result
-from . import materials
+from . import materials, origin
 from .meshes import short_name
 from .sampling import to_engine
 
 LAYER = "LATTE3D"  # the UV layer of what is painted into new UVs
 MOST = 8  # UV layers of a mesh
+EDGE = math.radians(45)  # quads that meet at more are shaded sharp
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
     """A mesh that is being painted. item: the session_uid of its object; loops [F, 3]: the corners of the mesh that make each triangle;
-    corners: how many it has, and which vertices they are, as `topology` says it; layer: the UV layer that it is painted into; "": new UVs.
+    corners: its faces, as `topology` says them; layer: the UV layer that it is painted into; "": new UVs. turn: as `read` takes it; None:
+    it was painted in the engine's own frame. remeshed: a mesh that takes the place of the object's own, as quad_program.py writes it.
     note: what the artist should know."""
 
     item: int
     loops: np.ndarray
     corners: bytes
     layer: str = ""
+    turn: int | None = 0
+    remeshed: dict[str, np.ndarray] | None = None
     note: str = ""
 
 
@@ -58,12 +63,11 @@ def read(
         raise ValueError("It has no UVs. Choose New UVs.")
     if not own and LAYER not in mesh.uv_layers and len(mesh.uv_layers) >= MOST:
         raise ValueError("It has eight UV layers, as many as Blender allows. Remove one, or choose Own UVs.")
-    turned = Matrix.Rotation(-item.matrix_world.to_euler("XYZ").z - turn * math.pi / 2, 4, "Z") @ item.matrix_world
+    turned = _upright(item, turn)
     loops, faces = _triangles(mesh)
     shaped, shape = _evaluated(context, item)
-    places = shape if shaped else _floats(mesh.vertices, "co", 3)
-    vertex = np.empty(len(mesh.loops), np.int32)
-    mesh.loops.foreach_get("vertex_index", vertex)
+    places = shape if shaped else floats(mesh.vertices, "co", 3)
+    vertex, _ = corners_of(mesh)
     if turned.is_negative:  # a mirrored object's triangles turn over
         loops = loops[:, ::-1]
     arrays = {"vertices": _moved(places, turned), "triangles": np.ascontiguousarray(vertex[loops]), "faces": faces}
@@ -73,17 +77,57 @@ def read(
         moved = _moved(shape, turned)
         arrays["box"] = np.stack((moved.min(0), moved.max(0)))
     if own:
-        arrays["uvs"] = _floats(layer.uv, "vector", 2)[loops]
+        arrays["uvs"] = floats(layer.uv, "vector", 2)[loops]
     note = "" if shaped else "Its modifiers change its faces: the mesh below them is painted"
-    return arrays, Target(item.session_uid, loops, topology(mesh), layer.name if own else "", note)
+    return arrays, Target(item.session_uid, loops, topology(mesh), layer.name if own else "", turn, note=note)
+
+
+def read_remeshed(item: bpy.types.Object, made: dict[str, np.ndarray], turn: int | None) -> tuple[dict[str, np.ndarray], Target]:
+    """A mesh that shall take the place of an object's own, as `read` gives it: it lies in the same box. turn: None for an object that was
+    made here, whose mesh stands in the engine's frame as it is."""
+    matrix, old, mesh = Matrix() if turn is None else _upright(item, turn), item.data, _mesh_of("Quads", made)
+    try:
+        loops, faces = _triangles(mesh)
+    finally:
+        bpy.data.meshes.remove(mesh)
+    loops = loops[:, ::-1] if matrix.is_negative else loops
+    own = _moved(floats(old.vertices, "co", 3), matrix)
+    arrays = {"vertices": _moved(made["vertices"], matrix), "triangles": np.ascontiguousarray(made["corners"][loops]), "faces": faces}
+    arrays["box"] = np.stack((own.min(0), own.max(0)))
+    return arrays, Target(item.session_uid, loops, topology(old), turn=turn, remeshed=made)
+
+
+def _mesh_of(name: str, made: dict[str, np.ndarray]) -> bpy.types.Mesh:
+    """A mesh of vertices, corners and starts, smooth but for its edges."""
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(made["vertices"]))
+    mesh.loops.add(len(made["corners"]))
+    mesh.polygons.add(len(made["starts"]))
+    mesh.vertices.foreach_set("co", made["vertices"].ravel())
+    mesh.loops.foreach_set("vertex_index", made["corners"])
+    mesh.polygons.foreach_set("loop_start", made["starts"])
+    mesh.update(calc_edges=True)
+    mesh.shade_smooth()
+    mesh.set_sharp_from_angle(angle=EDGE)
+    return mesh
+
+
+def _upright(item: bpy.types.Object, turn: int) -> Matrix:
+    """An object's place in the world without its turn about the vertical, and turned so that its front is the engine's."""
+    return Matrix.Rotation(-item.matrix_world.to_euler("XYZ").z - turn * math.pi / 2, 4, "Z") @ item.matrix_world
 
 
 def topology(mesh: bpy.types.Mesh) -> bytes:
     """The vertices of a mesh's corners, face by face: what a texture's UVs depend on."""
+    return b"".join(part.tobytes() for part in corners_of(mesh))
+
+
+def corners_of(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """The vertex of each corner [C], face by face, and each face's first corner [F]."""
     vertex, starts = np.empty(len(mesh.loops), np.int32), np.empty(len(mesh.polygons), np.int32)
     mesh.loops.foreach_get("vertex_index", vertex)
     mesh.polygons.foreach_get("loop_start", starts)
-    return vertex.tobytes() + starts.tobytes()
+    return vertex, starts
 
 
 def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
@@ -101,12 +145,13 @@ def _evaluated(context: bpy.types.Context, item: bpy.types.Object) -> tuple[bool
     evaluated = item.evaluated_get(context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()
     try:
-        return topology(mesh) == topology(item.data), _floats(mesh.vertices, "co", 3)
+        return topology(mesh) == topology(item.data), floats(mesh.vertices, "co", 3)
     finally:
         evaluated.to_mesh_clear()
 
 
-def _floats(data, name: str, width: int) -> np.ndarray:
+def floats(data, name: str, width: int) -> np.ndarray:
+    """A property of each element, as [N, width] f32."""
     found = np.empty(len(data) * width, np.float32)
     data.foreach_get(name, found)
     return found.reshape(-1, width)
@@ -141,8 +186,12 @@ def put_on(result: Result) -> bpy.types.Object:
         raise ValueError("The engine sent UVs of another mesh.")
     material = materials.textured_material(result, partial(short_name, result.prompt, result.seed))
     material["latte3d_key"] = result.key
-    if item.data.users > 1:
-        item.data = item.data.copy()
+    before = item.data
+    if target.remeshed:
+        item.data = _mesh_of(before.name, target.remeshed)
+        item.data["latte3d_key"] = before.get("latte3d_key", "")  # by which the history knows the object
+    elif before.users > 1:
+        item.data = before.copy()
     mesh = item.data
     layer = mesh.uv_layers.get(target.layer or LAYER) or mesh.uv_layers.new(name=LAYER, do_init=False)
     if not target.layer:
@@ -152,16 +201,34 @@ def put_on(result: Result) -> bpy.types.Object:
     layer = mesh.uv_layers[layer.name]
     layer.active = layer.active_render = True
     _only(item, material)
-    item["latte3d_texture"] = json.dumps(_facts(result), ensure_ascii=False)
+    if target.turn is not None:
+        item["latte3d_texture"] = json.dumps(_facts(result, target.turn), ensure_ascii=False)
+    if target.remeshed:
+        item.color = material.diffuse_color
+        origin.forget_unused(before)
+        mesh.name = mesh.name.removesuffix(".001")
     mesh.update()
     return item
 
 
-def _facts(result: Result) -> dict:
-    """Where a texture comes from, for the object to carry."""
-    shaped = {name: value for name, value in (result.guide.facts if result.guide else {}).items() if name != "canvas"}
-    style = {"style": list(result.style)} if result.style else {}
-    return {"prompt": result.prompt, "seed": result.seed, "model": result.fields["model"], "settings": result.settings, **style, **shaped}
+def _facts(result: Result, turn: int) -> dict:
+    """Where a texture comes from, for the object to carry; `about` reads it."""
+    blend = {"blend": list(result.guide.blend)} if result.guide and result.guide.blend else {}
+    made = {"prompt": result.prompt, "seed": result.seed, "style": result.style, "model": result.fields["model"]}
+    return made | {"settings": result.settings, "turn": turn} | blend
+
+
+def about(item: bpy.types.Object | None) -> dict | None:
+    """What the texture of an object that was painted here is made of: prompt, seed, style, model, settings, guide, and turn as `read` takes
+    it; None for others, and where somebody has changed it."""
+    try:
+        found = json.loads(item["latte3d_texture"])
+        kinds = {"prompt": str, "seed": int, "model": str, "settings": dict, "turn": int}
+        if not all(isinstance(found[name], kind) for name, kind in kinds.items()):
+            return None
+        return {name: found[name] for name in kinds} | {"style": found.get("style"), "guide": Guide.of(found, None)}
+    except (TypeError, KeyError, ValueError, IndexError):
+        return None
 
 
 def _only(item: bpy.types.Object, material: bpy.types.Material) -> None:

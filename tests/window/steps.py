@@ -108,6 +108,46 @@ def until(condition, seconds: float = 60.0):
         yield 0.1
 
 
+def quiet(state, seconds: float = 120.0):
+    """Wait until nothing is being made or placed, and the view has come to rest."""
+    yield 0.3
+    yield from until(lambda: not (state.running or state.to_do) or state.fault or state.question, seconds)
+    if state.fault or state.question:
+        raise RuntimeError(f"{state.fault or state.question.fault}")
+    yield 1.5
+
+
+UNFOLDED: set[str] = set()
+
+
+class Unfolding:
+    """A layout whose folds of the names in UNFOLDED are open: layout.panel keeps that in the region, where no script reaches it."""
+
+    def __init__(self, layout):
+        self.__dict__["layout"] = layout
+
+    def __getattr__(self, name):
+        return getattr(self.layout, name)
+
+    def __setattr__(self, name, value):
+        setattr(self.layout, name, value)
+
+    def panel(self, name, **options):
+        header, body = self.layout.panel(f"{name}_open" if name in UNFOLDED else name, default_closed=name not in UNFOLDED)
+        return header, body
+
+
+def unfolded_draws() -> None:
+    """Give the panel's drawing functions such layouts."""
+    main = addon("panels.main")
+    for module, function in ((main.shape, "draw_shape"), (main.history, "draw_history"), (main.variations, "draw_variations")):
+        draw = getattr(module, function)
+        setattr(module, function, lambda layout, context, draw=draw: draw(Unfolding(layout), context))
+    for function in ("draw_object", "draw_gallery"):
+        draw = getattr(main, function)
+        setattr(main, function, lambda layout, context, draw=draw: draw(Unfolding(layout), context))
+
+
 def run(steps, report: dict, path: Path) -> None:
     """Run a generator of pauses, write its report (with "error" where it failed) as JSON, quit Blender."""
 

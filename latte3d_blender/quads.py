@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Quad remesh: a second Blender turns an object's triangles into quads, the engine paints them as it painted the object.
+
+The session's timer places what comes of it; a timer of this file's own waits for that Blender.
+"""
+
+import atexit
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import bpy
+import numpy as np
+from bpy.app.handlers import persistent
+
+from . import kept, session
+from .client.guide import Guide
+from .client.job import EngineFault, Fault, Result
+from .library_session import environment
+from .scene import origin, painting
+
+SIZES = ("detail", "resolution", "texture_size", "triangles")
+LOOK_S = 0.2
+
+
+@dataclass
+class Run:
+    """A remeshing that is going on: its process, the folder of its files, the object (its session_uid), where it stands."""
+
+    process: subprocess.Popen
+    folder: Path
+    item: int
+    place: session.Place
+    before: bytes  # the object's mesh, as painting.topology says it
+
+
+RUN: Run | None = None
+
+
+def reason(item: bpy.types.Object | None) -> str:
+    """Why an object cannot be remeshed; nothing where it can."""
+    if why := painting.reason(item):
+        return why
+    if not (origin.of(item) or painting.about(item)):
+        return "Its texture is not from here: it could not be painted again"
+    return "Quads are being made" if RUN else ""
+
+
+def begin(scene: bpy.types.Scene, item: bpy.types.Object, faces: int) -> None:
+    """Start making about so many quads of an object. Raises EngineFault where that cannot begin."""
+    global RUN
+    folder, program = Path(tempfile.mkdtemp(prefix="latte3d-quads-")), Path(painting.__file__).with_name("quad_program.py")
+    mesh = item.data
+    corners, starts = painting.corners_of(mesh)
+    np.savez(folder / "in.npz", vertices=painting.floats(mesh.vertices, "co", 3), corners=corners, starts=starts)
+    blender = [bpy.app.binary_path, "--background", "--factory-startup", "--python", str(program), "--"]
+    command = blender if bpy.app.binary_path else [sys.executable, str(program), "--"]
+    try:
+        with open(folder / "log.txt", "wb") as log:
+            process = subprocess.Popen(
+                [*command, str(folder / "in.npz"), str(folder / "out.npz"), str(faces)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=environment(), creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )  # fmt: skip
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise EngineFault(Fault("No second Blender can be started.", f"{error}.", "Free some memory.")) from error
+    RUN = Run(process, folder, item.session_uid, session.at_cursor(scene), painting.topology(mesh))
+    if not bpy.app.background:
+        bpy.app.timers.register(_look, first_interval=LOOK_S, persistent=True)
+
+
+def end() -> None:
+    """Stop it, and remove its files."""
+    global RUN
+    run, RUN = RUN, None
+    if run:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.wait(5)
+        shutil.rmtree(run.folder, ignore_errors=True)
+        session.redraw()
+
+
+def _look() -> float | None:
+    """The timer."""
+    if RUN is None or RUN.process.poll() is None:
+        return LOOK_S if RUN else None
+    try:
+        paint()
+    except EngineFault as error:
+        session.SESSION.fault = error.fault
+    session.wake()
+    return None
+
+
+def run_now() -> list[Result]:
+    """Wait for the quads and for their look without timers, as in background mode. Raises EngineFault where nothing comes of it."""
+    while RUN.process.poll() is None:
+        time.sleep(0.05)
+    return session.run_now(paint())
+
+
+def paint():
+    """The quads are made: have them painted; returns the job. Raises EngineFault where there are none."""
+    run = RUN
+    try:
+        with np.load(run.folder / "out.npz") as found:
+            made = {name: found[name] for name in found.files}
+        if "fault" in made:
+            raise EngineFault(Fault("No quads could be made of it.", f"{made['fault']}.", "Remesh it by voxels first.", "bad_request"))
+    except (OSError, ValueError, KeyError) as error:
+        last = (run.folder / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
+        raise EngineFault(Fault("The second Blender made no quads.", f"{' '.join(last) or error}.", "Try fewer quads.")) from error
+    finally:
+        end()
+    item = next((item for item in bpy.data.objects if item.session_uid == run.item), None)
+    if item is None or painting.topology(item.data) != run.before:
+        raise EngineFault(Fault("The quads are of no use.", "The object's mesh was changed meanwhile.", "Remesh it again.", "bad_request"))
+    look = painting.about(item) or _made_of(item)
+    canvas, target = painting.read_remeshed(item, made, look.get("turn"))
+    place = replace(run.place, paints=target)
+    guide = replace(look["guide"] or Guide(), canvas=canvas)
+    settings = {name: look["settings"].get(name) for name in SIZES} | {"model": look["model"] or None}
+    settings["detail"] = settings["detail"] or "standard"
+    styles = [look["style"]] if look["style"] else None
+    return session.submit(place, [look["prompt"]], [max(look["seed"], 0)], settings, styles=styles, guide=guide)
+
+
+def _made_of(item: bpy.types.Object) -> dict:
+    """What an object's own look is made of. Raises EngineFault where the shape that it started from is no longer known."""
+    found = origin.of(item)
+    about = {name: getattr(found, name) for name in ("prompt", "seed", "style", "model", "settings")}
+    return about | {"guide": kept.guide_of(item)}
+
+
+@persistent
+def _detach(*_) -> None:
+    end()
+
+
+def register() -> None:
+    bpy.app.handlers.load_pre.append(_detach)
+    atexit.register(end)
+
+
+def unregister() -> None:
+    end()
+    atexit.unregister(end)
+    bpy.app.handlers.load_pre.remove(_detach)
+    if bpy.app.timers.is_registered(_look):
+        bpy.app.timers.unregister(_look)

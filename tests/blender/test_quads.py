@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Quad remesh: a second Blender makes the quads, the engine paints them, and the object has both at once; what cannot be done is said."""
+
+import json
+
+import bpy
+import numpy as np
+import pytest
+
+from tests.blender import answers
+
+
+def world(item) -> np.ndarray:
+    return np.array([item.matrix_world @ vertex.co for vertex in item.data.vertices])
+
+
+@pytest.fixture
+def made(addon, engine_of) -> bpy.types.Object:
+    engine_of()
+    bpy.context.scene.latte3d.prompt, bpy.context.scene.latte3d.seed = "a red cube", 4
+    bpy.ops.latte3d.generate()
+    item = bpy.context.view_layer.objects.active
+    item.location, item.rotation_euler, item.scale = (1, 2, 3), (0.3, 0.2, 1.0), (1, 2, 0.5)
+    bpy.context.view_layer.update()
+    return item
+
+
+def test_an_object_becomes_quads_with_a_texture(addon, made):
+    before, old = world(made), made.data.name
+    assert bpy.ops.latte3d.quad_remesh(faces=200) == {"FINISHED"}
+    mesh, after = made.data, world(made)
+    assert len(mesh.polygons) > 60 and all(len(face.vertices) == 4 for face in mesh.polygons)
+    assert np.abs(after.min(0) - before.min(0)).max() < 0.1 > np.abs(after.max(0) - before.max(0)).max()
+    assert [layer.name for layer in mesh.uv_layers] == ["LATTE3D"] and len(mesh.materials) == 1 and mesh.materials[0].node_tree
+    uvs = np.array([corner.vector for corner in mesh.uv_layers[0].uv]).reshape(-1, 4, 2)
+    assert len(np.unique(uvs[:, :, 0])) > 50  # the stand-in's numbers
+    found = addon("scene.origin").of(made)
+    assert (found.prompt, found.seed) == ("a red cube", 4) and "latte3d_texture" not in made
+    assert mesh.name == old and len(bpy.data.meshes) == 1 and len(bpy.data.materials) == 1 and len(bpy.data.images) == 2
+    assert addon("quads").RUN is None
+
+
+def test_what_the_engine_is_asked_for_is_what_the_object_was(addon, made, monkeypatch):
+    """Its prompt, seed, model and sizes; its shape in the frame in which it was made, wherever it stands now."""
+    asked, session = [], addon("session")
+    submit = session.submit
+    monkeypatch.setattr(session, "submit", lambda *given, **named: asked.append((given, named)) or submit(*given, **named))
+    old = np.array([vertex.co for vertex in made.data.vertices])
+    bpy.ops.latte3d.quad_remesh(faces=200)
+    (_, prompts, seeds, settings), named = asked[0]
+    assert (prompts, seeds) == (["a red cube"], [4]) and settings["detail"] == "standard" and settings["model"] == "fake"
+    canvas = named["guide"].canvas
+    assert canvas["box"] == pytest.approx(np.array([(-old.max(0)[1], old.min(0)[0], 0), (-old.min(0)[1], old.max(0)[0], old.max(0)[2])]))
+    assert len(canvas["triangles"]) == 2 * (canvas["faces"].max() + 1)
+
+
+def test_a_painted_mesh_keeps_its_paint(addon, engine_of):
+    engine_of()
+    bpy.context.scene.latte3d.prompt = "a blue cube"
+    item = answers.cube(2.0)
+    item.select_set(True)
+    bpy.context.view_layer.objects.active = item
+    assert not bpy.ops.latte3d.quad_remesh.poll()  # nobody knows what its look is made of
+    bpy.ops.latte3d.retexture()
+    about = json.loads(item["latte3d_texture"])
+    assert bpy.ops.latte3d.quad_remesh(faces=200) == {"FINISHED"} and len(item.data.polygons) > 60
+    assert json.loads(item["latte3d_texture"])["prompt"] == about["prompt"] == "a blue cube"
+    for value in ("{", "[]", '{"prompt": "a"}', 5):
+        item["latte3d_texture"] = value
+        assert addon("scene.painting").about(item) is None
+
+
+def test_what_encloses_nothing_is_said(addon, made):
+    made.data.clear_geometry()
+    made.data.from_pydata([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 0, 1), (1, 2, 3)], [], [(0, 1, 2), (0, 1, 3), (1, 0, 4)])
+    with pytest.raises(RuntimeError, match="No quads could be made of it"):
+        bpy.ops.latte3d.quad_remesh(faces=100)
+    assert len(made.data.polygons) == 3 and addon("quads").RUN is None
+
+
+def test_a_mesh_that_changed_meanwhile_stays_as_it_is(addon, made):
+    quads = addon("quads")
+    quads.begin(bpy.context.scene, made, 100)
+    made.data.clear_geometry()
+    with pytest.raises(addon("client.job").EngineFault, match="changed meanwhile"):
+        quads.run_now()
+    assert quads.RUN is None
+
+
+def test_it_can_be_stopped(addon, made):
+    quads = addon("quads")
+    quads.begin(bpy.context.scene, made, 100)
+    run = quads.RUN
+    assert "being made" in quads.reason(made) and bpy.ops.latte3d.cancel_quads() == {"FINISHED"}
+    assert run.process.poll() is not None and not run.folder.exists() and not bpy.ops.latte3d.cancel_quads.poll()
