@@ -18,22 +18,24 @@ ARRAYS = {"vertices": np.float32, "triangles": np.int32, "uvs": np.float32, "fac
 class Canvas:
     """vertices [V, 3] f32: Z up, front +X, in any place and of any size; triangles [F, 3] i32. uvs [F, 3, 2] f32, origin bottom left: into
     which it is painted; None: it gets an atlas. faces [F] i32: the number of the face that each triangle is a part of, which no atlas cuts;
-    None: each is one. box [2, 3] f32: the lowest and highest corner of the shape that the mesh is, or is a part of; None: its own."""
+    None: each is one. box [2, 3] f32: the lowest and highest corner of the shape that the mesh is, or is a part of; None: its own. follow:
+    whether the object whose look it gets shall keep to its shape, as far as the model can; not where it is that object's own."""
 
     vertices: np.ndarray
     triangles: np.ndarray
     uvs: np.ndarray | None = None
     faces: np.ndarray | None = None
     box: np.ndarray | None = None
+    follow: bool = True
 
     @staticmethod
-    def of(arrays: Mapping[str, np.ndarray]) -> "Canvas":
+    def of(arrays: Mapping[str, np.ndarray], follow: bool = True) -> "Canvas":
         """The canvas of these arrays, by their names. Raises BadRequest with one sentence on what is wrong."""
         if unknown := sorted(arrays.keys() - ARRAYS.keys()):
             raise BadRequest(f"The engine does not know the array {unknown[0][:40]!r}.", "", "Update the engine.")
         if missing := [name for name in ("vertices", "triangles") if name not in arrays]:
             raise BadRequest(f"There is no mesh to paint: it has no {missing[0]}.", "", "Choose an object with faces.")
-        made = Canvas(**arrays)
+        made = Canvas(**arrays, follow=follow)
         made.check()
         return made
 

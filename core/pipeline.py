@@ -25,7 +25,7 @@ from core.networks.replay import fastest
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.outcome import Failed, Made, failure
 from core.surface.extract import LOOSE
-from core.surface.painted import painted_mesh
+from core.surface.painted import cloud_of, painted_mesh
 from core.surface.textured import STAGES, Progress, Watch, textured_mesh
 
 NO_HEIGHT = "Its real size is not known: it stands one metre on its longest side."
@@ -186,6 +186,8 @@ class Latte3DPipeline:
         with watch.stage("networks"):
             z = (style_of([seed]) if style is None else torch.tensor([style])).to(self.device)
             condition = self.generator.condition(tokens, mask, z)
+            if canvas is not None and canvas.follow and guide[0] is None and self.generator.adherence is not None:
+                guide = cloud_of(canvas, self.generator.config.points).to(self.device), 1.0  # then its parts lie where the mesh has them
             if blend is not None:
                 condition = self._mixed(condition, blend, z)
             fields = self.made(*condition, guide[0], self._alpha(*guide))[0]

@@ -123,7 +123,7 @@ def paint():
     look = painting.about(item) or _made_of(item)
     canvas, target = painting.read_remeshed(item, made, look.get("turn"))
     place = replace(run.place, paints=target)
-    guide = replace(look["guide"] or Guide(), canvas=canvas)
+    guide = replace(look["guide"] or Guide(), canvas=canvas, follow=look.get("turn") is not None)
     settings = {name: look["settings"].get(name) for name in SIZES} | {"model": look["model"] or None}
     settings["detail"] = settings["detail"] or "standard"
     styles = [look["style"]] if look["style"] else None

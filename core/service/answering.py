@@ -33,10 +33,16 @@ def generate(pipeline: Any, params: Any, arrays: dict, notify: Notify, cancelled
 
 def retexture(pipeline: Any, params: Any, arrays: dict, notify: Notify, cancelled: Callable[[], bool]) -> tuple[int, int]:
     """Give the mesh of a request's arrays (those of `core.canvas.Canvas`) the look of what each of its prompts describes. All else is as
-    `generate` has it; each object is that mesh, with UVs and images."""
+    `generate` has it; each object is that mesh, with UVs and images. The parameter "follow" (true) is the canvas's."""
+    follow = True
+    if isinstance(params, dict):
+        params = dict(params)
+        follow = params.pop("follow", True)
+    if not isinstance(follow, bool):
+        raise BadRequest("The parameter 'follow' is true or false.")
     settings = checked_settings(params, [model.id for model in pipeline.models])
     settings["cloud"] = checked_cloud({"cloud": arrays["cloud"]} if "cloud" in arrays else {}, settings["adherence"])
-    settings["canvas"] = Canvas.of({name: array for name, array in arrays.items() if name != "cloud"})
+    settings["canvas"] = Canvas.of({name: array for name, array in arrays.items() if name != "cloud"}, follow)
     return _make(pipeline, settings, notify, cancelled)
 
 

@@ -63,6 +63,15 @@ def painted_mesh(
     return TexturedMesh(framed, canvas.triangles, atlas.uvs, timings_ms=watch.timings_ms, seams=atlas.seams, **images, **facts)
 
 
+def cloud_of(canvas: Canvas, count: int) -> Tensor:
+    """So many points of a mesh in the frame, and their outward normals: [1, count, 6] f32."""
+    vertices = canvas.framed()
+    found = Nearest(vertices, canvas.triangles, count)
+    a, b, c = (vertices[canvas.triangles[:, corner]].astype(np.float64) for corner in range(3))
+    outwards = 1 if np.einsum("ij,ij->", a, np.cross(b, c)) >= 0 else -1  # a mesh that is inside out
+    return torch.from_numpy(np.concatenate((found.samples, found.normals * outwards), 1).astype(np.float32))[None]
+
+
 class Nearest:
     """The nearest points on a surface: of so many samples the nearest, and from there along its triangle's plane.
 
@@ -76,12 +85,12 @@ class Nearest:
         area = np.linalg.norm(cross, axis=1)
         rng = np.random.Generator(np.random.PCG64(0))
         shares = (np.arange(count) + rng.random(count)) / count
-        face = np.minimum(np.searchsorted(np.cumsum(area) / area.sum(), shares), len(area) - 1)
+        face = np.minimum(np.searchsorted(np.cumsum(area) / max(area.sum(), 1e-30), shares), len(area) - 1)
         u, v = rng.random((2, count))
         u, v = np.where(u + v > 1, (1 - u, 1 - v), (u, v))
         a, b, c = (corners[face, corner] for corner in range(3))
         self.samples = a + u[:, None] * (b - a) + v[:, None] * (c - a)
-        self.normals = cross[face] / area[face, None]
+        self.normals = cross[face] / np.maximum(area[face, None], 1e-30)
         self.tree = cKDTree(self.samples)
 
     def __call__(self, points: Tensor) -> Tensor:

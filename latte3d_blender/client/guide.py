@@ -18,12 +18,14 @@ TRIANGLES = 500_000  # most of a mesh that is painted
 class Guide:
     """blend: another prompt, and how much of it, 0 to 1. cloud: a shape to start from, points and outward normals [N, 6] f32 in the
     engine's frame. adherence: how closely the object keeps to it, 0 to 1; for models that know it. canvas: a mesh that gets the look and
-    keeps its shape, as the engine takes it (core/canvas.py): arrays by their names."""
+    keeps its shape, as the engine takes it (core/canvas.py): arrays by their names. follow: whether the object with that look shall keep to
+    the canvas's shape, where the model can; not where that look was made for it."""
 
     blend: tuple[str, float] | None = None
     adherence: float | None = None
     cloud: np.ndarray | None = None
     canvas: dict[str, np.ndarray] | None = None
+    follow: bool = True
 
     @staticmethod
     def of(params: dict, cloud: np.ndarray | None) -> "Guide | None":
@@ -40,7 +42,7 @@ class Guide:
     @property
     def params(self) -> dict:
         """What a request says of it; nothing where nothing is asked for, so that older engines understand the rest."""
-        blend = {"blend": list(self.blend)} if self.blend else {}
+        blend = ({"blend": list(self.blend)} if self.blend else {}) | ({} if self.follow else {"follow": False})
         return blend if self.adherence is None else blend | {"adherence": self.adherence}
 
     @property

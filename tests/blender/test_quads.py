@@ -50,6 +50,7 @@ def test_what_the_engine_is_asked_for_is_what_the_object_was(addon, made, monkey
     (_, prompts, seeds, settings), named = asked[0]
     assert (prompts, seeds) == (["a red cube"], [4]) and settings["detail"] == "standard" and settings["model"] == "fake"
     canvas = named["guide"].canvas
+    assert named["guide"].params == {"follow": False}
     assert canvas["box"] == pytest.approx(np.array([(-old.max(0)[1], old.min(0)[0], 0), (-old.min(0)[1], old.max(0)[0], old.max(0)[2])]))
     assert len(canvas["triangles"]) == 2 * (canvas["faces"].max() + 1)
 

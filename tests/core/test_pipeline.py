@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from core.canvas import Canvas
 from core.errors import BadRequest, Cancelled, MissingWeights, Unfamiliar
 from core.frame import style_of
 from core.language import encoder as text
@@ -56,6 +58,21 @@ def test_a_mesh_is_sound_and_tells_where_it_comes_from(pipeline) -> None:
     assert stages == [(stage, done, 7) for done, stage in enumerate(ALL_STAGES)]
     assert list(mesh.timings_ms) == list(ALL_STAGES) and mesh.style is None
     assert mesh.to_glb()[:4] == b"glTF"
+
+
+def test_an_object_painted_as_it_was_made_looks_as_it_did(pipeline) -> None:
+    """Its own mesh, prompt and seed, and its own UVs, give its own images; but not where the model is told to follow that shape."""
+    (made,) = make(pipeline, ["a red mushroom"], seeds=5)
+    canvas = Canvas(made.vertices * np.float32(3), made.triangles, made.uvs, follow=False)
+    stages, how = [], {"detail": "full", "resolution": 64, "texture_size": 256}
+    again = pipeline.retexture("a red mushroom", canvas, seed=5, progress=lambda stage, done, total: stages.append((stage, done)), **how)
+    assert stages == list(zip(ALL_STAGES, range(7), strict=True)) and again.seed == 5 and again.model == pipeline.model_id
+    one, other = (np.asarray(Image.open(io.BytesIO(mesh.base_color))).astype(int) for mesh in (made, again))
+    assert np.abs(one - other).mean() < 1.5
+    followed = pipeline.retexture("a red mushroom", replace(canvas, follow=True), seed=5, **how)
+    assert not np.array_equal(np.asarray(Image.open(io.BytesIO(followed.base_color))), other)
+    with pytest.raises(BadRequest, match="no extent"):
+        pipeline.retexture("a red mushroom", replace(canvas, vertices=0 * made.vertices))
 
 
 def test_a_mesh_says_how_well_its_prompt_was_known(pipeline) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from core.canvas import Canvas
 from core.errors import BadRequest, Cancelled
 from core.limits import CANVAS_TRIANGLES, choose_detail
-from core.surface.painted import Nearest, own_atlas, painted_mesh
+from core.surface.painted import Nearest, cloud_of, own_atlas, painted_mesh
 from core.surface.texels import covered_texels
 from core.surface.textured import Watch, textured_mesh
 
@@ -128,6 +128,13 @@ def test_a_plane_is_painted():
     assert {tuple(shown[5, 128] > 128), tuple(shown[250, 128] > 128), tuple(shown[128, 5] > 128), tuple(shown[128, 250] > 128)} == {
         (True, False, False), (False, False, True)
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("inside_out", [False, True])
+def test_the_shape_that_a_model_follows_has_outward_normals(inside_out):
+    triangles = TRIANGLES[:, ::-1] if inside_out else TRIANGLES
+    points, normals = cloud_of(replace(CUBE, triangles=np.ascontiguousarray(triangles)), 500)[0].split(3, 1)
+    assert points.abs().max() == pytest.approx(0.48) and ((points * normals).sum(1) > 0.4).all()
 
 
 BAD_UVS = {
