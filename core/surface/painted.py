@@ -21,7 +21,7 @@ SAMPLES = 60_000  # of the object's surface, among which the nearest is looked f
 SLIDE = 0.008  # how far along the surface a point may lie from its nearest sample
 COARSE = 60_000  # triangles up to which a mesh is unwrapped as one whose charts often fold
 LEEWAY = 0.01  # the share of texels or surface up to which what is wrong with UVs is an accident
-NEW = "Ask for a new atlas, or unwrap it again."
+NEW = "Ask for new UVs, or unwrap it again."
 
 
 def painted_mesh(

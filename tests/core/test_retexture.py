@@ -148,7 +148,7 @@ BAD_UVS = {
 def test_uvs_that_cannot_be_painted_into_are_said(word):
     with pytest.raises(BadRequest, match=word) as said:
         own_atlas(replace(CUBE, uvs=BAD_UVS[word]), SIZES)
-    assert "new atlas" in said.value.remedy
+    assert "new UVs" in said.value.remedy
 
 
 FULL = {"vertices": CORNERS, "triangles": TRIANGLES}

@@ -282,7 +282,8 @@ def test_a_mesh_is_painted_and_each_wrong_one_is_named(fake_engine):
         assert answer["result"] == {"made": 1, "failed": 0} and facts["triangles"] == 2 and sent["uvs"][1, 0, 0] == uv
         assert bytes(sent["base_color"][1:4]) == b"PNG"
     off = SIDE | {"triangles": SIDE["triangles"] + 5}
-    wrong = [({}, {}, "no vertices"), (SIDE, {"follow": 1}, "follow"), (off, {}, "does not have"), (SIDE, {"adherence": 0.5}, "needs a shape")]
+    follow = (SIDE, {"follow": 1}, "follow")
+    wrong = [({}, {}, "no vertices"), follow, (off, {}, "does not have"), (SIDE, {"adherence": 0.5}, "needs a shape")]
     for arrays, params, word in wrong:
         engine.send({"id": 2, "method": "retexture", "params": {"prompts": ["a cube"], **params}}, arrays)
         error = engine.receive()[0]["error"]
