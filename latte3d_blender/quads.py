@@ -71,6 +71,7 @@ def begin(scene: bpy.types.Scene, item: bpy.types.Object, faces: int) -> None:
     RUN = Run(process, folder, item.session_uid, session.at_cursor(scene), painting.topology(mesh))
     if not bpy.app.background:
         bpy.app.timers.register(_look, first_interval=LOOK_S, persistent=True)
+        session.redraw()
 
 
 def end() -> None:

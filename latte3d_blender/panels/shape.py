@@ -26,7 +26,7 @@ def draw_shape(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         body.operator("latte3d.restyle", icon="MOD_REMESH")
     if paints:
         body.separator()
-        body.label(text="On what is selected, as it is:")
+        body.label(text="The look alone, on the selected object:")
         body.row().prop(wanted, "retexture_uvs", expand=True)
         body.prop(wanted, "retexture_front", text="")
         body.operator("latte3d.retexture", icon="TEXTURE")

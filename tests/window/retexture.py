@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs in a windowed Blender: an artist models a mushroom of a cylinder and half a ball, lets it be painted into new UVs and into its own,
-takes that back and has it again; a box with UVs that overlap is refused.
+takes that back and has it again; UVs that overlap are refused; an object that was made becomes quads, with its texture.
 
 retexture.py -- OUT ENGINE_PYTHON writes pictures and report.json to the folder OUT.
 """
@@ -34,7 +34,7 @@ def mushroom() -> bpy.types.Object:
     stem.select_set(True)
     bpy.ops.object.join()
     cap.name = "By hand"
-    bpy.ops.object.shade_auto_smooth() if hasattr(bpy.ops.object, "shade_auto_smooth") else None
+    bpy.ops.object.shade_auto_smooth()
     return cap
 
 
@@ -77,6 +77,7 @@ def main():
         steps.picture(OUT / f"3-{name}.png")
     yield from own_uvs(state)
     yield from refused(state)
+    yield from quads(state)
 
 
 def paint(state):
@@ -114,6 +115,35 @@ def refused(state):
     yield 1.0
     REPORT["refused"] = [str(state.fault), look(item) == before]
     steps.picture(OUT / "5-refused.png")
+
+
+def quads(state):
+    """A second Blender makes them while this one can be used; one undo step brings the triangles back."""
+    bpy.data.objects.remove(bpy.data.objects["By hand"])
+    wanted, running = bpy.context.scene.latte3d, steps.addon("quads")
+    wanted.prompt = "a red mushroom with white spots"
+    steps.preferences().frame_new = True
+    with steps.override():
+        bpy.ops.latte3d.generate()
+    yield from steps.quiet(state)
+    name = bpy.context.view_layer.objects.active.name
+    steps.picture(OUT / "6-triangles.png")
+    with steps.override():
+        bpy.ops.latte3d.quad_remesh(faces=3000)
+    yield from steps.until(lambda: running.RUN is None, 120)
+    yield from steps.quiet(state)
+    item = bpy.data.objects[name]
+    REPORT["quads"] = [sum(len(face.vertices) == 4 for face in item.data.polygons), len(item.data.polygons), look(item)]
+    area, _ = steps.viewport()
+    area.spaces.active.overlay.show_wireframes = True
+    yield 1.0
+    steps.picture(OUT / "7-quads.png")
+    area.spaces.active.overlay.show_wireframes = False
+    yield from steps.hover_viewport()
+    yield from steps.key("Z", ctrl=True)
+    yield 2.0
+    item = bpy.data.objects[name]
+    REPORT["triangles_again"] = [sum(len(face.vertices) == 3 for face in item.data.polygons), len(item.data.polygons), look(item)]
 
 
 steps.run(main(), REPORT, OUT / "report.json")

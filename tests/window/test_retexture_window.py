@@ -33,5 +33,9 @@ def test_a_mesh_is_painted(suite, extension_zip, tmp_path):  # noqa: F811
     assert report["undone"] == report["before"] and report["redone"] == report["painted"]  # one step, which redo brings back
     layers, materials, mean = report["own"]
     assert layers == report["painted"][0] and len(materials) == 1 and 0.2 < mean[0] < 0.7  # brown, and nothing piled up
+    quads, faces, (layers, materials, mean) = report["quads"]
+    assert quads == faces > 1500 and layers == ["LATTE3D"] and len(materials) == 1 and mean[0] > 0.5 > max(mean[1:])
+    triangles, faces, (layers, _, _) = report["triangles_again"]
+    assert triangles == faces > 8000 and layers == ["UVMap"]
     fault, same = report["refused"]
     assert "The UVs overlap" in fault and "Choose" not in fault.split(".")[0] and same
