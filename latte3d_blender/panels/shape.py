@@ -4,6 +4,8 @@
 import bpy
 
 from .. import session
+from ..scene import painting
+from .setup import wrapped
 
 
 def draw_shape(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -30,3 +32,5 @@ def draw_shape(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         body.row().prop(wanted, "retexture_uvs", expand=True)
         body.prop(wanted, "retexture_front", text="")
         body.operator("latte3d.retexture", icon="TEXTURE")
+        if found := painting.about(context.active_object):
+            wrapped(body, context, f"Painted as “{found['prompt']}”, seed {found['seed']}", "INFO")

@@ -55,6 +55,17 @@ def test_what_the_engine_is_asked_for_is_what_the_object_was(addon, made, monkey
     assert len(canvas["triangles"]) == 2 * (canvas["faces"].max() + 1)
 
 
+def test_an_object_of_a_shape_is_painted_of_that_shape_again(addon, made, monkeypatch):
+    made.select_set(True)
+    bpy.context.scene.latte3d.adherence = 0.75
+    bpy.ops.latte3d.restyle()
+    item, asked, session = bpy.context.view_layer.objects.active, [], addon("session")
+    submit = session.submit
+    monkeypatch.setattr(session, "submit", lambda *given, **named: asked.append(named["guide"]) or submit(*given, **named))
+    assert bpy.ops.latte3d.quad_remesh(faces=200) == {"FINISHED"} and len(item.data.polygons) > 60
+    assert asked[0].adherence == 0.75 and asked[0].cloud.shape == (2048, 6) and asked[0].method == "retexture"
+
+
 def test_a_painted_mesh_keeps_its_paint(addon, engine_of):
     engine_of()
     bpy.context.scene.latte3d.prompt = "a blue cube"

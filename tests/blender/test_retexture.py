@@ -240,6 +240,9 @@ def test_the_panel_offers_it_where_the_engine_can(addon, wanted, drawn):
     bpy.ops.latte3d.generate()
     panel = addon("panels.shape")
     assert "latte3d.retexture" in drawn(panel.draw_shape, unfold=True).of("operator")
+    assert "Painted" not in drawn(panel.draw_shape, unfold=True).texts()
+    bpy.ops.latte3d.retexture()
+    assert "Painted as “a red cube”, seed 0" in drawn(panel.draw_shape, unfold=True).texts()
     addon("session").SESSION.engine.hello["features"] = ["generate", "blend"]
     assert "latte3d.retexture" not in drawn(panel.draw_shape, unfold=True).of("operator")
     select(bpy.context.selected_objects[0])
