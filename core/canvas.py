@@ -11,6 +11,7 @@ from core.frame import SPAN
 from core.limits import CANVAS_TRIANGLES
 
 SAME = 1e-6  # of the longest side: nothing shorter is an extent
+FAR = 1e18  # no vertex is so far away
 ARRAYS = {"vertices": np.float32, "triangles": np.int32, "uvs": np.float32, "faces": np.int32, "box": np.float32}
 
 
@@ -50,7 +51,7 @@ class Canvas:
             fits = array.ndim == len(wanted) and all(size in (None, have) for have, size in zip(array.shape, wanted, strict=True))
             if array.dtype != ARRAYS[name] or not fits:
                 raise BadRequest(f"The mesh's {name} are {array.dtype} {list(array.shape)}, which does not fit {count} triangles.")
-            if array.dtype == np.float32 and not np.isfinite(array).all():
+            if array.dtype == np.float32 and not (np.abs(array) < FAR).all():  # nor is NaN
                 raise BadRequest(f"The mesh's {name} are not all finite numbers.", "", "Remove vertices that have no place.")
         if not count or not len(self.vertices):
             raise BadRequest("The mesh has no faces.", "", "Choose an object with a surface.")

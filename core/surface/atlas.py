@@ -66,15 +66,15 @@ def unwrap(
 
     `vertices` [V, 3] f32, `triangles` [F, 3] integer, closed or not. All charts have the same texel density. `coarse`: of a decimated
     mesh, whose charts often fold: folds are looked for before the charts are packed, and these more quickly. `faces` [F]: the number of
-    the face that each triangle is a part of; no face is cut. `smooth`: whether vertices have a grid's noise, which the projections then do
-    not follow. `device`: where texels are found; whichever it is, the atlas is the same.
+    the face that each triangle is a part of; no face is cut, and one that folds in itself shares its texels. `smooth`: whether vertices
+    have a grid's noise, which the projections then do not follow. `device`: where texels are found; whichever it is, the atlas is the same.
     Raises ValueError for a mesh without triangles or a size below 64.
     """
     if not len(triangles) or size < 64:
         raise ValueError("An atlas needs at least one triangle and 64 texels.")
     lead = _first_of(faces, len(triangles))
     smooth = smoothed_positions(vertices, triangles) if smooth else vertices.astype(np.float32)
-    normals = face_normals(smooth, triangles)
+    normals = face_normals(smooth, triangles) if faces is None else _mean_normals(smooth, triangles, lead)
     twins = half_edge_twins(triangles)
     neighbours = np.ascontiguousarray(np.where(twins.T >= 0, twins.T // 3, np.arange(len(triangles))))
     direction = choose_directions(normals, neighbours)[lead]
@@ -95,7 +95,7 @@ def unwrap(
         flat = _project(smooth, triangles, direction)
         uvs, side = _lay_out(flat, chart, count, neighbours, size, padding, side, cells)
         triangle, texel, lost = owned(uvs * np.float32(size), _depth(smooth, triangles, direction), size, size)
-        lost, kept = _collapse_specks(uvs, triangle, lost, neighbours, lead, everything=fold_round == FOLD_ROUNDS)
+        lost, kept = _collapse_specks(uvs, triangle, lost, neighbours, lead, everything=fold_round == FOLD_ROUNDS and faces is None)
         triangle, texel = triangle[kept], texel[kept]
         if not lost.size:
             break
@@ -111,6 +111,13 @@ def _first_of(faces: np.ndarray | None, count: int) -> np.ndarray:
         return np.arange(count)
     _, first, which = np.unique(faces, return_index=True, return_inverse=True)
     return first[which]
+
+
+def _mean_normals(vertices: np.ndarray, triangles: np.ndarray, lead: np.ndarray) -> np.ndarray:
+    """The unit normal of each triangle's face [F, 3] f32, which is the mean of its triangles'."""
+    a, b, c = (vertices[triangles[:, corner]].astype(np.float64) for corner in range(3))
+    total = np.stack([np.bincount(lead, part, len(lead)) for part in np.cross(b - a, c - a).T], 1)[lead]
+    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)).astype(np.float32)
 
 
 def _whole(some: np.ndarray, lead: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from core.surface.textured import Watch
 
 SAMPLES = 60_000  # of the object's surface, among which the nearest is looked for
 SLIDE = 0.008  # how far along the surface a point may lie from its nearest sample
+BATCH = 1 << 14  # points whose nearest are looked for before a cancel is heard
 COARSE = 60_000  # triangles up to which a mesh is unwrapped as one whose charts often fold
 LEEWAY = 0.01  # the share of texels or surface up to which what is wrong with UVs is an accident
 NEW = "Ask for new UVs, or unwrap it again."
@@ -52,7 +53,7 @@ def painted_mesh(
             on_surface = Nearest(surface.vertices, surface.triangles)
             images = bake(
                 fitted, canvas.triangles, atlas.uvs, lambda points: look(on_surface(points)), size=sizes.texture_size, atlas=atlas,
-                coarse=sizes.texture_size >= 1024, device=watch.device, cancelled=watch.cancelled,
+                coarse=sizes.texture_size >= 1024, device=watch.device, batch=BATCH, cancelled=watch.cancelled,
             )  # fmt: skip
         with watch.stage("encode"):
             images = encode_look(*images, atlas)
@@ -108,8 +109,11 @@ class Nearest:
 def new_atlas(canvas: Canvas, vertices: np.ndarray, size: int, device: torch.device | str) -> Atlas:
     """UVs for a mesh, in the proportions of `vertices` [V, 3]; none of its faces is cut."""
     kept, triangles = canvas.welded()
-    coarse = len(triangles) < COARSE
-    return unwrap(vertices[kept], triangles, size=size, coarse=coarse, faces=canvas.faces, smooth=False, device=device)
+    faces = np.arange(len(triangles)) if canvas.faces is None else canvas.faces
+    made = unwrap(vertices[kept], triangles, size=size, coarse=len(triangles) < COARSE, faces=faces, smooth=False, device=device)
+    if not len(made.texel):
+        raise BadRequest("No UVs can be made for this mesh.", "Its faces have next to no area.", "Remove faces without area.")
+    return made
 
 
 def own_atlas(canvas: Canvas, sizes: Detail) -> Atlas:

@@ -137,6 +137,20 @@ def test_the_shape_that_a_model_follows_has_outward_normals(inside_out):
     assert points.abs().max() == pytest.approx(0.48) and ((points * normals).sum(1) > 0.4).all()
 
 
+def test_a_face_that_folds_is_painted_all_the_same():
+    """One of five corners, bent so far that its parts lie on one another, and a mesh of nothing but such."""
+    bent = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0.2, 1, 0.05), (0.2, 0.1, 0.1)], np.float32)
+    mesh = paint(Canvas(bent, np.array([(0, 1, 2), (0, 2, 3), (0, 3, 4)], np.int32), faces=np.zeros(3, np.int32)))
+    wide = np.ptp(mesh.uvs.reshape(-1, 2), axis=0)
+    assert wide.min() > 0.5 and all((mesh.uvs[0, 0] == uvs[0]).all() for uvs in mesh.uvs)
+
+
+@pytest.mark.parametrize("triangles", [[(0, 0, 1), (1, 1, 1)], [(0, 1, 1)]])
+def test_faces_without_area_are_said(triangles):
+    with pytest.raises(BadRequest, match="No UVs can be made"):
+        paint(Canvas(CORNERS, np.array(triangles, np.int32)))
+
+
 BAD_UVS = {
     "UVs overlap": np.tile(SQUARE, (6, 1, 1)),
     "outside of the image": GRID + np.float32(0.5),
@@ -158,6 +172,7 @@ WRONG = {
     "has no faces": {"vertices": CORNERS, "triangles": TRIANGLES[:0]},
     "vertices that it does not have": {"vertices": CORNERS[:7], "triangles": TRIANGLES},
     "vertices are not all finite": {"vertices": CORNERS * np.float32([1, 1, np.nan]), "triangles": TRIANGLES},
+    "vertices are not all finite numbers": {"vertices": CORNERS * np.float32(1e38), "triangles": TRIANGLES},
     "no extent": {"vertices": 0 * CORNERS, "triangles": TRIANGLES},
     "uvs are float32 \\[3, 3, 2\\]": FULL | {"uvs": GRID[:3]},
     "triangles are int64": {"vertices": CORNERS, "triangles": TRIANGLES.astype(np.int64)},

@@ -34,7 +34,7 @@ def mushroom() -> bpy.types.Object:
     stem.select_set(True)
     bpy.ops.object.join()
     cap.name = "By hand"
-    bpy.ops.object.shade_auto_smooth()
+    bpy.ops.object.shade_smooth_by_angle()
     return cap
 
 
