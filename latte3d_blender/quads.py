@@ -47,6 +47,8 @@ def reason(item: bpy.types.Object | None) -> str:
         return why
     if not (origin.of(item) or painting.about(item)):
         return "Its texture is not from here: it could not be painted again"
+    if item.data.shape_keys:
+        return "Its shape keys would be lost: remove them first"
     return "Quads are being made" if RUN else ""
 
 

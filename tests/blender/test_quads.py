@@ -101,6 +101,9 @@ def test_a_mesh_that_changed_meanwhile_stays_as_it_is(addon, made):
 
 def test_it_can_be_stopped(addon, made):
     quads = addon("quads")
+    made.shape_key_add()
+    assert "shape keys" in quads.reason(made)
+    made.shape_key_clear()
     quads.begin(bpy.context.scene, made, 100)
     run = quads.RUN
     assert "being made" in quads.reason(made) and bpy.ops.latte3d.cancel_quads() == {"FINISHED"}
