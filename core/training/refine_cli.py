@@ -7,6 +7,7 @@ Beside the mesh lies FILE.planes.safetensors: with --planes, the object is made 
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from core.errors import BadRequest, Cancelled
@@ -24,13 +25,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--multiview", help="folder of a multi-view prior: teaches shape and texture")
     parser.add_argument("--planes", type=Path, help="make an object again from the planes that a refinement has kept")
     parser.add_argument("--seed", type=int, default=0, help="of the object (0: the typical one)")
+    about = "what shaped the object beside: a message of the wire with style, blend, adherence and the array cloud, or earlier planes"
+    parser.add_argument("--start", type=Path, help=about)
     parser.add_argument("--detail", default="standard", choices=tuple(DETAILS))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda …")
     parser.add_argument(
         "--prior-dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"), help="the priors' number format"
     )
     parser.add_argument("--json", action="store_true", help="print progress and the result as JSON, an object a line")
-    from core.training.refine import Refined, RefineSettings
+    from core.training.refine import RefineSettings
 
     add_flags(parser, RefineSettings)
     a = parser.parse_args(argv)
@@ -41,15 +44,16 @@ def main(argv: list[str]) -> int:
     if bool(a.planes) == bool(a.prompt):
         raise BadRequest("What to make is not clear.", "", "Give a prompt to refine, or --planes to make an object again.")
     from core.files import replace_file
+    from core.networks.refined import Refined
     from core.pipeline import Latte3DPipeline
 
     pipeline = Latte3DPipeline.from_pretrained(a.model, a.device)
     try:
-        refined = Refined.load(a.planes, pipeline) if a.planes else _refined(a, settings, pipeline)
+        refined = Refined.load(a.planes, pipeline.model_id, pipeline.device) if a.planes else _refined(a, settings, pipeline)
     except Cancelled:
         print("Stopped; the same command goes on from here.", file=sys.stderr)
         return 130
-    data = refined.mesh(pipeline, a.detail).to_glb()
+    data = mesh_of(refined, pipeline, a.detail).to_glb()
     replace_file(a.out, lambda name: Path(name).write_bytes(data))
     checkpoint_of(a.out).unlink(missing_ok=True)
     result = {"mesh": str(a.out.absolute()), "planes": str((a.planes or planes_of(a.out)).absolute()), **refined.facts}
@@ -57,8 +61,15 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def mesh_of(refined, pipeline, detail: str):
+    """A refined object as a mesh. Raises EmptySurface."""
+    return pipeline([refined.facts["prompt"]], seeds=refined.facts["seed"], planes=refined.fields, detail=detail)[0]
+
+
 def planes_of(out: Path) -> Path:
-    return out.with_suffix(".planes.safetensors")
+    from core.networks.refined import SUFFIX
+
+    return out.with_suffix(SUFFIX)
 
 
 def checkpoint_of(out: Path) -> Path:
@@ -74,8 +85,10 @@ def _refined(a: argparse.Namespace, settings, pipeline):
     from core.guidance.sds import Text
     from core.limits import check_prompt
     from core.training.refine import refine
+    from core.training.refine_start import Start
 
     go_offline()
+    start = Start.load(a.start) if a.start else Start()
     prompt, dtype = check_prompt(a.prompt), pick_dtype(a.prior_dtype, pipeline.device)
 
     def prior(kind, name: str, **more):
@@ -90,6 +103,15 @@ def _refined(a: argparse.Namespace, settings, pipeline):
     if a.depth:
         taught["depth"] = prior(DepthGuidance, a.depth, **({"controlnet": a.controlnet} if a.controlnet else {}))
 
+    begun: list[tuple[float, int]] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        """Each step is told: one may take a minute."""
+        begun[:] = begun or [(time.monotonic(), done)]
+        since, first = begun[0]
+        left = (time.monotonic() - since) / (done - first) * (total - done) if done > first else None
+        tell({"event": "progress", "stage": stage, "done": done, "total": total, "eta_s": left and round(left, 1)})
+
     def tell(event: dict) -> None:
         if a.json:
             print(json.dumps(event), flush=True)
@@ -103,8 +125,9 @@ def _refined(a: argparse.Namespace, settings, pipeline):
             print(json.dumps({"event": "preview", "picture": str(path.absolute())}), flush=True)
 
     refined = refine(
-        pipeline, prompt, settings=settings, seed=a.seed, tell=tell, preview=preview, checkpoint=checkpoint_of(a.out), **taught
-    )
+        pipeline, prompt, settings=settings, seed=a.seed, start=start, progress=progress if a.json else None, tell=tell, preview=preview,
+        checkpoint=checkpoint_of(a.out), **taught,
+    )  # fmt: skip
     refined.save(planes_of(a.out))
     return refined
 
@@ -120,7 +143,7 @@ def picture(refined, pipeline, path: Path, side: int = 256) -> None:
     from core.rendering.shading import to_bytes
 
     try:
-        mesh = refined.mesh(pipeline, "draft")
+        mesh = mesh_of(refined, pipeline, "draft")
     except EmptySurface:
         return
     made = Image.fromarray(to_bytes(mesh_pictures.render(mesh, [Camera(distance=3.0)], side)[0]).numpy())

@@ -12,7 +12,8 @@ from ..client.job import Result
 @dataclass(frozen=True)
 class Origin:
     """What an object was made of. `settings` as they were asked for; `notes`: sentences of the engine; `timings_ms` of each stage. `blend`:
-    a second prompt and its share; `cloud`: the hash of a shape that it started from; `adherence`: how closely it was to keep to that."""
+    a second prompt and its share; `cloud`: the hash of a shape that it started from; `adherence`: how closely it was to keep to that; `planes`: the hash of
+    what it was refined to."""
 
     prompt: str
     seed: int
@@ -25,11 +26,12 @@ class Origin:
     blend: tuple[str, float] | None = None
     cloud: str = ""
     adherence: float | None = None
+    planes: str = ""
 
     @property
     def plain(self) -> bool:
         """Whether prompt, seed, model and settings alone make it again."""
-        return not (self.style or self.blend or self.cloud)
+        return not (self.style or self.blend or self.cloud or self.planes)
 
     @property
     def detail(self) -> str:
@@ -69,6 +71,7 @@ def of(item: bpy.types.Object | None) -> Origin | None:
         _blend(item),
         cloud if isinstance(cloud := item.get("latte3d_cloud"), str) else "",
         adherence if isinstance(adherence := item.get("latte3d_adherence"), int | float) and 0 <= adherence <= 1 else None,
+        planes if isinstance(planes := item.get("latte3d_planes"), str) else "",
     )
 
 
