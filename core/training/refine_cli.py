@@ -6,6 +6,7 @@ Beside the mesh lies FILE.planes.safetensors: with --planes, the object is made 
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -76,6 +77,11 @@ def checkpoint_of(out: Path) -> Path:
     return out.with_suffix(".checkpoint.safetensors")
 
 
+def previews_of(out: Path) -> set[Path]:
+    """Pictures of an object on its way: one name a step, so that a new one is not taken for the one before."""
+    return {path for path in out.parent.glob("*.png") if re.fullmatch(re.escape(out.stem) + r"\.\d{6,}\.png", path.name)}
+
+
 def _refined(a: argparse.Namespace, settings, pipeline):
     """Refine, with progress, pictures on the way, and the planes kept."""
     from core.guidance.depth import DepthGuidance
@@ -119,9 +125,11 @@ def _refined(a: argparse.Namespace, settings, pipeline):
             print(f"{event['stage']}: {event['done']:.0f} of {event['total']:.0f} steps", file=sys.stderr, flush=True)
 
     def preview(so_far) -> None:
-        path = a.out.with_suffix(".preview.png")
+        path = a.out.with_suffix(f".{so_far.facts['steps']:06}.png")
         picture(so_far, pipeline, path)
-        if a.json:
+        for earlier in previews_of(a.out) - {path}:
+            earlier.unlink(missing_ok=True)
+        if a.json and path.exists():
             print(json.dumps({"event": "preview", "picture": str(path.absolute())}), flush=True)
 
     refined = refine(

@@ -81,7 +81,8 @@ def _layout(header: dict, text: str) -> tuple[dict, dict, int]:
 def read(stream, start: bytes = b"", text: str = "rpc") -> tuple[dict, dict] | None:
     """Read one message from a binary stream: (JSON-RPC object, arrays), or None where the stream ends between two messages.
 
-    `start` holds bytes of the message that were read before. `text`: under which name the JSON lies, for other files. The arrays share one read-only buffer.
+    `start` holds bytes of the message that were read before. `text`: under which name the JSON lies, for other files. The arrays
+    share one read-only buffer.
     Raises ProtocolError on anything that is not a message.
     """
     if not start and not (start := stream.read(1)):

@@ -12,8 +12,8 @@ from ..client.job import Result
 @dataclass(frozen=True)
 class Origin:
     """What an object was made of. `settings` as they were asked for; `notes`: sentences of the engine; `timings_ms` of each stage. `blend`:
-    a second prompt and its share; `cloud`: the hash of a shape that it started from; `adherence`: how closely it was to keep to that; `planes`: the hash of
-    what it was refined to."""
+    a second prompt and its share; `cloud`: the hash of a shape that it started from; `adherence`: how closely it was to keep to that;
+    `planes`: the hash of what it was refined to."""
 
     prompt: str
     seed: int
