@@ -141,18 +141,13 @@ def _refined(a: argparse.Namespace, settings, pipeline):
 
 
 def picture(refined, pipeline, path: Path, side: int = 256) -> None:
-    """A PNG of an object so far; none where it has no surface."""
-    from PIL import Image
-
+    """A PNG of an object so far, on nothing; none where it has no surface."""
     from core.errors import EmptySurface
     from core.files import replace_file
-    from core.rendering import mesh_pictures
-    from core.rendering.cameras import Camera
-    from core.rendering.shading import to_bytes
+    from core.rendering.mesh_pictures import draw, encode
 
     try:
-        mesh = mesh_of(refined, pipeline, "draft")
+        png = encode(draw(mesh_of(refined, pipeline, "draft"), side, 2))
     except EmptySurface:
         return
-    made = Image.fromarray(to_bytes(mesh_pictures.render(mesh, [Camera(distance=3.0)], side)[0]).numpy())
-    replace_file(path, lambda name: made.save(name, format="PNG"))
+    replace_file(path, lambda name: Path(name).write_bytes(png))

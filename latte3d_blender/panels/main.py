@@ -182,7 +182,7 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row.operator("latte3d.copy_prompt", text="", icon="COPYDOWN")
     row.operator("latte3d.select_same", text="", icon="RESTRICT_SELECT_OFF")
     if refining.priors():
-        body.operator("latte3d.refine", icon="SHADERFX")
+        body.operator("latte3d.refine", icon="BRUSH_DATA")
     draw_keep(body)
     triangles = len(item.data.loops) - 2 * len(item.data.polygons)
     facts = [f"{triangles:,} triangles", length(context, item.dimensions.z), f"seed {found.seed}", *(["refined"] if found.planes else [])]

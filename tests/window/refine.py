@@ -15,7 +15,7 @@ import bpy
 import steps
 
 OUT, PYTHON, PRIOR, *COUNT = sys.argv[sys.argv.index("--") + 1 :]
-OUT, COUNT = Path(OUT), int(COUNT[0]) if COUNT else 12
+OUT, COUNT = Path(OUT), int(COUNT[0]) if COUNT else 60
 REPORT: dict = {"version": bpy.app.version_string, "slowest_ms": 0.0}
 os.environ["OMP_NUM_THREADS"] = "1"  # of the command, which has Blender's picture beside it
 
