@@ -50,11 +50,11 @@ def draw_refining(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     header.label(text="Refine")
     if not body:
         return
-    if work := state.work:
-        row = body.row()
-        wrapped(row, context, f"“{work.wish.prompt}”", inset=30)
-        if work.over and not state.job:
-            row.operator("latte3d.dismiss_refining", text="", icon="X", emboss=False)
+    row, work = body.row(), state.work
+    wrapped(row, context, f"“{work.wish.prompt}”" if work else "It was not begun", inset=30)
+    if not state.job and (work is None or work.over):
+        row.operator("latte3d.dismiss_refining", text="", icon="X", emboss=False)
+    if work:
         draw_picture(body, work)
         (draw_ended if work.over else draw_running)(body, context, work)
     if state.fault:
