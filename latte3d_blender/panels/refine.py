@@ -91,7 +91,8 @@ def draw_ended(layout: bpy.types.UILayout, context: bpy.types.Context, work: Wor
         if work.fault:
             draw_fault(layout, context, work.fault)
         else:
-            wrapped(layout, context, "It was stopped; what was learnt is kept.", "PAUSE", inset=10)
+            where = f" at step {work.done:.0f} of {work.total:.0f}" if work.total else ""
+            wrapped(layout, context, f"It was stopped{where}; what was learnt is kept.", "PAUSE", inset=10)
         row = layout.row(align=True)
         row.operator("latte3d.resume_refining", icon="PLAY")
         if work.fault:
