@@ -166,7 +166,7 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What the active object was made of, how well the model knew it, and what can be done with that."""
     item, found = context.active_object, origin.of(context.active_object)
     header, body = layout.panel("latte3d_object")
-    header.label(text="Made from a Prompt")
+    header.label(text="Made from a Prompt, Refined" if found.planes else "Made from a Prompt")
     if not body:
         return
     wrapped(body, context, f"“{found.prompt}”")
@@ -185,7 +185,7 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         body.operator("latte3d.refine", icon="BRUSH_DATA")
     draw_keep(body)
     triangles = len(item.data.loops) - 2 * len(item.data.polygons)
-    facts = [f"{triangles:,} triangles", length(context, item.dimensions.z), f"seed {found.seed}", *(["refined"] if found.planes else [])]
+    facts = [f"{triangles:,} triangles", length(context, item.dimensions.z), f"seed {found.seed}"]
     header, more = body.panel("latte3d_facts", default_closed=True)
     header.label(text=" · ".join(facts))
     if more:

@@ -2,6 +2,7 @@
 """Where an object comes from, as its custom properties say; and exchanging it for another of the same description."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import bpy
@@ -127,9 +128,15 @@ def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.O
     old.color = made.color
     name = made.name
     bpy.data.objects.remove(made)
-    old.name = name
+    if _plain(old.name) != _plain(name):  # of the same description it was built beside this one, with a number after its name
+        old.name = name
     forget_unused(before)
     return old
+
+
+def _plain(name: str) -> str:
+    """A data-block's name without the number that Blender appends."""
+    return re.sub(r"\.\d{3,}$", "", name)
 
 
 def forget_unused(mesh: bpy.types.Mesh) -> None:

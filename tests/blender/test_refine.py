@@ -136,7 +136,7 @@ def test_an_object_is_refined_in_its_place_and_made_again(addon, stand_in, drawn
     found = addon("scene.origin").of(item)
     assert found.planes and not found.plain and found.seed == 7 and tuple(item.location) == (1, 2, 3)
     assert "planes: condition, geometry, height_m, texture" in found.notes
-    assert not drawn(panel)
+    assert not drawn(panel) and "Made from a Prompt, Refined" in drawn(addon("panels.main").draw_object).texts()
     history = addon("kept").history()
     history.finish()
     entry = history.get(item.data["latte3d_key"])

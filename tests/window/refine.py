@@ -127,7 +127,13 @@ def preferences(state):
     steps.preferences().prior_depth = str(OUT)
     with steps.override():
         bpy.ops.preferences.addon_show(module=next(key for key, _ in bpy.context.preferences.addons.items() if key.endswith(".latte3d")))
-    yield 3.0
+    yield 2.0
+    window = bpy.context.window_manager.windows[-1]
+    place = {"x": window.width // 2 + 100, "y": window.height // 2}
+    for event in ["MOUSEMOVE"] * 2 + ["WHEELDOWNMOUSE"] * 30:
+        window.event_simulate(type=event, value="NOTHING" if event == "MOUSEMOVE" else "PRESS", **place)
+        yield 0.05
+    yield 1.0
     steps.picture(OUT / "6-preferences.png")
     REPORT["wrong"] = state.wrong
 
