@@ -15,7 +15,7 @@ import bpy
 import steps
 
 OUT, PYTHON, PRIOR, *COUNT = sys.argv[sys.argv.index("--") + 1 :]
-OUT, COUNT = Path(OUT), int(COUNT[0]) if COUNT else 60
+OUT, COUNT = Path(OUT), int(COUNT[0]) if COUNT else 40
 REPORT: dict = {"version": bpy.app.version_string, "slowest_ms": 0.0}
 os.environ["OMP_NUM_THREADS"] = "1"  # of the command, which has Blender's picture beside it
 
@@ -71,18 +71,17 @@ def asked(state):
 
 
 def stopped(state):
-    yield from steps.until(lambda: state.work.picture or state.work.over, 400.0)
-    yield 1.5
-    steps.picture(OUT / "3-refining.png")
-    REPORT["running"] = [state.work.text, state.work.total, bool(state.work.picture)]
+    yield from steps.until(lambda: state.work.done >= 3 or state.work.over, 400.0)
+    yield 1.0
+    REPORT["running"] = [state.work.text, state.work.total]
     with steps.override():
         begun = time.perf_counter()
         bpy.ops.latte3d.stop_refining()
         REPORT["stop_ms"] = 1000 * (time.perf_counter() - begun)
     yield from steps.until(lambda: state.work.over, 200.0)
     yield 1.0
-    steps.picture(OUT / "4-stopped.png")
-    REPORT["stopped"] = [state.work.resumable, str(state.work.fault or ""), made() == REPORT["made"]]
+    steps.picture(OUT / "3-stopped.png")
+    REPORT["stopped"] = [state.work.resumable, str(state.work.fault or ""), bool(state.work.picture), made() == REPORT["made"]]
 
 
 def resumed(state):
@@ -91,6 +90,9 @@ def resumed(state):
         bpy.ops.latte3d.resume_refining()
     yield from steps.until(lambda: state.work.total, 300.0)
     REPORT["from"] = state.work.done
+    yield from steps.until(lambda: state.work is None or state.work.picture or state.work.done >= COUNT // 2, 300.0)
+    yield 1.5
+    steps.picture(OUT / "4-refining.png")
     yield from steps.until(lambda: state.work is None or state.fault or state.work.fault, 600.0)
     yield from steps.until(lambda: made() and made()[0][1], 60.0)
     yield 2.0

@@ -19,8 +19,8 @@ def test_an_object_is_refined_in_its_place(suite, extension_zip, tmp_path):  # n
         pytest.skip("this checkout has no trained model")
     views = tiny.prior(tmp_path / "views", camera=True)
     report = play(suite, "refine.py", tmp_path, extension_zip, sys.executable, str(views))
-    assert report["running"][2] and report["stop_ms"] < 300
-    assert report["stopped"] == [True, "", True], "it can go on, and the object is as it was"
+    assert report["running"] == ["Refining", 40.0] and report["stop_ms"] < 300
+    assert report["stopped"] == [True, "", True, True], "it can go on, is shown so far, and the object is as it was"
     assert report["from"] > 0, "from where it stopped"
     ((name, _, place, _),), ((new_name, refined, new_place, _),) = report["made"], report["refined"]
     assert (new_name, refined, new_place) == (name, True, place) and not report["fault"]
