@@ -15,7 +15,7 @@ from core.service.protocol import ProtocolError
 SIZES = {"detail": "standard", "resolution": None, "texture_size": None, "triangles": None}  # of the mesh and its images
 GUIDE = {"blend": None, "adherence": None}  # what shapes an object beside its prompt; with the array "cloud"
 DEFAULTS = {"model": None, "prompts": None, "seeds": None, "styles": None, "strict": False, "glb": False, "picture": 0} | GUIDE | SIZES
-PLANES = {"geometry", "texture", "condition", "height_m"}  # arrays of a refined object, as its file has them
+PLANES = {"geometry", "texture", "condition", "height_m"}  # arrays of a refined object: those of core.networks.refined
 OVER = 1e-3  # how far a cloud may lie beyond the frame, for rounding
 ALL_KNOWN = {"familiar": True, "read_as": {}, "set_aside": [], "not_understood": []}  # of a prompt that a model without memory was given
 

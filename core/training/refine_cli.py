@@ -79,7 +79,7 @@ def checkpoint_of(out: Path) -> Path:
 
 def previews_of(out: Path) -> set[Path]:
     """Pictures of an object on its way: one name a step, so that a new one is not taken for the one before."""
-    return {path for path in out.parent.glob("*.png") if re.fullmatch(re.escape(out.stem) + r"\.\d{6,}\.png", path.name)}
+    return {path for path in out.parent.glob("*.png") if re.fullmatch(re.escape(out.stem) + r"\.preview-\d{6,}\.png", path.name)}
 
 
 def _refined(a: argparse.Namespace, settings, pipeline):
@@ -125,7 +125,7 @@ def _refined(a: argparse.Namespace, settings, pipeline):
             print(f"{event['stage']}: {event['done']:.0f} of {event['total']:.0f} steps", file=sys.stderr, flush=True)
 
     def preview(so_far) -> None:
-        path = a.out.with_suffix(f".{so_far.facts['steps']:06}.png")
+        path = a.out.with_suffix(f".preview-{so_far.facts['steps']:06}.png")
         picture(so_far, pipeline, path)
         for earlier in previews_of(a.out) - {path}:
             earlier.unlink(missing_ok=True)
