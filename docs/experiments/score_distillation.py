@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Score distillation by a small prior of our own, against objects that are known exactly: which of the paper's claims hold here.
+
+    python -m core train-prior starter --kinds cat,duck,teddy,car,chair,mug,mushroom,rocket --size 16 --widths 32,64,128 --out PRIOR
+    python docs/experiments/score_distillation.py PRIOR --out FOLDER [ARM ...]
+
+Prompts are 8 kinds in 12 colours (gray is the ground's) and 3 proportions ("a tall red cat"). A quarter of the pairs of a kind and a
+colour is not learnt: each of their words is in others. Every arm is a training of the same number of steps from the same random weights;
+what is finished stays in FOLDER, the same command goes on where it was interrupted, and at the end prints the table.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from core.evaluation.summary import interval
+from core.files import replace_file
+from core.frame import SPAN
+from core.guidance.multiview import FlatGuidance, MultiviewGuidance
+from core.guidance.prompts import EmbeddingCache
+from core.guidance.sds import Distillation, Guidance
+from core.language.encoder import TextEncoder
+from core.library.starter.grammar import word
+from core.library.starter.objects import Description, ExactObjects
+from core.library.starter.palette import COLORS as ALL_COLORS
+from core.networks.generator import Generator
+from core.networks.presets import PRESETS
+from core.rendering.cameras import Camera, Views
+from core.rendering.shading import to_bytes
+from core.rendering.volume import Sampling
+from core.training.captions import CaptionTask
+from core.training.checkpoint import Checkpoint
+from core.training.losses import LossWeights
+from core.training.prior.album import GROUND, pictures
+from core.training.run import Run, accelerator_on
+from core.training.stages.distilling import VolumeSettings
+from core.training.stages.geometry import Geometry, GeometrySettings
+from core.training.stages.reading import ReadingSettings, ReadingStage
+from core.training.subjects import Subjects
+from core.training.views import fields_of, volume_views
+
+NAMES = ("cat", "duck", "teddy", "car", "chair", "mug", "mushroom", "rocket")
+FRONT = ("cat", "duck", "teddy", "car", "chair", "mug")  # kinds whose sides differ
+COLORS = tuple(color for color in ALL_COLORS if color != "gray")
+PROPORTIONS = (None, "tall", "wide")
+CELLS, TURNS = 32, 8  # of the grid that IoUs are counted on; turns about the vertical that the best one is taken of
+SIDES = Views.of([Camera(90.0 * i, 15.0, 40.0, 0.62 / math.tan(math.radians(20.0))) for i in range(4)])  # front, left, back, right: of +X
+SEEN_AT = 24  # pixels of the pictures that are compared
+TOLD = ("iou", "color_error", "mask_iou", "sides_right", "fronts", "kind_right")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """title: what is changed; scale and loss: of the guidance; alpha: the most; missing: share of prompts without a shape."""
+
+    title: str
+    flat: bool = False
+    alpha: float = 0.0
+    missing: float = 0.0
+    taught: bool = True  # by the prior at all
+    reading: bool = True
+    more: dict = field(default_factory=dict)  # of GeometrySettings
+    distillation: dict = field(default_factory=dict)
+
+
+ARMS = {
+    "3d": Arm("3D-aware, no shapes"),
+    "2d": Arm("2D (same prior, views and cameras off), no shapes", flat=True),
+    "shapes": Arm("3D-aware, shapes by α", alpha=0.9),
+    "fifth": Arm("3D-aware, a fifth without a shape", alpha=0.9, missing=0.2),
+    "fifth-untaught": Arm("shapes alone, a fifth without a shape", alpha=0.9, missing=0.2, taught=False),
+    "2d-shapes": Arm("2D, shapes by α", flat=True, alpha=0.9),
+    "classic": Arm("3D-aware, no shapes, classic gradient", distillation={"loss": "sds"}),
+    "unread": Arm("3D-aware, no shapes, no reading before", reading=False),
+}  # fmt: skip
+
+
+class Domain:
+    """All prompts, and those of them that are drawn. missing: share of the shapes' prompts that have no shape."""
+
+    def __init__(self, encoder: TextEncoder, points: int, missing: float = 0.0):
+        self.shapes = [Description(kind, proportion=p) for kind in NAMES for p in PROPORTIONS]
+        cells = [(s, c) for s in range(len(self.shapes)) for c in range(len(COLORS))]
+        kinds = [NAMES.index(shape.kind) for shape in self.shapes]
+        self.shape_of = torch.tensor([s for s, _ in cells])
+        self.descriptions = [replace(self.shapes[s], color=COLORS[c]) for s, c in cells]
+        self.prompts = [word(d) for d in self.descriptions]
+        self.plain = [n for n, d in enumerate(self.descriptions) if d.proportion is None]
+        self.unseen = [n for n, (s, c) in enumerate(cells) if (kinds[s] + c) % 4 == 0]
+        self.seen = [n for n in range(len(cells)) if n not in self.unseen]
+        self.tokens, self.mask = encoder(self.prompts)
+        rng = torch.Generator().manual_seed(1)
+        self.shapeless = torch.zeros(len(cells), dtype=torch.bool)
+        self.shapeless[[n for n in self.seen if float(torch.rand(1, generator=rng)) < missing]] = True
+        self.objects = ExactObjects(self.descriptions, torch.zeros(len(cells), 8))
+        bare = ExactObjects(self.shapes, torch.zeros(len(self.shapes), 8))
+        self.clouds = torch.cat(bare.sample_surface(points, torch.Generator().manual_seed(2)), -1)  # [shapes, points, 6]
+        self.grids = torch.stack([self._grid(ExactObjects([shape], torch.zeros(1, 8))) for shape in self.shapes])
+
+    @staticmethod
+    def _grid(objects: ExactObjects) -> Tensor:
+        """Distances [1, N, N, N], x fastest, as a sampler reads them."""
+        z, y, x = torch.meshgrid(*[centres()] * 3, indexing="ij")
+        points = torch.stack((x, y, z), -1).reshape(1, -1, 3)
+        return objects.sdf(points).reshape(1, *x.shape)
+
+    def draw(self, step: int, numbers: Sequence[int]) -> Subjects:
+        """Those that are learnt, all as often, each round in another order."""
+        rows = []
+        for number in numbers:
+            turn, place = divmod(number, len(self.seen))
+            rows.append(self.seen[int(torch.randperm(len(self.seen), generator=torch.Generator().manual_seed(turn))[place])])
+        return self.subjects(rows)
+
+    def subjects(self, rows: Sequence[int]) -> Subjects:
+        shapes, objects = self.shape_of[rows], ExactObjects([self.descriptions[n] for n in rows], torch.zeros(len(rows), 8))
+        grids = self.grids[shapes]
+
+        def distance(points: Tensor) -> Tensor:
+            places = (points / (SPAN / 2 + 0.04))[:, None, None]
+            return F.grid_sample(grids, places, padding_mode="border", align_corners=False)[:, 0, 0, 0]
+
+        texts, z = [self.prompts[n] for n in rows], torch.zeros(len(rows), 8)
+        return Subjects(texts, self.tokens[rows], self.mask[rows], z, self.clouds[shapes], distance, ~self.shapeless[rows],
+                        lambda points: objects.appearance(points)[..., :3])  # fmt: skip
+
+    def described(self, prompts: Sequence[str]) -> list[Description]:
+        return [self.descriptions[self.prompts.index(prompt)] for prompt in prompts]
+
+    def turned(self) -> Tensor:
+        """What is inside of each shape, in each of so many turns about the vertical: [turns, shapes, CELLS³] of 0 and 1."""
+        out = []
+        for turn in range(TURNS):
+            a = torch.tensor(2 * torch.pi * turn / TURNS)
+            rotation = torch.tensor([[a.cos(), -a.sin(), 0, 0], [a.sin(), a.cos(), 0, 0], [0, 0, 1, 0]])
+            flow = F.affine_grid(rotation.expand(len(self.grids), 3, 4), list(self.grids.shape), align_corners=False)
+            out.append((F.grid_sample(self.grids, flow, padding_mode="border", align_corners=False) < 0).float().flatten(1))
+        return torch.stack(out)
+
+
+def centres() -> Tensor:
+    """Of cells along a side of the frame."""
+    return ((torch.arange(CELLS) + 0.5) / CELLS * 2 - 1) * (SPAN / 2 + 0.04)
+
+
+class Silent(Guidance):
+    """Teaches nothing: what shapes alone come to."""
+
+    def loss(self, images: Tensor, text, cameras: Tensor, share: float, **more) -> tuple[Tensor, dict[str, Tensor]]:
+        return images.sum() * 0, {"t": torch.zeros(())}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("prior", type=Path)
+    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join(ARMS)} (all, one after the other)")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=600, help="of four objects, an arm")
+    parser.add_argument("--scale", type=float, default=5.0, help="of the guidance")
+    a = parser.parse_args()
+    torch.set_num_threads(1)
+    encoder = TextEncoder(device="cpu")
+    exact = exact_pictures(Domain(encoder, 16), a.out)
+    for name in a.arms or ARMS:
+        if name not in ARMS:
+            parser.error(f"There is no arm {name!r}.")
+        run(name, a, encoder, exact)
+    print(table(a.out))
+    return 0
+
+
+def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -> None:
+    """Train one arm, resuming what there is of it, and measure it."""
+    arm, out, accelerator = ARMS[name], a.out / name, accelerator_on("cpu")
+    if (out / "rows.json").exists():
+        return
+    torch.manual_seed(0)
+    generator = Generator(PRESETS["tiny"])
+    domain = Domain(encoder, generator.config.points, arm.missing)
+    for stage in stages(arm, a, generator, domain, encoder):
+        logs = None if stage.name == "reading" else out / "tensorboard"
+        state = Checkpoint(out / f"{stage.name}.checkpoint.safetensors", {"arm": name, "steps": a.steps, "scale": a.scale})
+        if not Run(stage, accelerator, state, logs=logs).go():
+            sys.exit(130)
+    rows = measure(generator, domain, exact, out / "sheet.png")
+    seconds = Run(stage, accelerator, state).progress.seconds
+    text = json.dumps({"title": arm.title, "steps": a.steps, "scale": a.scale, "seconds": round(seconds), "rows": rows})
+    replace_file(out / "rows.json", lambda path: Path(path).write_text(text))
+
+
+def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain, encoder: TextEncoder):
+    """One after another, over the same networks: each is made when the one before has ended."""
+    if arm.reading:
+        captions = [(domain.prompts[n], None) for n in domain.seen]
+        task = CaptionTask(captions, encoder, generator.config, 0, torch.device("cpu"))
+        yield ReadingStage(ReadingSettings(steps=300, batch=64), generator, [task], LossWeights(), 1)
+    kind = FlatGuidance if arm.flat else MultiviewGuidance
+    how = Distillation(**{"loss": "x0", "scale": a.scale, "rescale": 0.5} | arm.distillation)
+    prior = kind.load(a.prior, "cpu", settings=how)
+    texts = EmbeddingCache.build(a.out / "texts", a.prior, domain.prompts)
+    if not arm.taught:
+        silent = Silent(how, prior.signal)
+        silent.sizes, silent.viewpoints = prior.sizes, prior.viewpoints
+        prior = silent
+    common = {"batch": 4, "rate": 1e-3, "size": 16, "average": 0.0, "steps": a.steps, "slopes": 128, "sharpness": (25.0, 100.0)}
+    settings = GeometrySettings(**common | {"alpha": arm.alpha, "rays": VolumeSettings(16, 8, 4)} | arm.more)
+    yield Geometry(settings, generator, prior, texts, domain, seed=0)
+
+
+@torch.no_grad()
+def exact_pictures(domain: Domain, out: Path, size: int = SEEN_AT) -> Tensor:
+    """Of the plain prompts, from four sides: [N, 4, 3, S, S]"""
+    path = out / f"exact-{size}.safetensors"
+    if not path.exists():
+        parts = [domain.subjects(domain.plain[i : i + len(COLORS)]) for i in range(0, len(domain.plain), len(COLORS))]
+        parts = [replace(part, distance=ExactObjects(domain.described(part.prompts), part.z).sdf) for part in parts]
+        shots = torch.cat([pictures(part, SIDES, size)[0] for part in parts])
+        replace_file(path, lambda name: save_file({"pictures": shots.contiguous()}, name))
+    return load_file(path)["pictures"]
+
+
+@torch.no_grad()
+def measure(generator: Generator, domain: Domain, exact: Tensor, sheet_at: Path) -> list[dict]:
+    """A row of figures for each prompt; see `TOLD` and the page beside this script."""
+    turned, rows, shown = domain.turned(), [], []
+    z, y, x = torch.meshgrid(*[centres()] * 3, indexing="ij")
+    grid = torch.stack((x, y, z), -1).reshape(1, -1, 3)
+    unseen = set(domain.unseen)
+    for start in range(0, len(domain.prompts), len(COLORS)):  # one shape at a time
+        some = list(range(start, start + len(COLORS)))
+        of = domain.subjects(some)
+        fields = generator(of.tokens, of.mask, of.z)
+        inside = (generator.sdf(fields.geometry, fields.condition, grid.expand(len(some), -1, -1)) < 0).float()
+        together = torch.einsum("bn,tsn->bts", inside, turned)
+        iou = together / (inside.sum(1)[:, None, None] + turned.sum(2) - together).clamp(min=1)  # [b, turns, shapes]
+        color = generator.texture(fields.texture, fields.condition, of.cloud[..., :3])[..., :3]
+        error = (color - of.color(of.cloud[..., :3])).abs().mean((1, 2))
+        for i, n in enumerate(some):
+            own, d = iou[i, :, domain.shape_of[n]], domain.descriptions[n]
+            found = domain.shapes[int(iou[i].amax(0).argmax())].kind
+            rows.append({
+                "prompt": domain.prompts[n], "kind": d.kind, "seen": n not in unseen, "shapeless": bool(domain.shapeless[n]),
+                "iou": float(own[0]), "iou_turned": float(own.max()), "color_error": float(error[i]), "kind_right": float(found == d.kind),
+            })  # fmt: skip
+        if some[0] in domain.plain:
+            seen = pictured(generator, fields)
+            shown.append(seen)
+            for i, n in enumerate(some):
+                rows[n] |= compared(seen[i], exact[domain.plain.index(n)], d.kind)
+    sheet(torch.cat(shown), exact, [domain.prompts[n] for n in domain.plain], sheet_at)
+    return rows
+
+
+def pictured(generator: Generator, fields) -> Tensor:
+    """Pictures [B, 4, 3, S, S] from the four sides."""
+    views, how = Views(*(t.expand(len(fields.condition), -1) for t in vars(SIDES).values())), Sampling(32, 16, 4)
+    pixels, _ = volume_views(*fields_of(generator, fields), views, SEEN_AT, 1 / 150, how, torch.Generator().manual_seed(0))
+    return pixels.over(GROUND).unflatten(0, (-1, 4))
+
+
+def compared(made: Tensor, exact: Tensor, kind: str) -> dict[str, float]:
+    """mask_iou: of the outlines, means over sides. Of kinds that have a front: sides_right, the share of the four pictures that look most
+    like the exact object's from there, after the turn by quarters that fits best; fronts: how many look most like its front."""
+    masks = [((p - GROUND).abs().amax(1) > 0.06) for p in (made, exact)]
+    iou = (masks[0] & masks[1]).sum((1, 2)) / (masks[0] | masks[1]).sum((1, 2)).clamp(min=1)
+    told = {"mask_iou": float(iou.mean())}
+    if kind in FRONT:
+        apart = (made[:, None] - exact[None]).abs().mean((2, 3, 4))  # [made, exact]
+        nearest = apart.argmin(1)
+        right = [float((nearest == (torch.arange(4) + turn) % 4).float().mean()) for turn in range(4)]
+        told |= {"sides_right": max(right), "fronts": float((nearest == 0).sum())}
+    return told
+
+
+def sheet(made: Tensor, exact: Tensor, prompts: Sequence[str], path: Path) -> None:
+    """For two prompts of each kind, one of them learnt and one unseen: above the exact object, below what was made, from four sides."""
+    unseen = [4 - kind % 4 + kind % 3 * 4 for kind in range(len(NAMES))]
+    rows = [kind * len(COLORS) + color for kind in range(len(NAMES)) for color in (unseen[kind] - 1, unseen[kind])]
+    size, line = exact.shape[-1], 14
+    zoom = 72 // size
+    width, height = 4 * size * zoom, 2 * size * zoom + line
+    page = Image.new("RGB", (4 * width, -(-len(rows) // 4) * height), "white")
+    for place, n in enumerate(rows):
+        tile = torch.stack((exact[n], made[n])).permute(0, 3, 1, 4, 2).reshape(2 * size, 4 * size, 3)
+        left, top = place % 4 * width, place // 4 * height
+        picture = Image.fromarray(to_bytes(tile).numpy()).resize((width, height - line), Image.Resampling.NEAREST)
+        page.paste(picture, (left, top))
+        ImageDraw.Draw(page).text((left + 2, top + height - line), prompts[n], fill="black")
+    replace_file(path, lambda name: page.save(name, format="PNG"))
+
+
+def table(out: Path) -> str:
+    """Markdown: means over prompts with 95 % bootstrap intervals."""
+    groups: dict[str, Callable[[dict], bool]] = {
+        "seen": lambda r: r["seen"] and not r["shapeless"], "without a shape": lambda r: r["shapeless"], "unseen": lambda r: not r["seen"],
+    }  # fmt: skip
+    lines = ["| arm | prompts | IoU | IoU, best turn | colour error | Mask-IoU | sides right | fronts | kind right |", "|" + "---|" * 9]
+    for name in ARMS:
+        if not (out / name / "rows.json").exists():
+            continue
+        told = json.loads((out / name / "rows.json").read_text())
+        for group, belongs in groups.items():
+            rows = [row for row in told["rows"] if belongs(row)]
+            if rows:
+                cells = []
+                for figure in ("iou", "iou_turned", *TOLD[1:]):
+                    values = [row[figure] for row in rows if figure in row]
+                    low, high = interval(values) if values else (0, 0)
+                    cells.append(f"{np.mean(values):.3f} ({low:.3f}–{high:.3f})" if values else "")
+                lines.append(f"| {told['title']} | {group}, {len(rows)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
