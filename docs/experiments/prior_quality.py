@@ -30,6 +30,7 @@ from core.files import replace_file
 from core.frame import SPAN
 from core.guidance.prompts import text_of
 from core.language.encoder import TextEncoder
+from core.networks.pointnet import fibonacci_sphere
 from core.training.prior.album import GROUND
 from core.training.prior.folder import sample
 
@@ -43,7 +44,7 @@ def main() -> int:
     a = parser.parse_args()
     torch.set_num_threads(1)
     parts = {"unet": UNet2DConditionModel.from_pretrained(a.prior / "unet").float().eval()}
-    domain, size = Domain(TextEncoder(device="cpu"), 16), parts["unet"].config.sample_size
+    domain, size = Domain(TextEncoder(device="cpu"), fibonacci_sphere(16)), parts["unet"].config.sample_size
     exact = exact_pictures(domain, a.out, size)
     text, lines = text_of(a.prior, torch.device("cpu")), {"exact": measured(exact, exact)}
     prompts = [domain.prompts[n] for n in domain.plain]

@@ -13,7 +13,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from core.library.starter.grammar import word
 from core.library.starter.objects import Description, ExactObjects
 from core.library.starter.palette import COLORS as ALL_COLORS
 from core.networks.generator import Generator
+from core.networks.pointnet import fibonacci_sphere
 from core.networks.presets import PRESETS
 from core.rendering.cameras import Camera, Views
 from core.rendering.shading import to_bytes
@@ -59,7 +60,7 @@ PROPORTIONS = (None, "tall", "wide")
 CELLS, TURNS = 32, 8  # of the grid that IoUs are counted on; turns about the vertical that the best one is taken of
 SIDES = Views.of([Camera(90.0 * i, 15.0, 40.0, 0.62 / math.tan(math.radians(20.0))) for i in range(4)])  # front, left, back, right: of +X
 SEEN_AT = 24  # pixels of the pictures that are compared
-TOLD = ("iou", "color_error", "mask_iou", "sides_right", "fronts", "kind_right")
+TOLD = ("iou", "iou_turned", "color_error", "mask_iou", "sides_right", "fronts", "kind_right")
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,17 @@ ARMS = {
 }  # fmt: skip
 
 
-class Domain:
-    """All prompts, and those of them that are drawn. missing: share of the shapes' prompts that have no shape."""
+WEIGHTS = "generator.safetensors"
+ALONE = {
+    "alone": "each unseen prompt by itself, from the start", "refined": "the amortised model refined on each unseen prompt",
+}  # fmt: skip
+SPANS = (0, 25, 50, 100)  # steps of one object that each takes
 
-    def __init__(self, encoder: TextEncoder, points: int, missing: float = 0.0):
+
+class Domain:
+    """All prompts, and those of them that are drawn. missing: share of these without a shape, which show the dummy's cloud [P, 6]."""
+
+    def __init__(self, encoder: TextEncoder, dummy: Tensor, missing: float = 0.0):
         self.shapes = [Description(kind, proportion=p) for kind in NAMES for p in PROPORTIONS]
         cells = [(s, c) for s in range(len(self.shapes)) for c in range(len(COLORS))]
         kinds = [NAMES.index(shape.kind) for shape in self.shapes]
@@ -103,11 +111,12 @@ class Domain:
         self.seen = [n for n in range(len(cells)) if n not in self.unseen]
         self.tokens, self.mask = encoder(self.prompts)
         rng = torch.Generator().manual_seed(1)
-        self.shapeless = torch.zeros(len(cells), dtype=torch.bool)
-        self.shapeless[[n for n in self.seen if float(torch.rand(1, generator=rng)) < missing]] = True
+        drawn = torch.rand(len(cells), generator=rng) < missing
+        self.shapeless = drawn & (torch.tensor([n in self.seen for n in range(len(cells))]) | (missing >= 1))
         self.objects = ExactObjects(self.descriptions, torch.zeros(len(cells), 8))
         bare = ExactObjects(self.shapes, torch.zeros(len(self.shapes), 8))
-        self.clouds = torch.cat(bare.sample_surface(points, torch.Generator().manual_seed(2)), -1)  # [shapes, points, 6]
+        self.dummy = dummy
+        self.clouds = torch.cat(bare.sample_surface(len(dummy), torch.Generator().manual_seed(2)), -1)  # [shapes, points, 6]
         self.grids = torch.stack([self._grid(ExactObjects([shape], torch.zeros(1, 8))) for shape in self.shapes])
 
     @staticmethod
@@ -133,8 +142,9 @@ class Domain:
             places = (points / (SPAN / 2 + 0.04))[:, None, None]
             return F.grid_sample(grids, places, padding_mode="border", align_corners=False)[:, 0, 0, 0]
 
-        texts, z = [self.prompts[n] for n in rows], torch.zeros(len(rows), 8)
-        return Subjects(texts, self.tokens[rows], self.mask[rows], z, self.clouds[shapes], distance, ~self.shapeless[rows],
+        texts, z, shapeless = [self.prompts[n] for n in rows], torch.zeros(len(rows), 8), self.shapeless[rows]
+        clouds = torch.where(shapeless[:, None, None], self.dummy, self.clouds[shapes])
+        return Subjects(texts, self.tokens[rows], self.mask[rows], z, clouds, distance, ~shapeless,
                         lambda points: objects.appearance(points)[..., :3])  # fmt: skip
 
     def described(self, prompts: Sequence[str]) -> list[Description]:
@@ -166,18 +176,18 @@ class Silent(Guidance):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prior", type=Path)
-    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join(ARMS)} (all, one after the other)")
+    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join((*ARMS, *ALONE))} (all, one after the other)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=600, help="of four objects, an arm")
     parser.add_argument("--scale", type=float, default=5.0, help="of the guidance")
-    a = parser.parse_args()
+    a = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     encoder = TextEncoder(device="cpu")
-    exact = exact_pictures(Domain(encoder, 16), a.out)
-    for name in a.arms or ARMS:
-        if name not in ARMS:
+    exact = exact_pictures(Domain(encoder, fibonacci_sphere(16)), a.out)
+    for name in a.arms or (*ARMS, *ALONE):
+        if name not in (*ARMS, *ALONE):
             parser.error(f"There is no arm {name!r}.")
-        run(name, a, encoder, exact)
+        (alone if name in ALONE else run)(name, a, encoder, exact)
     print(table(a.out))
     return 0
 
@@ -189,12 +199,13 @@ def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -
         return
     torch.manual_seed(0)
     generator = Generator(PRESETS["tiny"])
-    domain = Domain(encoder, generator.config.points, arm.missing)
+    domain = Domain(encoder, generator.dummy, arm.missing if arm.alpha else 1.0)
     for stage in stages(arm, a, generator, domain, encoder):
         logs = None if stage.name == "reading" else out / "tensorboard"
         state = Checkpoint(out / f"{stage.name}.checkpoint.safetensors", {"arm": name, "steps": a.steps, "scale": a.scale})
         if not Run(stage, accelerator, state, logs=logs).go():
             sys.exit(130)
+    replace_file(out / WEIGHTS, lambda path: save_file({k: v.contiguous() for k, v in generator.state_dict().items()}, path))
     rows = measure(generator, domain, exact, out / "sheet.png")
     seconds = Run(stage, accelerator, state).progress.seconds
     text = json.dumps({"title": arm.title, "steps": a.steps, "scale": a.scale, "seconds": round(seconds), "rows": rows})
@@ -232,36 +243,72 @@ def exact_pictures(domain: Domain, out: Path, size: int = SEEN_AT) -> Tensor:
     return load_file(path)["pictures"]
 
 
-@torch.no_grad()
+def alone(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -> None:
+    """One unseen plain prompt of each kind by itself: a row of figures for each, after so many steps as SPANS says."""
+    path = a.out / name / "rows.json"
+    if path.exists():
+        return
+    rows: list[dict] = []
+    torch.manual_seed(0)
+    generator = Generator(PRESETS["tiny"])
+    domain = Domain(encoder, generator.dummy, 1.0)
+    turned, accelerator = domain.turned(), accelerator_on("cpu")
+    chosen = [next(n for n in domain.plain if n in domain.unseen and domain.descriptions[n].kind == kind) for kind in NAMES]
+    for n in chosen:
+        for steps in SPANS:
+            torch.manual_seed(0)
+            generator = Generator(PRESETS["tiny"])
+            if name == "refined":
+                generator.load_state_dict(load_file(a.out / "3d" / WEIGHTS))
+            domain.seen = [n]
+            if steps:
+                more = {"steps": steps, "batch": 1, "rate": 5e-4 if name == "refined" else 1e-3, "warmup": 10}
+                *_, stage = stages(Arm(name, reading=False, more=more), a, generator, domain, encoder)
+                state = Checkpoint(a.out / name / f"{n}-{steps}.safetensors", {"arm": name})
+                if not Run(stage, accelerator, state).go():
+                    sys.exit(130)
+            rows += [row | {"steps": steps} for row in figures(generator, domain, [n], exact, turned)[0]]
+    replace_file(path, lambda file: Path(file).write_text(json.dumps({"title": ALONE[name], "scale": a.scale, "rows": rows})))
+
+
 def measure(generator: Generator, domain: Domain, exact: Tensor, sheet_at: Path) -> list[dict]:
     """A row of figures for each prompt; see `TOLD` and the page beside this script."""
     turned, rows, shown = domain.turned(), [], []
-    z, y, x = torch.meshgrid(*[centres()] * 3, indexing="ij")
-    grid = torch.stack((x, y, z), -1).reshape(1, -1, 3)
-    unseen = set(domain.unseen)
     for start in range(0, len(domain.prompts), len(COLORS)):  # one shape at a time
-        some = list(range(start, start + len(COLORS)))
-        of = domain.subjects(some)
-        fields = generator(of.tokens, of.mask, of.z)
-        inside = (generator.sdf(fields.geometry, fields.condition, grid.expand(len(some), -1, -1)) < 0).float()
-        together = torch.einsum("bn,tsn->bts", inside, turned)
-        iou = together / (inside.sum(1)[:, None, None] + turned.sum(2) - together).clamp(min=1)  # [b, turns, shapes]
-        color = generator.texture(fields.texture, fields.condition, of.cloud[..., :3])[..., :3]
-        error = (color - of.color(of.cloud[..., :3])).abs().mean((1, 2))
-        for i, n in enumerate(some):
-            own, d = iou[i, :, domain.shape_of[n]], domain.descriptions[n]
-            found = domain.shapes[int(iou[i].amax(0).argmax())].kind
-            rows.append({
-                "prompt": domain.prompts[n], "kind": d.kind, "seen": n not in unseen, "shapeless": bool(domain.shapeless[n]),
-                "iou": float(own[0]), "iou_turned": float(own.max()), "color_error": float(error[i]), "kind_right": float(found == d.kind),
-            })  # fmt: skip
-        if some[0] in domain.plain:
-            seen = pictured(generator, fields)
-            shown.append(seen)
-            for i, n in enumerate(some):
-                rows[n] |= compared(seen[i], exact[domain.plain.index(n)], d.kind)
+        some, seen = figures(generator, domain, list(range(start, start + len(COLORS))), exact, turned)
+        rows += some
+        shown += seen
     sheet(torch.cat(shown), exact, [domain.prompts[n] for n in domain.plain], sheet_at)
     return rows
+
+
+@torch.no_grad()
+def figures(generator: Generator, domain: Domain, some: list[int], exact: Tensor, turned: Tensor) -> tuple[list[dict], list[Tensor]]:
+    """Of some prompts; and pictures of them, where they are plain. turned: as `Domain.turned` gives it."""
+    rows, unseen = [], set(domain.unseen)
+    z, y, x = torch.meshgrid(*[centres()] * 3, indexing="ij")
+    grid = torch.stack((x, y, z), -1).reshape(1, -1, 3)
+    of = domain.subjects(some)
+    fields = generator(of.tokens, of.mask, of.z)
+    inside = (generator.sdf(fields.geometry, fields.condition, grid.expand(len(some), -1, -1)) < 0).float()
+    together = torch.einsum("bn,tsn->bts", inside, turned)
+    iou = together / (inside.sum(1)[:, None, None] + turned.sum(2) - together).clamp(min=1)  # [b, turns, shapes]
+    on = domain.clouds[domain.shape_of[some], :, :3]
+    color = generator.texture(fields.texture, fields.condition, on)[..., :3].clamp(0, 1)
+    error = (color - of.color(on)).abs().mean((1, 2))
+    for i, n in enumerate(some):
+        own, d = iou[i, :, domain.shape_of[n]], domain.descriptions[n]
+        found = domain.shapes[int(iou[i].amax(0).argmax())].kind
+        rows.append({
+            "prompt": domain.prompts[n], "kind": d.kind, "seen": n not in unseen, "shapeless": bool(domain.shapeless[n]),
+            "iou": float(own[0]), "iou_turned": float(own.max()), "color_error": float(error[i]), "kind_right": float(found == d.kind),
+        })  # fmt: skip
+    if not set(some) <= set(domain.plain):
+        return rows, []
+    seen = pictured(generator, fields)
+    for i, n in enumerate(some):
+        rows[i] |= compared(seen[i], exact[domain.plain.index(n)], domain.descriptions[n].kind)
+    return rows, [seen]
 
 
 def pictured(generator: Generator, fields) -> Tensor:
@@ -304,24 +351,32 @@ def sheet(made: Tensor, exact: Tensor, prompts: Sequence[str], path: Path) -> No
 
 def table(out: Path) -> str:
     """Markdown: means over prompts with 95 % bootstrap intervals."""
-    groups: dict[str, Callable[[dict], bool]] = {
-        "seen": lambda r: r["seen"] and not r["shapeless"], "without a shape": lambda r: r["shapeless"], "unseen": lambda r: not r["seen"],
-    }  # fmt: skip
     lines = ["| arm | prompts | IoU | IoU, best turn | colour error | Mask-IoU | sides right | fronts | kind right |", "|" + "---|" * 9]
-    for name in ARMS:
+    for name in (*ARMS, *ALONE):
         if not (out / name / "rows.json").exists():
             continue
         told = json.loads((out / name / "rows.json").read_text())
-        for group, belongs in groups.items():
-            rows = [row for row in told["rows"] if belongs(row)]
-            if rows:
-                cells = []
-                for figure in ("iou", "iou_turned", *TOLD[1:]):
-                    values = [row[figure] for row in rows if figure in row]
-                    low, high = interval(values) if values else (0, 0)
-                    cells.append(f"{np.mean(values):.3f} ({low:.3f}–{high:.3f})" if values else "")
-                lines.append(f"| {told['title']} | {group}, {len(rows)} | {' | '.join(cells)} |")
+        for group, rows in groups(name, told["rows"]).items():
+            cells = []
+            for figure in TOLD:
+                values = [row[figure] for row in rows if figure in row]
+                low, high = interval(values) if values else (0, 0)
+                cells.append(f"{np.mean(values):.3f} ({low:.3f}–{high:.3f})" if values else "")
+            lines.append(f"| {told['title']} | {group}, {len(rows)} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def groups(name: str, rows: list[dict]) -> dict[str, list[dict]]:
+    """Rows that a line of the table is about. In an arm that has no shapes, nobody is without one."""
+    if name in ALONE:
+        return {f"{steps} steps": [row for row in rows if row["steps"] == steps] for steps in SPANS}
+    if all(row["shapeless"] for row in rows if row["seen"]):
+        return {"seen": [row for row in rows if row["seen"]], "unseen": [row for row in rows if not row["seen"]]}
+    parts = {
+        "seen": [row for row in rows if row["seen"] and not row["shapeless"]], "without a shape": [row for row in rows if row["shapeless"]],
+        "unseen": [row for row in rows if not row["seen"]],
+    }  # fmt: skip
+    return {group: some for group, some in parts.items() if some}
 
 
 if __name__ == "__main__":
