@@ -179,7 +179,7 @@ def main() -> int:
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join((*ARMS, *ALONE))} (all, one after the other)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=600, help="of four objects, an arm")
-    parser.add_argument("--scale", type=float, default=5.0, help="of the guidance")
+    parser.add_argument("--scale", type=float, default=3.0, help="of the guidance")
     a = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     encoder = TextEncoder(device="cpu")
@@ -219,14 +219,14 @@ def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain
         task = CaptionTask(captions, encoder, generator.config, 0, torch.device("cpu"))
         yield ReadingStage(ReadingSettings(steps=300, batch=64), generator, [task], LossWeights(), 1)
     kind = FlatGuidance if arm.flat else MultiviewGuidance
-    how = Distillation(**{"loss": "x0", "scale": a.scale, "rescale": 0.5} | arm.distillation)
+    how = Distillation(**{"loss": "x0", "scale": a.scale, "rescale": 0.0} | arm.distillation)
     prior = kind.load(a.prior, "cpu", settings=how)
     texts = EmbeddingCache.build(a.out / "texts", a.prior, domain.prompts)
     if not arm.taught:
         silent = Silent(how, prior.signal)
         silent.sizes, silent.viewpoints = prior.sizes, prior.viewpoints
         prior = silent
-    common = {"batch": 4, "rate": 1e-3, "size": 16, "average": 0.0, "steps": a.steps, "slopes": 128, "sharpness": (25.0, 100.0)}
+    common = {"batch": 4, "rate": 2e-3, "size": 16, "average": 0.0, "steps": a.steps, "slopes": 128, "sharpness": (25.0, 100.0)}
     settings = GeometrySettings(**common | {"alpha": arm.alpha, "rays": VolumeSettings(16, 8, 4)} | arm.more)
     yield Geometry(settings, generator, prior, texts, domain, seed=0)
 
@@ -262,7 +262,7 @@ def alone(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor)
                 generator.load_state_dict(load_file(a.out / "3d" / WEIGHTS))
             domain.seen = [n]
             if steps:
-                more = {"steps": steps, "batch": 1, "rate": 5e-4 if name == "refined" else 1e-3, "warmup": 10}
+                more = {"steps": steps, "batch": 1, "rate": 5e-4 if name == "refined" else 2e-3, "warmup": 10}
                 *_, stage = stages(Arm(name, reading=False, more=more), a, generator, domain, encoder)
                 state = Checkpoint(a.out / name / f"{n}-{steps}.safetensors", {"arm": name})
                 if not Run(stage, accelerator, state).go():

@@ -25,7 +25,7 @@ class DenoisingSettings(StageSettings):
     flat: float = option(0.3, "share of steps whose views are pictures of their own, so that the prior knows single ones too", least=0)
     unprompted: float = option(0.1, "share of objects whose prompt is left out, for classifier-free guidance", least=0)
     reuse: int = option(8, "steps that an object's pictures are read by, on average, before new ones are taken", above=0)
-    average: float = 0.999
+    average: float = 0.995
     clip: float = 1.0
     half: bool = True
 
