@@ -3,9 +3,10 @@
 
     python docs/experiments/prior_quality.py PRIOR --out FOLDER
 
-Prompts and cameras are those of score_distillation.py: 8 kinds in 12 colours, from four sides. Printed, and written to FOLDER:
+Prompts and cameras are those of score_distillation.py: 8 kinds in four colours, from four sides. Printed, and written to FOLDER:
 - kind, color: the share of prompts whose four pictures lie nearest to those of an exact object of that kind, and of that colour.
 - hull: the visual hull of the four outlines is seen from the same four sides again; IoU of its outlines with theirs.
+- sides: of the four pictures, the share that looks most like the exact object from there.
 - tint: how far the mean colour of a view lies from that of the four together, mean |Δ|.
 Lines: exact objects; the prior's four views together; four single pictures (the same weights, views and cameras off) in their stead.
 """
@@ -13,6 +14,7 @@ Lines: exact objects; the prior's four views together; four single pictures (the
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from score_distillation import COLORS, NAMES, SIDES, Domain, exact_pictures, sheet
+from score_distillation import COLORS, NAMES, SIDES, Domain, exact_pictures, page
 
 from core.evaluation.summary import interval
 from core.files import replace_file
@@ -34,7 +36,8 @@ from core.networks.pointnet import fibonacci_sphere
 from core.training.prior.album import GROUND
 from core.training.prior.folder import sample
 
-SCALES = (1.0, 3.0, 6.0)  # of classifier-free guidance
+STEPS = 25  # of DDIM
+ARMS = (("together, scale 3", 3.0, True), ("together, scale 1", 1.0, True), ("single, scale 3", 3.0, False))
 
 
 def main() -> int:
@@ -46,40 +49,56 @@ def main() -> int:
     parts = {"unet": UNet2DConditionModel.from_pretrained(a.prior / "unet").float().eval()}
     domain, size = Domain(TextEncoder(device="cpu"), fibonacci_sphere(16)), parts["unet"].config.sample_size
     exact = exact_pictures(domain, a.out, size)
-    text, lines = text_of(a.prior, torch.device("cpu")), {"exact": measured(exact, exact)}
-    prompts = [domain.prompts[n] for n in domain.plain]
+    rows = torch.arange(len(exact)).unflatten(0, (len(NAMES), -1))[:, ::3].flatten()  # four colours of each kind
+    prompts = [domain.prompts[domain.plain[n]] for n in rows]
+    text, lines = text_of(a.prior, torch.device("cpu")), {"exact": measured(exact[rows], exact, rows)}
     read, nothing, cameras = text(prompts), text([""]), SIDES.matrices().expand(len(prompts), -1, -1, -1)
-    for scale in SCALES:
-        made = torch.cat([sample(parts, r, nothing, c, scale=scale, seed=i)
-                          for i, (r, c) in enumerate(zip(read.split(12), cameras.split(12), strict=True))])  # fmt: skip
-        lines[f"together, scale {scale:g}"] = measured(made, exact)
-        sheet(made, exact, prompts, a.out / f"prior-{scale:g}.png")
-    single = [sample(parts, r.repeat_interleave(4, 0), nothing, c.flatten(0, 1)[:, None], scale=3.0, seed=i).unflatten(0, (-1, 4))[:, :, 0]
-              for i, (r, c) in enumerate(zip(read.split(12), cameras.split(12), strict=True))]  # fmt: skip
-    lines["single, scale 3"] = measured(torch.cat(single), exact)
-    sheet(torch.cat(single), exact, prompts, a.out / "prior-single.png")
-    text = json.dumps(lines, indent=1)
-    replace_file(a.out / "prior.json", lambda path: Path(path).write_text(text))
-    print(text)
+
+    def made(scale: float, shared: bool) -> Tensor:
+        out = []
+        for i, (r, c) in enumerate(zip(read.split(8), cameras.split(8), strict=True)):
+            if not shared:
+                r, c = r.repeat_interleave(4, 0), c.flatten(0, 1)[:, None]
+            out.append(sample(parts, r, nothing, c, steps=STEPS, scale=scale, seed=i).unflatten(0, (len(r) // (1 if shared else 4), -1)))
+        return torch.cat(out).flatten(1, 2)
+
+    for name, scale, shared in ARMS:
+        shown = made(scale, shared)
+        lines[name] = measured(shown, exact, rows)
+        pages(exact[rows], shown, prompts, a.out / f"prior {name}.png")
+        replace_file(a.out / "prior.json", lambda path: Path(path).write_text(json.dumps(lines, indent=1)))
+        print(name, lines[name], flush=True)
     return 0
 
 
-def measured(made: Tensor, exact: Tensor) -> dict:
-    """Means with 95 % intervals. Both [N, 4, 3, S, S], of the plain prompts, one kind after another."""
-    apart = torch.cdist(made.flatten(1), exact.flatten(1), p=1)
-    nearest, own = apart.argmin(1), torch.arange(len(made))
-    masks = (made - GROUND).abs().amax(2) > 0.06  # [N, 4, S, S]
+def measured(made: Tensor, exact: Tensor, own: Tensor) -> dict:
+    """Means with 95 % intervals. made: [M, 4, 3, S, S]; exact: of all plain prompts, one kind after another; own [M]: which of them."""
+    nearest = torch.cdist(made.flatten(1), exact.flatten(1), p=1).argmin(1)
+    masks = (made - GROUND).abs().amax(2) > 0.1  # [M, 4, S, S]
     hulls = torch.stack([hull_seen(mask) for mask in masks])
     iou = (hulls & masks).sum((1, 2, 3)) / (hulls | masks).sum((1, 2, 3)).clamp(min=1)
     weight = masks[:, :, None].float()
-    mean = (made * weight).sum((3, 4)) / weight.sum((3, 4)).clamp(min=1)  # [N, 4, 3]
+    mean = (made * weight).sum((3, 4)) / weight.sum((3, 4)).clamp(min=1)  # [M, 4, 3]
+    kind, color = own // len(COLORS), own % len(COLORS)
     figures = {
-        "kind": (nearest // len(COLORS) == own // len(COLORS)).float(), "color": (nearest % len(COLORS) == own % len(COLORS)).float(),
-        "hull": iou, "tint": (mean - mean.mean(1, keepdim=True)).abs().mean((1, 2)),
+        "kind": (nearest // len(COLORS) == kind).float(), "color": (nearest % len(COLORS) == color).float(), "hull": iou,
+        "tint": (mean - mean.mean(1, keepdim=True)).abs().mean((1, 2)), "sides": sides_right(made, exact[own]),
     }  # fmt: skip
     told = {name: [round(float(values.mean()), 3), interval(values.tolist())] for name, values in figures.items()}
     kinds = figures["kind"].unflatten(0, (len(NAMES), -1)).mean(1)
     return told | {"kind of each": dict(zip(NAMES, np.round(kinds.numpy(), 2).tolist(), strict=True))}
+
+
+def sides_right(made: Tensor, exact: Tensor) -> Tensor:
+    """Which of each object's four pictures look most like the exact one from there, as a share [M]; without a turn: cameras are given."""
+    apart = (made[:, :, None] - exact[:, None]).abs().mean((3, 4, 5))  # [M, made, exact]
+    return (apart.argmin(2) == torch.arange(4)).float().mean(1)
+
+
+def pages(exact: Tensor, made: Tensor, prompts: Sequence[str], path: Path) -> None:
+    """A sheet as those of the arms, of half of the prompts."""
+    half = slice(None, None, 2)
+    page(list(zip(exact[half], made[half], prompts[half], strict=True)), path)
 
 
 def hull_seen(masks: Tensor) -> Tensor:

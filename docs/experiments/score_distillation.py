@@ -178,7 +178,7 @@ def main() -> int:
     parser.add_argument("prior", type=Path)
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join((*ARMS, *ALONE))} (all, one after the other)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=600, help="of four objects, an arm")
+    parser.add_argument("--steps", type=int, default=500, help="of four objects, an arm")
     parser.add_argument("--scale", type=float, default=3.0, help="of the guidance")
     a = parser.parse_intermixed_args()
     torch.set_num_threads(1)
@@ -333,20 +333,25 @@ def compared(made: Tensor, exact: Tensor, kind: str) -> dict[str, float]:
 
 
 def sheet(made: Tensor, exact: Tensor, prompts: Sequence[str], path: Path) -> None:
-    """For two prompts of each kind, one of them learnt and one unseen: above the exact object, below what was made, from four sides."""
+    """Two prompts of each kind, one of them learnt and one unseen."""
     unseen = [4 - kind % 4 + kind % 3 * 4 for kind in range(len(NAMES))]
-    rows = [kind * len(COLORS) + color for kind in range(len(NAMES)) for color in (unseen[kind] - 1, unseen[kind])]
-    size, line = exact.shape[-1], 14
+    rows = [kind * len(COLORS) + color for kind in range(len(NAMES)) for color in (unseen[kind] - 1, unseen[kind] % len(COLORS))]
+    page([(exact[n], made[n], prompts[n]) for n in rows], path)
+
+
+def page(tiles: Sequence[tuple[Tensor, Tensor, str]], path: Path) -> None:
+    """A PNG: above the exact object [4, 3, S, S], below what was made, from four sides."""
+    size, line = tiles[0][0].shape[-1], 14
     zoom = 72 // size
     width, height = 4 * size * zoom, 2 * size * zoom + line
-    page = Image.new("RGB", (4 * width, -(-len(rows) // 4) * height), "white")
-    for place, n in enumerate(rows):
-        tile = torch.stack((exact[n], made[n])).permute(0, 3, 1, 4, 2).reshape(2 * size, 4 * size, 3)
+    whole = Image.new("RGB", (4 * width, -(-len(tiles) // 4) * height), "white")
+    for place, (exact, made, prompt) in enumerate(tiles):
+        tile = torch.stack((exact, made)).permute(0, 3, 1, 4, 2).reshape(2 * size, 4 * size, 3)
         left, top = place % 4 * width, place // 4 * height
         picture = Image.fromarray(to_bytes(tile).numpy()).resize((width, height - line), Image.Resampling.NEAREST)
-        page.paste(picture, (left, top))
-        ImageDraw.Draw(page).text((left + 2, top + height - line), prompts[n], fill="black")
-    replace_file(path, lambda name: page.save(name, format="PNG"))
+        whole.paste(picture, (left, top))
+        ImageDraw.Draw(whole).text((left + 2, top + height - line), prompt, fill="black")
+    replace_file(path, lambda name: whole.save(name, format="PNG"))
 
 
 def table(out: Path) -> str:
