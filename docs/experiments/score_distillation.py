@@ -59,18 +59,19 @@ COLORS = tuple(color for color in ALL_COLORS if color != "gray")
 PROPORTIONS = (None, "tall", "wide")
 CELLS, TURNS = 32, 8  # of the grid that IoUs are counted on; turns about the vertical that the best one is taken of
 SIDES = Views.of([Camera(90.0 * i, 15.0, 40.0, 0.62 / math.tan(math.radians(20.0))) for i in range(4)])  # front, left, back, right: of +X
+LACKING = ("duck", "rocket")  # kinds whose prompts have no shape in two of the arms: a quarter of all prompts
 SEEN_AT = 24  # pixels of the pictures that are compared
 TOLD = ("iou", "iou_turned", "color_error", "mask_iou", "sides_right", "fronts", "kind_right")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """title: what is changed; scale and loss: of the guidance; alpha: the most; missing: share of prompts without a shape."""
+    """title: what is changed; flat: the 2D twin of the prior teaches; alpha: the most; missing: kinds without a shape."""
 
     title: str
     flat: bool = False
     alpha: float = 0.0
-    missing: float = 0.0
+    missing: tuple[str, ...] = ()
     taught: bool = True  # by the prior at all
     reading: bool = True
     more: dict = field(default_factory=dict)  # of GeometrySettings
@@ -81,8 +82,8 @@ ARMS = {
     "3d": Arm("3D-aware, no shapes"),
     "2d": Arm("2D (same prior, views and cameras off), no shapes", flat=True),
     "shapes": Arm("3D-aware, shapes by α", alpha=0.9),
-    "fifth": Arm("3D-aware, a fifth without a shape", alpha=0.9, missing=0.2),
-    "fifth-untaught": Arm("shapes alone, a fifth without a shape", alpha=0.9, missing=0.2, taught=False),
+    "lacking": Arm("3D-aware, shapes by α, two kinds have none", alpha=0.9, missing=LACKING),
+    "lacking-untaught": Arm("shapes alone, two kinds have none", alpha=0.9, missing=LACKING, taught=False),
     "2d-shapes": Arm("2D, shapes by α", flat=True, alpha=0.9),
     "classic": Arm("3D-aware, no shapes, classic gradient", distillation={"loss": "sds"}),
     "unread": Arm("3D-aware, no shapes, no reading before", reading=False),
@@ -97,9 +98,9 @@ SPANS = (0, 25, 50, 100)  # steps of one object that each takes
 
 
 class Domain:
-    """All prompts, and those of them that are drawn. missing: share of these without a shape, which show the dummy's cloud [P, 6]."""
+    """All prompts, and those of them that are drawn. missing: kinds without a shape, which show the dummy's cloud [P, 6]."""
 
-    def __init__(self, encoder: TextEncoder, dummy: Tensor, missing: float = 0.0):
+    def __init__(self, encoder: TextEncoder, dummy: Tensor, missing: Sequence[str] = ()):
         self.shapes = [Description(kind, proportion=p) for kind in NAMES for p in PROPORTIONS]
         cells = [(s, c) for s in range(len(self.shapes)) for c in range(len(COLORS))]
         kinds = [NAMES.index(shape.kind) for shape in self.shapes]
@@ -110,9 +111,7 @@ class Domain:
         self.unseen = [n for n, (s, c) in enumerate(cells) if (kinds[s] + c) % 4 == 0]
         self.seen = [n for n in range(len(cells)) if n not in self.unseen]
         self.tokens, self.mask = encoder(self.prompts)
-        rng = torch.Generator().manual_seed(1)
-        drawn = torch.rand(len(cells), generator=rng) < missing
-        self.shapeless = drawn & (torch.tensor([n in self.seen for n in range(len(cells))]) | (missing >= 1))
+        self.shapeless = torch.tensor([d.kind in missing for d in self.descriptions])
         self.objects = ExactObjects(self.descriptions, torch.zeros(len(cells), 8))
         bare = ExactObjects(self.shapes, torch.zeros(len(self.shapes), 8))
         self.dummy = dummy
@@ -199,7 +198,7 @@ def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -
         return
     torch.manual_seed(0)
     generator = Generator(PRESETS["tiny"])
-    domain = Domain(encoder, generator.dummy, arm.missing if arm.alpha else 1.0)
+    domain = Domain(encoder, generator.dummy, arm.missing if arm.alpha else NAMES)
     for stage in stages(arm, a, generator, domain, encoder):
         logs = None if stage.name == "reading" else out / "tensorboard"
         state = Checkpoint(out / f"{stage.name}.checkpoint.safetensors", {"arm": name, "steps": a.steps, "scale": a.scale})
@@ -251,7 +250,7 @@ def alone(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor)
     rows: list[dict] = []
     torch.manual_seed(0)
     generator = Generator(PRESETS["tiny"])
-    domain = Domain(encoder, generator.dummy, 1.0)
+    domain = Domain(encoder, generator.dummy, NAMES)
     turned, accelerator = domain.turned(), accelerator_on("cpu")
     chosen = [next(n for n in domain.plain if n in domain.unseen and domain.descriptions[n].kind == kind) for kind in NAMES]
     for n in chosen:
@@ -305,24 +304,24 @@ def figures(generator: Generator, domain: Domain, some: list[int], exact: Tensor
         })  # fmt: skip
     if not set(some) <= set(domain.plain):
         return rows, []
-    seen = pictured(generator, fields)
+    seen, full = pictured(generator, fields)
     for i, n in enumerate(some):
-        rows[i] |= compared(seen[i], exact[domain.plain.index(n)], domain.descriptions[n].kind)
+        rows[i] |= compared(seen[i], full[i], exact[domain.plain.index(n)], domain.descriptions[n].kind)
     return rows, [seen]
 
 
-def pictured(generator: Generator, fields) -> Tensor:
-    """Pictures [B, 4, 3, S, S] from the four sides."""
+def pictured(generator: Generator, fields) -> tuple[Tensor, Tensor]:
+    """Pictures [B, 4, 3, S, S] from the four sides, and whether there is something [B, 4, S, S]."""
     views, how = Views(*(t.expand(len(fields.condition), -1) for t in vars(SIDES).values())), Sampling(32, 16, 4)
     pixels, _ = volume_views(*fields_of(generator, fields), views, SEEN_AT, 1 / 150, how, torch.Generator().manual_seed(0))
-    return pixels.over(GROUND).unflatten(0, (-1, 4))
+    return pixels.over(GROUND).unflatten(0, (-1, 4)), pixels.opacity > 0.5
 
 
-def compared(made: Tensor, exact: Tensor, kind: str) -> dict[str, float]:
+def compared(made: Tensor, full: Tensor, exact: Tensor, kind: str) -> dict[str, float]:
     """mask_iou: of the outlines, means over sides. Of kinds that have a front: sides_right, the share of the four pictures that look most
     like the exact object's from there, after the turn by quarters that fits best; fronts: how many look most like its front."""
-    masks = [((p - GROUND).abs().amax(1) > 0.06) for p in (made, exact)]
-    iou = (masks[0] & masks[1]).sum((1, 2)) / (masks[0] | masks[1]).sum((1, 2)).clamp(min=1)
+    wanted = (exact - GROUND).abs().amax(1) > 0.06
+    iou = (full & wanted).sum((1, 2)) / (full | wanted).sum((1, 2)).clamp(min=1)
     told = {"mask_iou": float(iou.mean())}
     if kind in FRONT:
         apart = (made[:, None] - exact[None]).abs().mean((2, 3, 4))  # [made, exact]
@@ -375,11 +374,13 @@ def groups(name: str, rows: list[dict]) -> dict[str, list[dict]]:
     """Rows that a line of the table is about. In an arm that has no shapes, nobody is without one."""
     if name in ALONE:
         return {f"{steps} steps": [row for row in rows if row["steps"] == steps] for steps in SPANS}
-    if all(row["shapeless"] for row in rows if row["seen"]):
-        return {"seen": [row for row in rows if row["seen"]], "unseen": [row for row in rows if not row["seen"]]}
+    bare = [row for row in rows if row["shapeless"]]
+    if len(bare) == len(rows):
+        bare = []
+    others = [row for row in rows if row not in bare]
     parts = {
-        "seen": [row for row in rows if row["seen"] and not row["shapeless"]], "without a shape": [row for row in rows if row["shapeless"]],
-        "unseen": [row for row in rows if not row["seen"]],
+        "seen": [row for row in others if row["seen"]], "unseen": [row for row in others if not row["seen"]],
+        "of a kind without a shape": bare,
     }  # fmt: skip
     return {group: some for group, some in parts.items() if some}
 
