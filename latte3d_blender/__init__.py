@@ -9,9 +9,10 @@ _command = None
 
 def _modules() -> tuple:
     """What is registered, in its order: each has a register and an unregister of its own."""
-    from . import library_session, population_properties, population_session, properties, quads, session
+    from . import library_session, population_properties, population_session, properties, quads, refining, session
     from .operators import click, extras, generate, history, library, live, made, presets, prompt, restyle, setup, training, variations
     from .operators import populate as operators_populate
+    from .operators import refine as operators_refine
     from .operators import retexture as operators_retexture
     from .panels import extras as panels_extras
     from .panels import library as panels_library
@@ -19,8 +20,9 @@ def _modules() -> tuple:
     from .panels import populate as panels_populate
 
     operators = (generate, setup, prompt, click, live, variations, restyle, history, made, presets, library, training, extras)
-    states = (properties, population_properties, session, library_session, population_session, quads)
-    return (*states, *operators, operators_populate, operators_retexture, panels, panels_library, panels_extras, panels_populate)
+    shaping = (operators_refine, operators_retexture)
+    states = (properties, population_properties, session, library_session, refining, population_session, quads)
+    return (*states, *operators, *shaping, operators_populate, panels, panels_library, panels_extras, panels_populate)
 
 
 def register() -> None:

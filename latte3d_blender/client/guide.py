@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What shapes an object beside its prompt and seed: a second prompt, a given shape, and how closely it is kept to. Knows nothing of bpy."""
+"""What shapes an object beside its prompt and seed: a second prompt, a given shape, how closely it is kept to, and the planes that it was
+refined to. Knows nothing of bpy."""
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,26 +14,30 @@ STYLE_SIZE, STYLE_LIMIT = 8, 10.0  # numbers of z, and how large each may be
 SPAN = 0.96  # largest side of every object in the engine's frame, which is centred
 POINTS = (64, 65_536)  # fewest and most of a cloud
 TRIANGLES = 500_000  # most of a mesh that is painted
+PLANES = ("geometry", "texture", "condition", "height_m")  # the arrays of a refined object, as its file and the wire have them
 
 
 @dataclass(frozen=True, eq=False)
 class Guide:
     """blend: another prompt, and how much of it, 0 to 1. cloud: a shape to start from, points and outward normals [N, 6] f32 in the
-    engine's frame. adherence: how closely the object keeps to it, 0 to 1; for models that know it. canvas: a mesh that gets the look and
-    keeps its shape, as the engine takes it (core/canvas.py): arrays by their names. follow: whether the object with that look shall keep to
-    the canvas's shape, where the model can; not where that look was made for it."""
+    engine's frame. adherence: how closely the object keeps to it, 0 to 1; for models that know it. planes: what the object was refined
+    to, f32 by the names of PLANES: of them it is made, and the rest says where it came from. canvas: a mesh that gets the look and keeps
+    its shape, as the engine takes it (core/canvas.py): arrays by their names. follow: whether the object with that look shall keep to the
+    canvas's shape, where the model can; not where that look was made for it."""
 
     blend: tuple[str, float] | None = None
     adherence: float | None = None
     cloud: np.ndarray | None = None
+    planes: dict[str, np.ndarray] | None = None
     canvas: dict[str, np.ndarray] | None = None
     follow: bool = True
 
     @staticmethod
-    def of(params: dict, cloud: np.ndarray | None) -> "Guide | None":
+    def of(params: dict, arrays: dict[str, np.ndarray]) -> "Guide | None":
         """What `params` and `arrays` stand for; None where nothing was asked for. Raises TypeError, ValueError for anything else."""
-        blend = params.get("blend")
-        made = Guide((str(blend[0]), float(blend[1])) if blend else None, params.get("adherence"), cloud)
+        blend, planes = params.get("blend"), {name: arrays[name] for name in PLANES if name in arrays}
+        blend = (str(blend[0]), float(blend[1])) if blend else None
+        made = Guide(blend, params.get("adherence"), arrays.get("cloud"), planes or None)
         return made if made.facts else None
 
     @property
@@ -48,13 +54,13 @@ class Guide:
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """What goes with the request."""
-        return ({} if self.cloud is None else {"cloud": self.cloud}) | (self.canvas or {})
+        return ({} if self.cloud is None else {"cloud": self.cloud}) | (self.planes or {}) | (self.canvas or {})
 
-    @property
+    @cached_property
     def facts(self) -> dict:
-        """The same as text and numbers, for an object to carry: the cloud and the canvas by their hashes."""
-        given = {"cloud": [self.cloud] if self.cloud is not None else None, "canvas": list(self.canvas.values()) if self.canvas else None}
-        return self.params | {name: hash_of(*arrays) for name, arrays in given.items() if arrays}
+        """The same as text and numbers, for an object to carry: arrays by their hashes."""
+        given = {"cloud": None if self.cloud is None else {"cloud": self.cloud}, "planes": self.planes, "canvas": self.canvas}
+        return self.params | {what: hash_of(*(arrays[name] for name in sorted(arrays))) for what, arrays in given.items() if arrays}
 
     def check(self) -> None:
         """Raises EngineFault with one sentence on what cannot be asked for."""
@@ -67,6 +73,8 @@ class Guide:
             raise _wrong("An adherence needs a shape to keep to.", "Choose an object.")
         if self.cloud is not None:
             _check_cloud(self.cloud)
+        if self.planes and (set(self.planes) != set(PLANES) or any(array.dtype != np.float32 for array in self.planes.values())):
+            raise _wrong("The planes of this refined object are damaged.", "Refine it again.")
         if self.canvas is not None and len(self.canvas["triangles"]) > TRIANGLES:
             cause = f"The mesh has {len(self.canvas['triangles']):,}; the engine paints up to {TRIANGLES:,}."
             raise EngineFault(Fault("There are too many triangles.", cause, "Decimate it, or paint a part of it.", "bad_request"))
@@ -84,11 +92,11 @@ def _wrong(message: str, remedy: str = "") -> EngineFault:
 
 
 def hash_of(*arrays: np.ndarray) -> str:
-    """A short text that stands for arrays, such as a cloud."""
-    made = hashlib.sha1(usedforsecurity=False)
+    """A short text that stands for a cloud, for planes, or for a mesh."""
+    found = hashlib.sha1(usedforsecurity=False)
     for array in arrays:
-        made.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
-    return made.hexdigest()
+        found.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
+    return found.hexdigest()
 
 
 def style_of(seed: int) -> np.ndarray:

@@ -226,7 +226,7 @@ def about(item: bpy.types.Object | None) -> dict | None:
         kinds = {"prompt": str, "seed": int, "model": str, "settings": dict, "turn": int}
         if not all(isinstance(found[name], kind) for name, kind in kinds.items()):
             return None
-        return {name: found[name] for name in kinds} | {"style": found.get("style"), "guide": Guide.of(found, None)}
+        return {name: found[name] for name in kinds} | {"style": found.get("style"), "guide": Guide.of(found, {})}
     except (TypeError, KeyError, ValueError, IndexError):
         return None
 
