@@ -108,3 +108,14 @@ def test_it_can_be_stopped(addon, made):
     run = quads.RUN
     assert "being made" in quads.reason(made) and bpy.ops.latte3d.cancel_quads() == {"FINISHED"}
     assert run.process.poll() is not None and not run.folder.exists() and not bpy.ops.latte3d.cancel_quads.poll()
+
+
+def test_a_refined_object_is_painted_of_its_planes(addon, made, monkeypatch):
+    """Planes that its own model made, which take the place of what the prompt alone would give."""
+    planes = {name: np.full((2, 2), 0.5, np.float32) for name in addon("client.guide").PLANES}
+    monkeypatch.setattr(addon("kept"), "guide_of", lambda item: addon("client.guide").Guide(planes=planes))
+    session = addon("session")
+    asked, submit = [], session.submit
+    monkeypatch.setattr(session, "submit", lambda *given, **named: asked.append(named) or submit(*given, **named))
+    assert bpy.ops.latte3d.quad_remesh(faces=200) == {"FINISHED"} and len(made.data.polygons) > 60
+    assert asked[0]["model"] == "fake" and asked[0]["guide"].arrays.keys() == {*planes, "vertices", "triangles", "faces", "box"}
