@@ -97,8 +97,10 @@ def files(folder: Path) -> list:
 
 def alive() -> dict[str, int]:
     """How many of the add-on's own objects that hold meshes Python keeps."""
-    kinds = [type(one).__name__ for one in gc.get_objects() if type(one).__module__.endswith(("client.job", ".variations"))]
-    return {kind: kinds.count(kind) for kind in ("Result", "Job", "Batch")}
+    job, variations = steps.addon("client.job"), steps.addon("variations")
+    kinds = {"Result": job.Result, "Job": job.Job, "Batch": variations.Batch}
+    tracked = gc.get_objects()
+    return {name: sum(type(one) is kind for one in tracked) for name, kind in kinds.items()}
 
 
 def sample(what: str) -> None:
@@ -139,6 +141,9 @@ def measure_steps() -> None:
     session._step = timed(session._step, "timer")
     session.collect = timed(session.collect, "timer: hearing the engine")
     session.thumbnails.load = timed(session.thumbnails.load, "timer: loading pictures")
+    session.gallery.show = timed(session.gallery.show, "timer: loading the gallery")
+    session.look_up = timed(session.look_up, "timer: looking the engine up")
+    session.start = timed(session.start, "timer: starting the engine")
     placing.place = timed(placing.place, "timer: placing an object")
     placing.place_batch = timed(placing.place_batch, "timer: placing variations")
     live, panel = steps.addon("live"), steps.addon("panels.main").LATTE3D_PT_main
