@@ -235,10 +235,18 @@ def submit(
     )
     job.place = place
     if len(prompts) > 1 and len(set(wanted)) == 1:
-        SESSION.batch = place.batch = Batch(job)
+        place.batch = Batch(job)
+        show_batch(place.batch)
     SESSION.waiting.append(job)
     wake()
     return job
+
+
+def show_batch(batch: Batch | None) -> None:
+    """Let these be the variations of the panel, and let go of the results of those before, unless they still wait to be placed."""
+    before, SESSION.batch = SESSION.batch, batch
+    if before and not any(result.place.batch is before for result in SESSION.to_place):
+        before.let_go()
 
 
 def forget(*kinds: str) -> None:
@@ -266,7 +274,7 @@ def collect() -> None:
             if job.state == "failed" and job.fault is not SESSION.engine.fault:
                 SESSION.fault = job.fault
             if SESSION.batch and SESSION.batch.job is job and not SESSION.batch.results:  # nothing came of it
-                SESSION.batch = None
+                show_batch(None)
     kept.remember()
     for old in [number for number, result in SESSION.results.items() if result not in SESSION.to_place][:-KEEP]:
         del SESSION.results[old]
@@ -409,7 +417,8 @@ def _detach(*_) -> None:
     SESSION.waiting.clear()
     SESSION.to_place.clear()
     live.detach()
-    SESSION.fault, SESSION.question, SESSION.hold, SESSION.batch = None, None, "", None
+    show_batch(None)
+    SESSION.fault, SESSION.question, SESSION.hold = None, None, ""
 
 
 def shutdown() -> None:
