@@ -4,8 +4,8 @@
     python tests/fake_engine.py --fail oom|crash|hang|slow|load|garbage|two   (or the environment variable LATTE3D_FAKE_FAIL)
     python tests/fake_engine.py bulk …                                        the command of a cluster, with one worker and no Ray
 
-A prompt with one of these words in it provokes a fault, too: explosive (a crash), endless (it hangs), impossible, empty, dragon
-(unfamiliar), babbling (garbage on the wire), and the names of the LIES.
+A prompt with one of these words in it provokes a fault, too: explosive (a crash), endless (it hangs), lasting (until it is
+cancelled), impossible, empty, dragon (unfamiliar), babbling (garbage on the wire), and the names of the LIES.
 
 It takes, and ignores, the worker's own options, so that it can stand in for `python -m core.service.worker`.
 """
@@ -158,6 +158,8 @@ class FakePipeline:
             os._exit(9)
         while "endless" in prompt or self.fault == "hang":
             time.sleep(0.05)
+        while "lasting" in prompt and not cancelled():
+            time.sleep(0.02)
         if "impossible" in prompt:
             raise BadRequest(f"There is no {prompt}.")
         if "empty" in prompt:
