@@ -387,7 +387,7 @@ def _step() -> float | None:
         look_up()
     collect()
     kept.history()
-    gallery.show(engine)
+    new_pictures = gallery.show(engine)
     by_itself = SESSION.shown and SESSION.autostart and not SESSION.resting and (not chosen or chosen.start_with_panel)
     if engine.state == client.STOPPED and (by_itself or engine.jobs) and not SESSION.setup:  # whose files it would hold open
         try:
@@ -396,11 +396,11 @@ def _step() -> float | None:
             look_up()  # turns it into a state that the panel explains
     placing.place_next(SESSION)
     live.follow(SESSION)
-    if thumbnails.load():
+    if thumbnails.load() or new_pictures:
         redraw()
     if engine.state in (client.BUSY, client.STARTING):
         return 0.03
-    if (SESSION.to_do and not SESSION.hold) or thumbnails.wanted():
+    if (SESSION.to_do and not SESSION.hold) or thumbnails.wanted() or gallery.wanted():
         return 0.01  # the next of several
     if SESSION.to_do or SESSION.setup or (SESSION.plan and not SESSION.plan.over) or kept.busy():
         return 0.2
