@@ -8,6 +8,7 @@ starts; words in a prompt provoke others (tests/fake_engine.py).
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -18,7 +19,7 @@ import steps
 OUT, PYTHON = Path(sys.argv[sys.argv.index("--") + 1]), sys.argv[sys.argv.index("--") + 2]
 NEW = bpy.app.version >= (5, 2)  # has a larger field for the prompt
 FIELD, BUTTON, CANCEL = ((120, 45), (100, 157), (232, 157)) if NEW else ((120, 45), (100, 129), (232, 129))  # from the sidebar's corner
-REPORT: dict = {"version": bpy.app.version_string, "told": {}, "cancel_ms": {}}
+REPORT: dict = {"version": bpy.app.version_string, "told": {}, "cancel_ms": {}, "seconds": {}}
 PICTURES = ("memory", "crash", "nowhere")
 KINDS = ("objects", "meshes", "materials", "images", "collections")
 
@@ -100,8 +101,9 @@ def cancel(state, name: str):
     """Click Cancel; how long until it is heard, and until nothing runs."""
     _, sidebar = steps.viewport()
     yield from steps.move(sidebar.x + CANCEL[0], sidebar.y + sidebar.height - CANCEL[1])
-    for value in ("PRESS", "RELEASE"):
-        steps.window().event_simulate(type="LEFTMOUSE", value=value, **steps.MOUSE)
+    steps.window().event_simulate(type="LEFTMOUSE", value="PRESS", **steps.MOUSE)
+    yield 0.1
+    steps.window().event_simulate(type="LEFTMOUSE", value="RELEASE", **steps.MOUSE)
     begun, job, heard = time.perf_counter(), state.running, 0.0
     while state.running is job:
         heard = heard or (time.perf_counter() - begun if job.cancelled_at else 0.0)
@@ -128,7 +130,13 @@ def main():
     yield from steps.show_tab()
     state = steps.addon("session").SESSION
     for part in (starts, slow, faults, auto_saved, shapes, variations, live, history, scene_deleted, another_file, disabled):
-        yield from part(state)
+        begun = time.monotonic()
+        try:
+            yield from part(state)
+        except Exception:  # the others are tried all the same
+            REPORT.setdefault("errors", {})[part.__name__] = traceback.format_exc()
+            steps.picture(OUT / f"error-{part.__name__}.png")
+        REPORT["seconds"][part.__name__] = round(time.monotonic() - begun)
 
 
 def starts(state):
