@@ -7,7 +7,8 @@
 needs what tests/window needs. Each round of about a dozen objects: Generate, undo and redo by key, a new seed in an object's place, the
 same anew, four variations of which one stays, two more like it, a live draft that is kept, something from the history, the other model,
 restyling, asset marking, Blender's own Delete of all but three, and Purge; after every fifth round the file is saved and loaded. Writes
-samples.jsonl, pictures, report.json and summary.json; the exit status is 0 where nothing grows. `--sum-up` reads an earlier run's folder.
+samples.jsonl, pictures, report.json and summary.json; the exit status is 0 where nothing grows. `--sum-up` reads an earlier run's folder;
+a file OUT/stop ends a run after its round.
 
 Memory is compared between the ends of rounds, after Purge: before it, Blender keeps what Delete has left until the file is saved.
 """
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     import build
 
     options.out.mkdir(parents=True, exist_ok=True)
-    for old in ("samples.jsonl", "report.json", "summary.json"):
+    for old in ("samples.jsonl", "report.json", "summary.json", "stop"):
         (options.out / old).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         source, made = Path(folder) / "source", Path(folder) / "latte3d.zip"

@@ -2,7 +2,8 @@
 """Runs in a windowed Blender for an hour: rounds of an artist's work, and what is in memory, in the file and on the disk after each.
 
 soak.py -- OUT ENGINE_PYTHON MODELS MINUTES OBJECTS writes samples.jsonl, pictures and report.json to the folder OUT, and makes so many
-objects in so many minutes. docs/benchmarks/soak.py opens the window and sums the samples up. Not one of the default tests.
+objects in so many minutes or more; a file OUT/stop ends it after the round. docs/benchmarks/soak.py opens the window and sums the samples
+up. Not one of the default tests.
 """
 
 import gc
@@ -349,7 +350,7 @@ def main():
     yield from steps.until(lambda: state.engine.state in ("READY", "FAILED"), 120)
     REPORT["models"] = list(state.engine.models)
     sample("begun")
-    while REPORT["made"] < OBJECTS:
+    while REPORT["made"] < OBJECTS and not (OUT / "stop").exists():
         for part in (single, variations, live, history, models, assets, delete):
             yield from part(state)
             if part is not history:
