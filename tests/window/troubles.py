@@ -28,6 +28,10 @@ def generated() -> list[str]:
     return [item.name for item in bpy.data.objects if "latte3d_prompt" in item]
 
 
+def scene() -> bpy.types.Scene:
+    return steps.window().scene
+
+
 def blocks() -> list[int]:
     return [len(getattr(bpy.data, kind)) for kind in KINDS]
 
@@ -82,7 +86,7 @@ def over(state, seconds: float = 40.0):
 
 def click_generate(state, prompt: str):
     """Click Generate for a prompt, and wait until the engine has it."""
-    bpy.context.scene.latte3d.prompt = prompt
+    scene().latte3d.prompt = prompt
     yield 0.2
     yield from steps.click(*BUTTON)
 
@@ -156,7 +160,7 @@ def slow(state):
     fail("")
     yield from ready(state)
     yield from typed("a lasting cube")
-    REPORT["typed"] = bpy.context.scene.latte3d.prompt
+    REPORT["typed"] = scene().latte3d.prompt
     for _ in range(3):
         yield from click_generate(state, "a lasting cube")
         yield from steps.until(lambda: state.running and state.running.state == "running", 20)
@@ -185,9 +189,11 @@ def faults(state):
 
 
 def auto_saved(state):
-    """While the engine hangs, Blender saves by itself; Cancel is heard at once, and the engine is ended and started again."""
+    """While the engine hangs, assets are marked, and Blender saves by itself; Cancel is heard at once, and the engine starts anew."""
     yield from click_generate(state, "an endless cube")
     yield from steps.until(lambda: state.running and state.running.state == "running", 20)
+    operate("mark_assets", tags="props")
+    REPORT["assets"] = [item.name for item in bpy.data.objects if item.asset_data]
     begun = time.time()
     saved = lambda: [path for path in OUT.glob("*autosave*.blend") if path.stat().st_mtime >= begun]  # noqa: E731
     yield from steps.until(saved, 90)
@@ -200,7 +206,7 @@ def shapes(state):
     """Restyling and blending work, and fail with a sentence."""
     bpy.ops.mesh.primitive_torus_add(location=(3, 3, 0.3))
     bpy.ops.ed.undo_push(message="Ring")
-    wanted, before = bpy.context.scene.latte3d, len(generated())
+    wanted, before = scene().latte3d, len(generated())
     wanted.prompt = "a torn cube"
     operate("restyle")
     yield from over(state)
@@ -217,18 +223,17 @@ def shapes(state):
 
 
 def variations(state):
-    """Six of which the engine makes some before Cancel: these stay, as one step; they are marked as assets meanwhile."""
+    """Twelve of which the engine makes some before Cancel: these stay, as one step."""
     fail("slow")
     yield from ready(state)
-    wanted, before = bpy.context.scene.latte3d, generated()
+    wanted, before = scene().latte3d, generated()
     wanted.prompt, wanted.count = "a yellow cube", 12
     operate("generate")
     yield from steps.until(lambda: state.batch and len(state.batch.names) >= 2, 40)
-    operate("mark_assets", tags="props")
     yield from cancel(state, "variations")
     yield from over(state)
     made = [name for name in generated() if name not in before]
-    REPORT["variations"] = [len(made), sum(bool(item.asset_data) for item in bpy.data.objects)]
+    REPORT["variations"] = [len(made)]
     steps.picture(OUT / "variations.png")
     yield from steps.hover_viewport()
     yield from steps.key("Z", ctrl=True)
@@ -239,7 +244,7 @@ def variations(state):
 
 def live(state):
     """Live with an engine that is slow, and then crashes: it says so, and Blender goes on."""
-    follows, wanted = steps.addon("live").LIVE, bpy.context.scene.latte3d
+    follows, wanted = steps.addon("live").LIVE, scene().latte3d
     operate("live")
     yield from steps.until(lambda: follows.shown, 40)
     for wanted.seed in (5, 6, 7):
@@ -272,7 +277,7 @@ def scene_deleted(state):
     yield from ready(state)
     with steps.override():
         bpy.ops.scene.new(type="NEW")
-    bpy.context.window.scene.latte3d.prompt = "a cube"
+    scene().latte3d.prompt = "a cube"
     yield 0.5
     operate("generate")
     with steps.override():
@@ -286,7 +291,7 @@ def scene_deleted(state):
 def another_file(state):
     """A file is loaded while a job runs: neither the job nor an error is left."""
     bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "scene.blend"))
-    bpy.context.scene.latte3d.prompt = "a lasting cube"
+    scene().latte3d.prompt = "a lasting cube"
     before = len(generated())
     operate("generate")
     yield from steps.until(lambda: state.running and state.running.state == "running", 20)
@@ -297,18 +302,21 @@ def another_file(state):
 
 def disabled(state):
     """The add-on is disabled while a job runs: no process is left; enabled again, it works."""
-    bpy.context.scene.latte3d.prompt = "an endless cube"
+    scene().latte3d.prompt = "an endless cube"
     operate("generate")
     yield from steps.until(lambda: state.running and state.running.state == "running", 20)
     package, before = next(name for name in bpy.context.preferences.addons.keys() if name.endswith(".latte3d")), children()  # noqa: SIM118
-    bpy.ops.preferences.addon_disable(module=package)
+    with steps.override():
+        bpy.ops.preferences.addon_disable(module=package)
     REPORT["disabled"] = [before, children()]
     yield 1.0
     steps.picture(OUT / "disabled.png")
     (OUT / "fault").write_text("")
-    bpy.ops.preferences.addon_enable(module=package)
+    with steps.override():
+        bpy.ops.preferences.addon_enable(module=package)
     steps.preferences().engine_python = PYTHON
-    bpy.context.scene.latte3d.prompt = "a last cube"
+    yield 1.0
+    scene().latte3d.prompt = "a last cube"
     again = steps.addon("session").SESSION
     with steps.override():
         bpy.ops.latte3d.generate()
