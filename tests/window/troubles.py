@@ -18,7 +18,7 @@ import steps
 
 OUT, PYTHON = Path(sys.argv[sys.argv.index("--") + 1]), sys.argv[sys.argv.index("--") + 2]
 NEW = bpy.app.version >= (5, 2)  # has a larger field for the prompt
-FIELD, BUTTON, CANCEL = ((120, 45), (100, 157), (232, 157)) if NEW else ((120, 45), (100, 129), (232, 129))  # from the sidebar's corner
+FIELD, BUTTON, CANCEL = ((120, 45), (100, 157), (242, 157)) if NEW else ((120, 45), (100, 129), (242, 129))  # from the sidebar's corner
 REPORT: dict = {"version": bpy.app.version_string, "told": {}, "cancel_ms": {}, "seconds": {}}
 PICTURES = ("memory", "crash", "nowhere")
 KINDS = ("objects", "meshes", "materials", "images", "collections")
@@ -104,6 +104,7 @@ def ask(state, prompt: str, name: str = ""):
 def cancel(state, name: str):
     """Click Cancel; how long until it is heard, and until nothing runs."""
     _, sidebar = steps.viewport()
+    REPORT["sidebar"] = [sidebar.x, sidebar.width]
     yield from steps.move(sidebar.x + CANCEL[0], sidebar.y + sidebar.height - CANCEL[1])
     steps.window().event_simulate(type="LEFTMOUSE", value="PRESS", **steps.MOUSE)
     yield 0.1
