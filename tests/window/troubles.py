@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs in a windowed Blender whose engine misbehaves: what the artist sees, whether Cancel works, and whether Blender stays as it is.
 
-troubles.py -- OUT ENGINE_PYTHON writes pictures and report.json to the folder OUT. The engine reads its fault from the file OUT/fault as it
+troubles.py -- OUT ENGINE_PYTHON [PARTS…] writes pictures and report.json to the folder OUT. The engine reads its fault from the file OUT/fault as it
 starts; words in a prompt provoke others (tests/fake_engine.py).
 """
 
+import json
 import os
 import sys
 import time
@@ -16,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bpy
 import steps
 
-OUT, PYTHON = Path(sys.argv[sys.argv.index("--") + 1]), sys.argv[sys.argv.index("--") + 2]
+OUT, PYTHON, *ONLY = sys.argv[sys.argv.index("--") + 1 :]
+OUT = Path(OUT)
 NEW = bpy.app.version >= (5, 2)  # has a larger field for the prompt
 FIELD, BUTTON, CANCEL = ((120, 45), (100, 157), (242, 157)) if NEW else ((120, 45), (100, 129), (242, 129))  # from the sidebar's corner
 REPORT: dict = {"version": bpy.app.version_string, "told": {}, "cancel_ms": {}, "seconds": {}}
@@ -104,7 +106,6 @@ def ask(state, prompt: str, name: str = ""):
 def cancel(state, name: str):
     """Click Cancel; how long until it is heard, and until nothing runs."""
     _, sidebar = steps.viewport()
-    REPORT["sidebar"] = [sidebar.x, sidebar.width]
     yield from steps.move(sidebar.x + CANCEL[0], sidebar.y + sidebar.height - CANCEL[1])
     steps.window().event_simulate(type="LEFTMOUSE", value="PRESS", **steps.MOUSE)
     yield 0.1
@@ -116,7 +117,7 @@ def cancel(state, name: str):
             steps.picture(OUT / f"missed-{name}.png")
             raise TimeoutError("Cancel was not heard" if not job.cancelled_at else "the job did not end")
         if heard and name == "hang" and not (OUT / "hang.png").exists():
-            yield 0.3
+            yield 0.3  # it is drawn
             steps.picture(OUT / "hang.png")
         yield 0.01
     ended = time.perf_counter() - begun
@@ -134,7 +135,8 @@ def main():
     (OUT / "fault").write_text("load")
     yield from steps.show_tab()
     state = steps.addon("session").SESSION
-    for part in (starts, slow, faults, auto_saved, shapes, variations, live, history, scene_deleted, another_file, disabled):
+    parts = (starts, slow, faults, auto_saved, shapes, variations, live, history, scene_deleted, another_file, disabled)
+    for part in [part for part in parts if not ONLY or part.__name__ in ONLY]:
         begun = time.monotonic()
         try:
             yield from part(state)
@@ -142,6 +144,7 @@ def main():
             REPORT.setdefault("errors", {})[part.__name__] = traceback.format_exc()
             steps.picture(OUT / f"error-{part.__name__}.png")
         REPORT["seconds"][part.__name__] = round(time.monotonic() - begun)
+        (OUT / "report.json").write_text(json.dumps(REPORT, indent=1))
 
 
 def starts(state):
