@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs in a windowed Blender whose engine misbehaves: what the artist sees, whether Cancel works, and whether Blender stays as it is.
 
-troubles.py -- OUT ENGINE_PYTHON [PARTS…] writes pictures and report.json to the folder OUT. The engine reads its fault from the file OUT/fault as it
-starts; words in a prompt provoke others (tests/fake_engine.py).
+troubles.py -- OUT ENGINE_PYTHON [PARTS…] writes pictures and report.json to the folder OUT. The engine reads its fault from the file
+OUT/fault as it starts; words in a prompt provoke others (tests/fake_engine.py).
 """
 
 import json
@@ -132,7 +132,7 @@ def main():
     REPORT["auto_save_from"] = time.monotonic()
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     bpy.ops.ed.undo_push(message="Start")
-    (OUT / "fault").write_text("load")
+    (OUT / "fault").write_text("" if ONLY else "load")
     yield from steps.show_tab()
     state = steps.addon("session").SESSION
     parts = (starts, slow, faults, auto_saved, shapes, variations, live, history, scene_deleted, another_file, disabled)
@@ -208,6 +208,7 @@ def auto_saved(state):
 
 def shapes(state):
     """Restyling and blending work, and fail with a sentence."""
+    yield from ready(state)
     bpy.ops.mesh.primitive_torus_add(location=(3, 3, 0.3))
     bpy.ops.ed.undo_push(message="Ring")
     wanted, before = scene().latte3d, len(generated())
