@@ -285,7 +285,7 @@ def requirement_options(name: str) -> list[str]:
     """What to install: a requirement file, and the versions of what it needs in turn."""
     if name == "text-encoder.txt":
         return ["--no-deps", "-r", str(REQUIREMENTS / name)]
-    return ["-r", str(REQUIREMENTS / name), *(["-c", str(CONSTRAINTS)] if name != "blender.txt" else [])]
+    return ["-r", str(REQUIREMENTS / name), *(["-c", str(CONSTRAINTS)] if not name.startswith("blender") else [])]
 
 
 def source_options(name: str, wheels: Path | None) -> list[str]:

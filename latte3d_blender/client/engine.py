@@ -375,7 +375,8 @@ class Engine:
         settings = {name: value for name, value in job.settings.items() if name != "glb"}
         result = Result(params["prompt"], params["seed"], settings, fields, arrays, params.get("style"), index, job.clicked, job.place)
         result.guide = job.guide
-        job.answer(result if result.complete else Failure(index, Fault("The engine's object is incomplete.", "", "Restart the engine.")))
+        damaged = Fault("The engine's object is incomplete or damaged.", "", "Restart the engine.")
+        job.answer(result if result.complete else Failure(index, damaged))
 
     def _greet(self, params: dict) -> None:
         if params.get("protocol") != PROTOCOL:

@@ -205,7 +205,7 @@ class LATTE3D_OT_close_variations(bpy.types.Operator):
 
     def execute(self, context):
         if session.SESSION.batch and session.SESSION.batch.over:
-            session.SESSION.batch = None
+            session.show_batch(None)
         session.redraw()
         return {"FINISHED"}
 
