@@ -9,7 +9,7 @@ _command = None
 
 def _modules() -> tuple:
     """What is registered, in its order: each has a register and an unregister of its own."""
-    from . import library_session, population_properties, population_session, properties, session
+    from . import library_session, population_properties, population_session, properties, session, words
     from .operators import click, extras, generate, history, library, live, made, presets, prompt, restyle, setup, training, variations
     from .operators import populate as operators_populate
     from .panels import extras as panels_extras
@@ -18,7 +18,7 @@ def _modules() -> tuple:
     from .panels import populate as panels_populate
 
     operators = (generate, setup, prompt, click, live, variations, restyle, history, made, presets, library, training, extras)
-    states = (properties, population_properties, session, library_session, population_session)
+    states = (words, properties, population_properties, session, library_session, population_session)
     return (*states, *operators, operators_populate, panels, panels_library, panels_extras, panels_populate)
 
 

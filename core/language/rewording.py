@@ -51,12 +51,12 @@ class Reading:
     def notes(self) -> list[str]:
         """Sentences for the artist; none where all was known."""
         said = [
-            ("Read", [f"“{word}” as “{known}”" for word, known in self.read_as.items()]),
-            ("Set aside:", _quoted(self.set_aside)),
-            ("Not understood:", _quoted(self.not_understood)),
-            ("Left out:", _quoted(self.left_out)),
+            ("Read {}.", [f"“{word}” as “{known}”" for word, known in self.read_as.items()]),
+            ("Set aside: {}.", _quoted(self.set_aside)),
+            ("Not understood: {}.", _quoted(self.not_understood)),
+            ("Left out: {}.", _quoted(self.left_out)),
         ]
-        line = " ".join(f"{title} {_some(items)}." for title, items in said if items)
+        line = " ".join(text.format(_some(items)) for text, items in said if items)
         unknown = "" if self.familiar else f"“{self.subject}” is not one of the things that this model knows."
         unread = f"Too long: reading ended before “{self.unread[:40]}”." if self.unread else ""
         return [sentence for sentence in (unknown, line, unread) if sentence]

@@ -418,7 +418,8 @@ class Engine:
         if code is None:
             cause = reason or "It closed its pipe."
         elif code < 0:
-            cause = f"It was ended by signal {-code}" + (", as where memory runs out." if -code in (6, 7, 9, 11) else ".")
+            memory = -code in (6, 7, 9, 11)
+            cause = f"It was ended by signal {-code}, as where memory runs out." if memory else f"It was ended by signal {-code}."
         else:
             cause = f"{reason} It ended with status {code}.".strip()
         said = self.text if starting and self.text else log_tail(self.launch.log, 1)
