@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import steps
+from steps import UNFOLDED, unfolded_draws
 
 OUT, PYTHON, *MODELS = sys.argv[sys.argv.index("--") + 1 :]
 OUT = Path(OUT)
@@ -29,37 +30,6 @@ def operate(name: str, *how: str, **properties) -> None:
     """Call one of the add-on's operators as from the viewport."""
     with steps.override():
         getattr(bpy.ops.latte3d, name)(*how, **properties)
-
-
-UNFOLDED: set[str] = set()
-
-
-class Unfolding:
-    """A layout whose folds of the names in UNFOLDED are open: layout.panel keeps that in the region, where no script reaches it."""
-
-    def __init__(self, layout):
-        self.__dict__["layout"] = layout
-
-    def __getattr__(self, name):
-        return getattr(self.layout, name)
-
-    def __setattr__(self, name, value):
-        setattr(self.layout, name, value)
-
-    def panel(self, name, **options):
-        header, body = self.layout.panel(f"{name}_open" if name in UNFOLDED else name, default_closed=name not in UNFOLDED)
-        return header, body
-
-
-def unfolded_draws() -> None:
-    """Give the panel's drawing functions such layouts."""
-    main = steps.addon("panels.main")
-    for module, function in ((main.shape, "draw_shape"), (main.history, "draw_history"), (main.variations, "draw_variations")):
-        draw = getattr(module, function)
-        setattr(module, function, lambda layout, context, draw=draw: draw(Unfolding(layout), context))
-    for function in ("draw_object", "draw_gallery"):
-        draw = getattr(main, function)
-        setattr(main, function, lambda layout, context, draw=draw: draw(Unfolding(layout), context))
 
 
 def watch_steps(session) -> None:

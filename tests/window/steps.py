@@ -99,6 +99,37 @@ def picture(path: Path) -> None:
     subprocess.run(["import", "-window", "root", str(path)], check=True)
 
 
+UNFOLDED: set[str] = set()
+
+
+class Unfolding:
+    """A layout whose folds of the names in UNFOLDED are open: layout.panel keeps that in the region, where no script reaches it."""
+
+    def __init__(self, layout):
+        self.__dict__["layout"] = layout
+
+    def __getattr__(self, name):
+        return getattr(self.layout, name)
+
+    def __setattr__(self, name, value):
+        setattr(self.layout, name, value)
+
+    def panel(self, name, **options):
+        header, body = self.layout.panel(f"{name}_open" if name in UNFOLDED else name, default_closed=name not in UNFOLDED)
+        return header, body
+
+
+def unfolded_draws() -> None:
+    """Give the panel's drawing functions such layouts."""
+    main = addon("panels.main")
+    for module, function in ((main.shape, "draw_shape"), (main.history, "draw_history"), (main.variations, "draw_variations")):
+        draw = getattr(module, function)
+        setattr(module, function, lambda layout, context, draw=draw: draw(Unfolding(layout), context))
+    for function in ("draw_object", "draw_gallery"):
+        draw = getattr(main, function)
+        setattr(main, function, lambda layout, context, draw=draw: draw(Unfolding(layout), context))
+
+
 def until(condition, seconds: float = 60.0):
     """Wait until something holds."""
     end = time.monotonic() + seconds
