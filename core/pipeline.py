@@ -15,6 +15,7 @@ from core.errors import BadRequest, Cancelled, MissingWeights, card_is_full
 from core.frame import style_of
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
+from core.language.light import said_of_light
 from core.language.rewording import Reading
 from core.limits import EXAMPLE, Detail, check_prompt, check_seeds, check_share, check_styles, choose_detail
 from core.mesh import TexturedMesh
@@ -185,7 +186,7 @@ class Latte3DPipeline:
             keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE,
             notes=[*self.notes, *reading.notes, *([] if sized else [NO_HEIGHT])], height_known=sized, familiarity=reading.to_dict(),
             prompt=prompt, seed=seed, style=style, model=self.model_id, **facts,
-        )  # fmt: skip
+        ).lit(reading.light.transmission, reading.light.roughness, reading.light.emission)  # fmt: skip
 
     def _mixed(self, condition: tuple[Tensor, Tensor], blend: tuple[str, float], z: Tensor) -> tuple[Tensor, Tensor]:
         """Between a prompt's condition and another prompt's: vector and tokens."""
@@ -213,7 +214,7 @@ class Latte3DPipeline:
 
     def _read(self, prompt: str, strict: bool) -> Reading:
         """How a prompt is read: in words that the model knows, where it remembers its words."""
-        reading = self.known.read([prompt], self.text, strict)[0] if self.known else Reading(prompt)
+        reading = self.known.read([prompt], self.text, strict)[0] if self.known else Reading(prompt, light=said_of_light(prompt).light)
         reading.unread = self.text.beyond(reading.text)
         return reading
 
