@@ -42,11 +42,14 @@ def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 
 def draw_choices(layout: bpy.types.UILayout, wanted) -> None:
-    """The model, where there are several, the detail and the seed."""
+    """The model, where there are several, beside the detail; the seed."""
     gone = missing_model(wanted)
+    row = layout.row(align=True)
     if gone or len(session.SESSION.engine.models) > 1:
-        layout.row().prop(wanted, "model_choice")
-    layout.row().prop(wanted, "detail")
+        row.prop(wanted, "model_choice", text="")
+        row.prop(wanted, "detail", text="")
+    else:
+        row.prop(wanted, "detail")
     row = layout.row(align=True)
     row.prop(wanted, "seed")
     row.operator("latte3d.new_seed", text="", icon="FILE_REFRESH")

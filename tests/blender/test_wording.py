@@ -24,6 +24,19 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("grey", ["grey", "gray"])
+def test_either_spelling_is_the_same_colour(addon, grey):
+    wording = addon("client.wording")
+    assert wording.written(f"a {grey} mug", "color", "red", wording.PLAIN) == "a red mug"
+
+
+def test_no_operator_hides_behind_a_spelling(package):
+    """Blender's search takes letters as they are: no name of an operator has a word that half of the people write otherwise."""
+    naming = __import__(f"{package}.naming", fromlist=["naming"])
+    names = [getattr(bpy.ops.latte3d, name).get_rna_type().name for name in dir(bpy.ops.latte3d)]
+    assert len(names) > 50 and all(naming.american(name) == name.casefold() for name in names)
+
+
 @pytest.mark.parametrize("prompt, what, word, wanted", CASES)
 def test_a_word_is_written_where_it_belongs(addon, prompt, what, word, wanted):
     wording = addon("client.wording")
