@@ -18,7 +18,7 @@ from pathlib import Path
 
 from . import protocol
 from .job import STAGES, EngineFault, Failure, Fault, Job, Result
-from .wording import PLAIN
+from .wording import GLASS, PLAIN
 
 __all__ = ["STAGES", "Engine", "EngineFault", "Fault", "Job", "Launch", "Result"]
 
@@ -181,9 +181,13 @@ class Engine:
         return any(one.get("adherence") for one in asked)
 
     def words(self, model: str = "") -> dict[str, list[list[str]]]:
-        """A model's words for colours, materials and patterns; without a model that is there, those of the first that says some."""
+        """A model's words for colours, materials and patterns; without a model that is there, those of the first that says some. Glass is
+        no model's own: the engine knows it."""
         asked = [self.models[model]] if model in self.models else self.models.values()
-        return next((one["words"] for one in asked if one.get("words")), PLAIN)
+        words = next((one["words"] for one in asked if one.get("words")), PLAIN)
+        materials = words.get("material", [])
+        glass = "light" in self.features and not any(GLASS[0] in alike for alike in materials)
+        return words | {"material": [*materials, GLASS]} if glass else words
 
     @property
     def kinds(self) -> list[str]:

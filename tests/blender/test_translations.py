@@ -35,6 +35,12 @@ def test_every_text_is_translated(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_shipped_models_words_are_translated(language):
+    entries = translations.read(translations.FOLDER / f"{language}.po")
+    assert not sorted(text for text in texts.of_models() if ("*", text) not in entries)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_nothing_is_left_of_texts_that_are_gone(addon, language):
     entries = translations.read(translations.FOLDER / f"{language}.po")
     left = {text for _, text in entries} - texts.shown().keys() - texts.of_models() - texts.registered()

@@ -147,12 +147,12 @@ def registered() -> set[str]:
 
 
 def of_models() -> set[str]:
-    """The names, groups and words of the model that comes with the engine, as the panel shows them."""
+    """The names, groups and words of the model that comes with the engine, as the panel shows them, and the engine's own word."""
     folder = ROOT / "core" / "weights" / "starter"
     card, said = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("config.json", "words.json"))
     names = {text for thing in card["things"] for text in (thing["name"].capitalize(), thing["group"])}
     chosen = [value for what, value in said["attributes"].values() if what in ("color", "material", "pattern")]
-    return names | {said["adjectives"].get(value, value).capitalize() for value in chosen}
+    return names | {"Glass"} | {said["adjectives"].get(value, value).capitalize() for value in chosen}
 
 
 def lacking(language: str) -> dict[str, str]:
