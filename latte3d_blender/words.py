@@ -5,6 +5,7 @@ import bpy
 
 from . import translations
 
+_LOCALES = {name for names in translations.LOCALES.values() for name in names}
 _said: dict[tuple, str] = {}  # (language, English): what it is, as draw() asks often
 
 
@@ -13,17 +14,13 @@ def say(text: str, **parts: object) -> str:
     of the engine as well: it is recognised by its template."""
     view = bpy.context.preferences.view
     key = (view.use_translate_interface and bpy.app.translations.locale, text)
-    if key[0] not in _locales():
+    if key[0] not in _LOCALES:
         return text.format(**parts) if parts else text
     if key not in _said:
         if len(_said) > 4096:  # progress has always other numbers
             _said.clear()
         _said[key] = translations.sentence(text, bpy.app.translations.pgettext_iface)
     return _said[key].format(**parts) if parts else _said[key]
-
-
-def _locales() -> set[str]:
-    return {name for names in translations.LOCALES.values() for name in names}
 
 
 def register() -> None:

@@ -428,7 +428,7 @@ class Engine:
             cause = f"{reason} It ended with status {code}.".strip()
         said = self.text if starting and self.text else log_tail(self.launch.log, 1)
         if said:
-            cause += f" Its last words: {said.splitlines()[-1][-200:]}"
+            cause = f"{cause} Its last words: {said.splitlines()[-1][-200:]}"
         if starting and (NO_MEMORY.search(log_tail(self.launch.log, 20)) or (code or 0) < 0):
             fault = Fault("The engine does not start.", cause, "Close other programs, or give it more memory.", "out_of_memory")
         elif starting:

@@ -144,7 +144,7 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, work: Work
     box = layout.box()
     name = "Training" if work.kind == TRAIN else "Preparing"
     row = box.row()
-    wrapped(row, context, f"{name} “{Path(work.library).name}”", inset=30)
+    wrapped(row, context, f"{say(name)} “{Path(work.library).name}”", inset=30)
     if work.over:
         row.operator("latte3d.dismiss_work", text="", icon="X", emboss=False)
         draw_ended(box, context, work)

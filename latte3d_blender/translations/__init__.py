@@ -15,10 +15,11 @@ FOLDER = Path(__file__).parent
 LOCALES = {"de": ("de", "de_DE")}  # a file's language: Blender's names for it
 CONTEXTS = ("*", "Operator")  # where Blender looks: texts in general, and the labels of operators
 ESCAPES = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
-SPLIT = re.compile(r"(; |(?<=”), |(?<=[.!?…]) |(?= \())")  # between sentences and what is listed
+SPLITS = [re.compile(f"({one})") for one in (r"(?<=[.!?…]) ", "; ", "(?<=”), ", r"(?<=\S)(?= \()", ": ")]  # the widest first
 FEW_LETTERS = 4  # a template with fewer takes numbers and quotations alone as its values: it would fit too much
 
 Entries = dict[tuple[str, str], str]  # (context, English): the other language
+Known = tuple[str, str, str]  # a template's longest part without values, a pattern, the template
 
 
 def read(path: Path) -> Entries:
@@ -55,8 +56,8 @@ def for_blender() -> dict[str, Entries]:
     return made
 
 
-def patterns(entries: Entries) -> list[tuple[re.Pattern, str]]:
-    """How the numbered templates are recognised: (pattern, template), those with the most text of their own first."""
+def patterns(entries: Entries) -> list[Known]:
+    """How the numbered templates are recognised, those with the most text of their own first."""
     found = []
     for _, text in entries:
         parts = re.split(r"\{(\d)\}", text)
@@ -64,13 +65,14 @@ def patterns(entries: Entries) -> list[tuple[re.Pattern, str]]:
         if len(parts) == 1 or not re.search("[A-Za-z]", own):
             continue
         few = len(re.findall("[A-Za-z]", own)) < FEW_LETTERS
-        value = r"([\d.,:]+)" if few else "(.+?)" if not parts[-1] else r"((?:(?![.!?] ).)+?)"  # within a sentence, but at its end
+        within = r"[.!?] " if parts[-1].endswith(".") else r"[.!?;] "  # a value ends with its sentence or item, but at the text's end
+        value = r"([\d.,:]+)" if few else "(.+?)" if not parts[-1] else rf"((?:(?!{within}).)+?)"
         pattern = ""
         for place, part in enumerate(parts):
             quoted = place % 2 and parts[place - 1].endswith("“")
             pattern += re.escape(_unbraced(part)) if place % 2 == 0 else "([^“”]+?)" if quoted else value
-        found.append((len(own), re.compile(pattern, re.DOTALL), text))
-    return [(pattern, text) for _, pattern, text in sorted(found, key=lambda one: -one[0])]
+        found.append((len(own), (max(map(_unbraced, parts[::2]), key=len), pattern, text)))
+    return [known for _, known in sorted(found, key=lambda one: -one[0])]
 
 
 def _unbraced(text: str) -> str:
@@ -78,11 +80,11 @@ def _unbraced(text: str) -> str:
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern, str]]:
+def _patterns() -> list[Known]:
     return patterns({entry: "" for entries in for_blender().values() for entry in entries})
 
 
-def sentence(text: str, look_up: Callable[[str], str], known: list[tuple[re.Pattern, str]] | None = None) -> str:
+def sentence(text: str, look_up: Callable[[str], str], known: list[Known] | None = None) -> str:
     """A finished English text in another language, as far as it is known: as a whole, by a template, else sentence by sentence.
     look_up gives a text's translation, or the text itself. What stands in “ ” is somebody's own and stays."""
     if not text.strip() or (said := look_up(text)) != text:
@@ -91,12 +93,13 @@ def sentence(text: str, look_up: Callable[[str], str], known: list[tuple[re.Patt
         return " · ".join(sentence(part, look_up, known) for part in text.split(" · "))
     known = _patterns() if known is None else known
     if not re.fullmatch("“[^“”]*”", text):
-        for pattern, template in known:
-            if (found := pattern.fullmatch(text)) and (said := look_up(template)) != template:
+        for part, pattern, template in known:  # a pattern is compiled when a text may be meant: all at once take 80 ms
+            found = part in text and re.fullmatch(pattern, text, re.DOTALL)
+            if found and (said := look_up(template)) != template:
                 quoted = [text[start - 1 : start] == "“" for start, _ in found.regs[1:]]
                 values = [one if own else sentence(one, look_up, known) for one, own in zip(found.groups(), quoted, strict=True)]
                 return said.format(*values)
-        parts = SPLIT.split(text)
-        if len(parts) > 1:
+        parts = next((parts for split in SPLITS if len(parts := split.split(text)) > 1 and text not in parts), [])
+        if parts:
             return "".join(part if place % 2 else sentence(part, look_up, known) for place, part in enumerate(parts))
     return text
