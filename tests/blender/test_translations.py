@@ -86,7 +86,8 @@ def test_sentences_with_values():
 
 
 def test_what_is_somebodys_own_stays():
-    for text in (" (x of y)", " (", "; ", " · ", "a (b) (c). (d) ", "“Material”", "a bowl of fruit", "“a red car of 3 wheels”", "/tmp/Stop/3 of 4", "", " "):
+    signs = (" (x of y)", " (", "; ", " · ", "a (b) (c). (d) ", "", " ")
+    for text in (*signs, "“Material”", "a bowl of fruit", "“a red car of 3 wheels”", "/tmp/Stop/3 of 4"):
         assert german(text) == text
     assert german("“Stop” is an asset") == "“Stop” is an asset"  # a template with a name: only its own code fills it in
 
