@@ -53,7 +53,8 @@ class Said:
             at, new = end, ""
         if not at:
             return prompt
-        text = re.sub(r"\s+([,;.])", r"\1", " ".join((text + prompt[at:]).split())).strip(" ,;")
+        text = re.sub(r"(?<!\w)-+(?!\w)", " ", text + prompt[at:])  # "neon-lit"
+        text = re.sub(r"\s+([,;.])", r"\1", " ".join(text.split())).strip(" ,;")
         return re.sub(r"\b(a)n?\s+(?=([a-z]))", lambda m: m[1] + ("n " if m[2] in "aeiou" else " "), text, flags=re.I)
 
 

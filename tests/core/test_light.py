@@ -44,7 +44,7 @@ def test_not_of_the_whole_thing(prompt):
         ("a mug, transparent, with a handle", "a mug, with a handle", "a mug in white, with a handle"),
         ("a wine glass", "a wine glass", "a wine glass"), ("a see-through mug", "a mug", "a white mug"),
         ("a lamp that glows", "a lamp", None),
-        ("a glowing orange lamp", "an orange lamp", None),
+        ("a glowing orange lamp", "an orange lamp", None), ("a neon-lit tower", "a tower", None),
     ],
 )  # fmt: skip
 def test_what_the_model_reads(prompt, read, white):
