@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import steps
-from steps import UNFOLDED, unfolded_draws
 
 OUT, PYTHON, *MODELS = sys.argv[sys.argv.index("--") + 1 :]
 OUT = Path(OUT)
@@ -47,23 +46,14 @@ def watch_steps(session) -> None:
     session._step = timed
 
 
-def quiet(state, seconds: float = 120.0):
-    """Wait until nothing is being made or placed, and the view has come to rest."""
-    yield 0.3
-    yield from steps.until(lambda: not (state.running or state.to_do) or state.fault or state.question, seconds)
-    if state.fault or state.question:
-        raise RuntimeError(f"{state.fault or state.question.fault}")
-    yield 1.5
-
-
 def main():
     chosen, session = steps.preferences(), steps.addon("session")
     chosen.engine_python, chosen.model_folder = PYTHON, MODELS[0] if MODELS else ""
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     bpy.ops.ed.undo_push(message="Start")
-    unfolded_draws()
+    steps.unfolded_draws()
     watch_steps(session)
-    UNFOLDED.update(("latte3d_object", "latte3d_variations"))
+    steps.UNFOLDED.update(("latte3d_object", "latte3d_variations"))
     yield from steps.show_tab()
     state = session.SESSION
     yield from steps.until(lambda: state.engine.state in ("READY", "FAILED"), 180)
@@ -83,7 +73,7 @@ def variations(state):
     yield 0.2
     steps.picture(OUT / "2-arriving.png")
     REPORT["early"] = bool(state.running)
-    yield from quiet(state)
+    yield from steps.quiet(state)
     steps.picture(OUT / "3-variations.png")
     REPORT["six"] = generated()
     yield from steps.hover_viewport()
@@ -109,7 +99,7 @@ def keep(state):
 def more(state):
     bpy.context.scene.latte3d.count = 4
     operate("more_like_this", number=next(iter(state.batch.kept)))
-    yield from quiet(state)
+    yield from steps.quiet(state)
     REPORT["more"] = len(generated())
     steps.picture(OUT / "7-more.png")
 
@@ -120,9 +110,9 @@ def blend(state):
     state.batch = None
     wanted = bpy.context.scene.latte3d
     wanted.count, wanted.use_blend, wanted.blend_prompt, wanted.blend = 1, True, "a blue lamp", 0.5
-    UNFOLDED.add("latte3d_shape")
+    steps.UNFOLDED.add("latte3d_shape")
     operate("generate")
-    yield from quiet(state)
+    yield from steps.quiet(state)
     REPORT["blend"] = bpy.context.view_layer.objects.active.get("latte3d_blend")
     steps.picture(OUT / "8-blend.png")
     wanted.use_blend = False
@@ -156,7 +146,7 @@ def live(state):
     yield 0.5
     bpy.ops.ed.undo_push(message="A step while the draft is there")
     operate("keep_live")
-    yield from quiet(state)
+    yield from steps.quiet(state)
     kept = sorted(set(bpy.data.objects.keys()) - set(before))
     REPORT["live_kept"] = [len(kept), bpy.data.objects[kept[0]]["latte3d_seed"], bpy.data.objects[kept[0]].get("latte3d_live")]
     yield from steps.hover_viewport()
@@ -175,7 +165,7 @@ def click(state):
     for value in ("PRESS", "RELEASE"):
         steps.window().event_simulate(type="LEFTMOUSE", value=value, **steps.MOUSE)
         yield 0.2
-    yield from quiet(state)
+    yield from steps.quiet(state)
     REPORT["clicked"] = list(bpy.context.view_layer.objects.active.location)
     steps.picture(OUT / "9-clicked.png")
 
@@ -194,7 +184,7 @@ def restyle(state):
     yield 0.5
     steps.picture(OUT / "9-shape.png")
     operate("restyle")
-    yield from quiet(state)
+    yield from steps.quiet(state)
     made = bpy.context.view_layer.objects.active
     REPORT["restyled"] = [made.get("latte3d_prompt"), made.get("latte3d_adherence"), len(generated())]
     steps.picture(OUT / "10-restyled.png")
@@ -207,9 +197,9 @@ def restyle(state):
 
 
 def history(state):
-    UNFOLDED.discard("latte3d_shape")
-    UNFOLDED.discard("latte3d_object")
-    UNFOLDED.add("latte3d_history")
+    steps.UNFOLDED.discard("latte3d_shape")
+    steps.UNFOLDED.discard("latte3d_object")
+    steps.UNFOLDED.add("latte3d_history")
     log = steps.addon("kept").history()
     log.finish()
     chosen = bpy.context.window_manager.latte3d
@@ -224,7 +214,7 @@ def history(state):
     before = len(generated())
     bpy.context.scene.cursor.location = (2, 0, 0)
     operate("place_history", key=chosen.history_key)
-    yield from quiet(state)
+    yield from steps.quiet(state)
     REPORT["placed"] = len(generated()) - before
     REPORT["history"] = [len(log.entries), log.size]
     steps.picture(OUT / "12-placed-again.png")
@@ -240,8 +230,8 @@ def assets(state):
         item.select_set("latte3d_prompt" in item)
         if item.select_get():
             bpy.context.view_layer.objects.active = item
-    UNFOLDED.discard("latte3d_history")
-    UNFOLDED.add("latte3d_object")
+    steps.UNFOLDED.discard("latte3d_history")
+    steps.UNFOLDED.add("latte3d_object")
     yield from steps.hover_viewport()
     operate("mark_assets", "INVOKE_DEFAULT")
     yield 1.0

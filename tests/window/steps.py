@@ -99,6 +99,24 @@ def picture(path: Path) -> None:
     subprocess.run(["import", "-window", "root", str(path)], check=True)
 
 
+def until(condition, seconds: float = 60.0):
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds} s")
+        yield 0.1
+
+
+def quiet(state, seconds: float = 120.0):
+    """Wait until nothing is being made or placed, and the view has come to rest."""
+    yield 0.3
+    yield from until(lambda: not (state.running or state.to_do) or state.fault or state.question, seconds)
+    if state.fault or state.question:
+        raise RuntimeError(f"{state.fault or state.question.fault}")
+    yield 1.5
+
+
 UNFOLDED: set[str] = set()
 
 
@@ -128,15 +146,6 @@ def unfolded_draws() -> None:
     for function in ("draw_object", "draw_gallery"):
         draw = getattr(main, function)
         setattr(main, function, lambda layout, context, draw=draw: draw(Unfolding(layout), context))
-
-
-def until(condition, seconds: float = 60.0):
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not within {seconds} s")
-        yield 0.1
 
 
 def run(steps, report: dict, path: Path) -> None:
