@@ -9,7 +9,7 @@ _command = None
 
 def _modules() -> tuple:
     """What is registered, in its order: each has a register and an unregister of its own."""
-    from . import library_session, population_properties, population_session, properties, session, words
+    from . import library_session, population_properties, population_session, properties, session
     from .operators import click, extras, generate, history, library, live, made, presets, prompt, restyle, setup, training, variations
     from .operators import populate as operators_populate
     from .panels import extras as panels_extras
@@ -18,7 +18,7 @@ def _modules() -> tuple:
     from .panels import populate as panels_populate
 
     operators = (generate, setup, prompt, click, live, variations, restyle, history, made, presets, library, training, extras)
-    states = (words, properties, population_properties, session, library_session, population_session)
+    states = (properties, population_properties, session, library_session, population_session)
     return (*states, *operators, operators_populate, panels, panels_library, panels_extras, panels_populate)
 
 
@@ -27,8 +27,9 @@ def register() -> None:
     global _command
     import bpy
 
-    from . import preferences
+    from . import preferences, words
 
+    words.register()
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
     for module in _modules():
         module.register()
@@ -39,12 +40,13 @@ def unregister() -> None:
     """Called by Blender when the add-on is disabled: ends the engine and takes everything back."""
     import bpy
 
-    from . import preferences
+    from . import preferences, words
 
     bpy.utils.unregister_cli_command(_command)
     for module in reversed(_modules()):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
+    words.unregister()
 
 
 def _run(argv: list[str]) -> int:
