@@ -19,8 +19,9 @@ from core.language.light import said_of_light
 from core.language.rewording import Reading
 from core.limits import EXAMPLE, Detail, check_prompt, check_seeds, check_share, check_styles, choose_detail
 from core.mesh import TexturedMesh
-from core.networks.generator import Generator
+from core.networks.generator import Fields, Generator
 from core.networks.presets import GeneratorConfig
+from core.networks.refined import check_planes
 from core.networks.replay import fastest
 from core.networks.storage import ModelCard, load_generator, save_generator
 from core.outcome import Failed, Made, failure
@@ -91,6 +92,7 @@ class Latte3DPipeline:
         clouds: Tensor | None = None,
         adherence: float | None = None,
         blend: tuple[str, float] | None = None,
+        planes: Fields | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Made | Failed]:
@@ -102,7 +104,7 @@ class Latte3DPipeline:
         nothing of a prompt about a thing that the model does not know: it fails with Unfamiliar. clouds: shapes to start from, points and
         normals [B, N, 6] (or one for all) in the model's frame, instead of the dummy sphere. adherence: α, 0 … 1, how closely the objects
         keep to their clouds (0.5); for a model that was trained with it. blend: another prompt, and how much of it, 0 … 1, is in what is
-        made of each prompt.
+        made of each prompt. planes: of an object that was refined, which are made into a mesh in place of what the networks would make.
         progress(stage, done, total) is told of every stage before it begins, and counts the stages of all objects. cancelled() is asked
         often.
         Raises BadRequest before any work, Cancelled during it; whatever else goes wrong fails one object alone.
@@ -114,14 +116,13 @@ class Latte3DPipeline:
         sizes = choose_detail(detail, resolution, texture_size, triangles)
         if clouds is not None and (clouds.ndim != 3 or len(clouds) not in (1, len(prompts)) or clouds.shape[2] != 6):
             raise BadRequest(f"Clouds {list(clouds.shape)} do not fit {len(prompts)} prompts.", "", "Give points and normals [B, N, 6].")
-        self._check_adherence(adherence, clouds)
-        if blend is not None:
-            check_share(blend[1], "blend")
+        self._check_guide(adherence, clouds, blend, planes)
 
         def make(i: int, by: Latte3DPipeline) -> TexturedMesh:
             watch = Watch(("text", "networks", *STAGES), progress, cancelled, by.device, index=i, total=len(prompts))
             cloud = None if clouds is None else clouds[i % len(clouds)][None].to(by.device)
-            return by._make(prompts[i], seeds[i], styles[i], sizes, strict, (cloud, adherence), blend, watch, detail=detail)
+            given = None if planes is None else planes.to(by.device)
+            return by._make(prompts[i], seeds[i], styles[i], sizes, strict, (cloud, adherence), blend, given, watch, detail=detail)
 
         def outcomes() -> Iterator[Made | Failed]:
             for i in range(len(prompts)):
@@ -166,20 +167,17 @@ class Latte3DPipeline:
         strict: bool,
         guide: tuple[Tensor | None, float | None],
         blend: tuple[str, float] | None,
+        planes: Fields | None,
         watch: Watch,
         **facts,
     ) -> TexturedMesh:
         """One object, from its prompt to its mesh. Alone: together, prompts go no faster through the networks on a CPU, and come later."""
         with watch.stage("text"):
             prompt = check_prompt(prompt)
-            reading = self._read(prompt, strict)
-            tokens, mask = self._tokens(reading)
+            reading = self.read(prompt, strict)
+            tokens = self.tokens(reading)
         with watch.stage("networks"):
-            z = (style_of([seed]) if style is None else torch.tensor([style])).to(self.device)
-            condition = self.generator.condition(tokens, mask, z)
-            if blend is not None:
-                condition = self._mixed(condition, blend, z)
-            fields = self.made(*condition, guide[0], self._alpha(*guide))[0]
+            fields = planes or self.made(*self.condition(tokens, seed, style, blend), guide[0], self.alpha(*guide))[0]
         sized = self.card.knows_height(reading.thing)
         return textured_mesh(
             self.generator.sdf.of(fields), self.generator.texture.of(fields), sizes, watch=watch, height_m=float(fields.height_m[0]),
@@ -188,22 +186,37 @@ class Latte3DPipeline:
             prompt=prompt, seed=seed, style=style, model=self.model_id, **facts,
         ).lit(reading.light.transmission, reading.light.roughness, reading.light.emission)  # fmt: skip
 
+    def condition(
+        self, tokens: tuple[Tensor, Tensor], seed: int, style: Sequence[float] | None, blend: tuple[str, float] | None
+    ) -> tuple[Tensor, Tensor]:
+        """What the networks are told, of a prompt's embeddings and mask: vector [1, D] and tokens [1, queries, D]."""
+        z = (style_of([seed]) if style is None else torch.tensor([style])).to(self.device)
+        condition = self.generator.condition(*tokens, z)
+        return condition if blend is None else self._mixed(condition, blend, z)
+
     def _mixed(self, condition: tuple[Tensor, Tensor], blend: tuple[str, float], z: Tensor) -> tuple[Tensor, Tensor]:
         """Between a prompt's condition and another prompt's: vector and tokens."""
-        other = self.generator.condition(*self._tokens(self._read(check_prompt(blend[0]), strict=False)), z)
+        other = self.generator.condition(*self.tokens(self.read(check_prompt(blend[0]))), z)
         return tuple(torch.lerp(one, two, float(blend[1])) for one, two in zip(condition, other, strict=True))
 
-    def _tokens(self, reading: Reading) -> tuple[Tensor, Tensor]:
+    def tokens(self, reading: Reading) -> tuple[Tensor, Tensor]:
         """Embeddings and mask of a prompt as it was read, where the networks are: the encoder is elsewhere where a card is small."""
         tokens, mask = self.text([reading.text])
         return tokens.to(self.device), mask.to(self.device)
 
-    def _alpha(self, cloud: Tensor | None, adherence: float | None) -> Tensor | None:
+    def alpha(self, cloud: Tensor | None, adherence: float | None) -> Tensor | None:
         """α [1] of an object; None, which is 0, without a cloud."""
         return None if cloud is None else torch.tensor([0.5 if adherence is None else float(adherence)], device=self.device)
 
-    def _check_adherence(self, adherence: float | None, clouds: Tensor | None) -> None:
-        """Raises BadRequest for a number that is no α, without a shape to keep to, or with a model that does not know α."""
+    def _check_guide(
+        self, adherence: float | None, clouds: Tensor | None, blend: tuple[str, float] | None, planes: Fields | None
+    ) -> None:
+        """Raises BadRequest for planes that are not this model's, a share that is none, a number that is no α, and one without a shape to
+        keep to, or with a model that does not know α."""
+        if planes is not None:
+            check_planes(planes, self.generator.config)
+        if blend is not None:
+            check_share(blend[1], "blend")
         if adherence is None:
             return
         check_share(adherence, "adherence")
@@ -212,7 +225,7 @@ class Latte3DPipeline:
         if self.generator.adherence is None:
             raise BadRequest(f"The model {self.model_id} was trained without adherence.", "", "Leave it out, or choose another model.")
 
-    def _read(self, prompt: str, strict: bool) -> Reading:
+    def read(self, prompt: str, strict: bool = False) -> Reading:
         """How a prompt is read: in words that the model knows, where it remembers its words."""
         reading = self.known.read([prompt], self.text, strict)[0] if self.known else Reading(prompt, light=said_of_light(prompt).light)
         reading.unread = self.text.beyond(reading.text)

@@ -9,17 +9,18 @@ _command = None
 
 def _modules() -> tuple:
     """What is registered, in its order: each has a register and an unregister of its own."""
-    from . import library_session, population_properties, population_session, properties, session
+    from . import library_session, population_properties, population_session, properties, refining, session
     from .operators import click, extras, generate, history, library, live, made, presets, prompt, restyle, setup, training, variations
     from .operators import populate as operators_populate
+    from .operators import refine as operators_refine
     from .panels import extras as panels_extras
     from .panels import library as panels_library
     from .panels import main as panels
     from .panels import populate as panels_populate
 
     operators = (generate, setup, prompt, click, live, variations, restyle, history, made, presets, library, training, extras)
-    states = (properties, population_properties, session, library_session, population_session)
-    return (*states, *operators, operators_populate, panels, panels_library, panels_extras, panels_populate)
+    states = (properties, population_properties, session, library_session, refining, population_session)
+    return (*states, *operators, operators_refine, operators_populate, panels, panels_library, panels_extras, panels_populate)
 
 
 def register() -> None:

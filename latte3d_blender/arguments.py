@@ -37,6 +37,17 @@ EVALUATE_OPTIONS = {
     "--space": "the space of R-precision",
     "--clip": "a CLIP model, for its score",
 }  # that the engine's evaluate reads, as it reads others
+REFINE_OPTIONS = {
+    "--out": "the mesh, a .glb; its planes are kept beside it",
+    "--depth": "folder of a prior with a depth ControlNet: teaches the texture",
+    "--controlnet": "folder of the ControlNet, where it is not in that of --depth",
+    "--multiview": "folder of a multi-view prior: teaches shape and texture",
+    "--start": "what shaped the object beside its prompt and seed, or the planes of an earlier refinement",
+    "--seed": "of the object (0: the typical one)",
+    "--steps": "how many steps",
+    "--detail": "how fine the mesh is",
+    "--device": "auto, cpu or cuda",
+}  # that the engine's refine reads, as it reads others
 LIBRARY_COMMANDS = {
     "check": "list all that is wrong with a library",
     "prepare": "make its assets ready for training",
@@ -179,6 +190,21 @@ def train_parser(program: str) -> argparse.ArgumentParser:
         add(name, metavar=name[2:].upper(), help=text)
     add("--workers", type=whole_number("number of workers"), help=f"for preparing: {WORKERS}")
     add("--yes", action="store_true", help="go on where memory or disk seem too small")
+    add("--json", action="store_true", help="one JSON object a line, the last one the result")
+    _add_engine(add)
+    return parser
+
+
+def refine_parser(program: str) -> argparse.ArgumentParser:
+    """The arguments of `refine`; what is not known here is for the engine: use parse_known_args."""
+    about = "Make one object better by diffusion priors on this machine, from what a model makes of a prompt at once. The same command "
+    about += "goes on where it was stopped. Other options of the engine's refine are passed on."
+    parser = argparse.ArgumentParser(prog=program, description=about, allow_abbrev=False)
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a model's folder, or the id of an installed one")
+    add("prompt", metavar="PROMPT", help="what to make")
+    for name, text in REFINE_OPTIONS.items():
+        add(name, metavar=name[2:].upper(), help=text, required=name == "--out")
     add("--json", action="store_true", help="one JSON object a line, the last one the result")
     _add_engine(add)
     return parser

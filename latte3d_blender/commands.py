@@ -179,6 +179,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("library", help="check, prepare and caption a prompt library of your own (library --help says more)")
     commands.add_parser("train", help="train a model on a library of your own (train --help says more)")
     commands.add_parser("evaluate", help="measure a model on a library of your own (evaluate --help says more)")
+    commands.add_parser("refine", help="make one object better by diffusion priors (refine --help says more)")
     commands.add_parser("populate", help="fill a scene with objects by a recipe (populate --help says more)")
     help_engine = "the engine's Python (default: as in the preferences, else what Set Up made)"
     make.add_argument("--engine", default="", metavar="PYTHON", help=help_engine)
@@ -215,7 +216,7 @@ def main(argv: list[str], out: TextIO | None = None, begun: float = 0.0) -> int:
     """
     out = out or sys.stdout
     others = {"library": library_commands.main, "populate": populate_commands.main}
-    others |= {"train": train_commands.train, "evaluate": train_commands.evaluate}
+    others |= {name: getattr(train_commands, name) for name in ("train", "evaluate", "refine")}
     if argv and argv[0] in others:
         return others[argv[0]](argv[1:], out)
     try:

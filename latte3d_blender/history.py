@@ -25,7 +25,8 @@ INDEX = "index.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """One object. made: seconds since 1970. size: bytes on the disk, picture included. shaped: "", "style", "blend" or "shape"."""
+    """One object. made: seconds since 1970. size: bytes on the disk, picture included. shaped: "", "style", "blend", "shape" or
+    "refined"."""
 
     key: str
     prompt: str
@@ -39,10 +40,11 @@ class Entry:
     shaped: str = ""
 
     @staticmethod
-    def of(key: str, about: dict, triangles: int, cloud: bool, size: int, made: float) -> "Entry":
-        """about: what the object's file says (populate.job.Job.keep)."""
-        blend = about.get("guide", {}).get("blend")
-        shaped = "shape" if cloud else "blend" if blend else "style" if about["style"] else ""
+    def of(key: str, about: dict, head: dict, size: int, made: float) -> "Entry":
+        """about: what the object's file says (populate.job.Job.keep); head: which arrays it holds."""
+        blend, triangles = about.get("guide", {}).get("blend"), head["triangles"]["shape"][0]
+        shaped = "shape" if "cloud" in head else "blend" if blend else "style" if about["style"] else ""
+        shaped = "refined" if "geometry" in head else shaped
         fields, detail = about["fields"], str(about["settings"].get("detail", ""))
         height, model = float(fields["height_m"]), str(fields["model"])
         return Entry(key, str(about["prompt"]), int(about["seed"]), model, detail, height, triangles, made, size, shaped)
@@ -181,8 +183,7 @@ class History:
                 (length,) = struct.unpack("<Q", file.read(8))
                 head = json.loads(file.read(length))
             size = sum(file.stat().st_size for file in (path, self.picture(key)) if file.exists())
-            about, triangles = json.loads(head["__metadata__"]["rpc"]), head["triangles"]["shape"][0]
-            return Entry.of(key, about, triangles, "cloud" in head, size, made or path.stat().st_mtime)
+            return Entry.of(key, json.loads(head["__metadata__"]["rpc"]), head, size, made or path.stat().st_mtime)
         except (OSError, KeyError, TypeError, ValueError, IndexError, AttributeError):
             return None
 

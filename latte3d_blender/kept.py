@@ -61,14 +61,16 @@ def picture_of(key: str) -> Path:
 def guide_of(item: bpy.types.Object) -> Guide | None:
     """What shaped an object beside its prompt; None where nothing did. Raises EngineFault where that is no longer known."""
     found = origin.of(item)
-    if not found.cloud:
+    if not (found.cloud or found.planes):
         return Guide(blend=found.blend) if found.blend else None
     log = history()
     if log and log.busy:  # it may be about to be written
         log.finish()
     result = log.result(str(item.data.get("latte3d_key", ""))) if log else None
-    if result is None or result.guide is None:
-        raise EngineFault(Fault("The shape that it started from is no longer in the history.", "", "Use Restyle again.", "bad_request"))
+    if result is None or result.guide is None or bool(result.guide.planes) != bool(found.planes):
+        lost = "The planes that it was refined to are" if found.planes else "The shape that it started from is"
+        remedy = "Use Refine on a new object of its prompt." if found.planes else "Use Restyle again."
+        raise EngineFault(Fault(f"{lost} no longer in the history.", "", remedy, "bad_request"))
     return result.guide
 
 

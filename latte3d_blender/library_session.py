@@ -119,18 +119,29 @@ def check(*, show: bool = False) -> None:
 
 def begin(wish: Wish) -> None:
     """Start Prepare or Train. Raises EngineFault where it cannot begin."""
+    own = engine_words()
+    if wish.kind == TRAIN and not wish.out:  # the preferences of this session, which may not be saved, decide where it goes
+        wish = replace(wish, out=str(train_commands.home_of(Path(wish.library))))
+    words = [*wish.words(), *own, *(device_words() if wish.kind == TRAIN else [])]
+    STATE.work, STATE.fault = Work.start(wish, command(*words), work_folder("long"), environment()), None
+    STATE.model = ""
+    wake()
+
+
+def engine_words() -> list[str]:
+    """The option that names the engine's Python to a long command. Raises EngineFault where it lacks packages that nobody may fetch."""
     launch, chosen = machine.launch(here=True), machine.get()
     own = bpy.path.abspath(chosen.engine_python) if chosen else ""
     if not own and lacks_training(launch.source, launch.python) and not bpy.app.online_access:
         remedy = "Allow Online Access in Preferences > System; the command line also takes a folder of packages (--offline)."
         raise EngineFault(Fault("What training needs is not installed, and Blender is set to work offline.", "", remedy, "library"))
-    if wish.kind == TRAIN and not wish.out:  # the preferences of this session, which may not be saved, decide where it goes
-        wish = replace(wish, out=str(train_commands.home_of(Path(wish.library))))
-    words = [*wish.words(), *(["--engine", own] if own else [])]
-    words += ["--device", chosen.device] if wish.kind == TRAIN and chosen and chosen.device != "auto" else []
-    STATE.work, STATE.fault = Work.start(wish, command(*words), work_folder("long"), environment()), None
-    STATE.model = ""
-    wake()
+    return ["--engine", own] if own else []
+
+
+def device_words() -> list[str]:
+    """The option that says what it computes on."""
+    chosen = machine.get()
+    return ["--device", chosen.device] if chosen and chosen.device != "auto" else []
 
 
 def _existing() -> Path:

@@ -4,7 +4,8 @@
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
-from . import kept, library_session, session
+from . import kept, library_session, refining, session
+from .panels import refine
 from .panels import setup as panels_setup
 
 DEVICES = [
@@ -25,6 +26,10 @@ def _library_changed(self, context) -> None:
 
 def _history_changed(self, context) -> None:
     kept.bound()
+
+
+def _priors_changed(self, context) -> None:
+    refining.look()
 
 
 def _keep_changed(self, context) -> None:
@@ -106,8 +111,29 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
     )
     keep_training: BoolProperty(
         name="Keep Training When Blender Closes",
-        description="Training goes on without Blender, and the panel shows it again later; else it stops with Blender and can be resumed",
+        description="Training and refining go on without Blender, and the panel shows them again later; else they stop with Blender and "
+        "can be resumed",
         update=_keep_changed,
+    )
+    prior_multiview: StringProperty(
+        name="Multi-View Prior",
+        description="Folder of a diffusion model that draws several views of an object at once, such as MVDream's: Refine learns shape and "
+        "texture from it",
+        subtype="DIR_PATH",
+        update=_priors_changed,
+    )
+    prior_depth: StringProperty(
+        name="Depth Prior",
+        description="Folder of a diffusion model that draws over a depth picture (Stable Diffusion with a depth ControlNet): Refine learns "
+        "texture from it",
+        subtype="DIR_PATH",
+        update=_priors_changed,
+    )
+    prior_controlnet: StringProperty(
+        name="Its ControlNet",
+        description="Folder of the depth ControlNet, where it is not in that of the depth prior",
+        subtype="DIR_PATH",
+        update=_priors_changed,
     )
 
     def draw(self, context):
@@ -119,4 +145,5 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
             panels_setup.draw_models(layout, context, models)
         for name in ("start_with_panel", "idle_minutes", "show_textures", "frame_new", "history_mb"):
             layout.prop(self, name)
+        refine.draw_priors(layout, context, self)
         panels_setup.draw_engine(layout, context, where="preferences")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`train DIR` and `evaluate MODEL DIR`: what it takes is said, what a library lacks is prepared, then the engine does the work."""
+"""`train DIR`, `evaluate MODEL DIR` and `refine MODEL PROMPT`: what it takes is said, what a library lacks is prepared, then the engine
+does the work."""
 
 import argparse
 import json
@@ -26,6 +27,11 @@ def train(argv: list[str], out: TextIO | None = None) -> int:
 def evaluate(argv: list[str], out: TextIO | None = None) -> int:
     """Measure a model; return the exit status: 0 done, 1 failed, 2 nothing was begun, 130 stopped."""
     return _main(arguments.evaluate_parser("latte3d evaluate"), argv, out, _evaluate)
+
+
+def refine(argv: list[str], out: TextIO | None = None) -> int:
+    """Refine one object; return the exit status: 0 done, 1 failed, 2 nothing was begun, 130 stopped."""
+    return _main(arguments.refine_parser("latte3d refine"), argv, out, _refine)
 
 
 def _main(parser: argparse.ArgumentParser, argv: list[str], out: TextIO | None, work) -> int:
@@ -158,3 +164,10 @@ def _evaluate(options: argparse.Namespace, output: Output) -> int:
     library = [str(Path(options.library).resolve())] if options.library else []
     more = [*arguments.passed_on(options, arguments.EVALUATE_OPTIONS), *options.more, *["--json"] * options.json]
     return running.run([str(launch.python), "-m", "core", "evaluate", model, *library, *more], launch.source, output)
+
+
+def _refine(options: argparse.Namespace, output: Output) -> int:
+    launch = _ready(options, output)
+    model = str(machine.model_folder(options.model, launch.source))
+    more = [*arguments.passed_on(options, arguments.REFINE_OPTIONS), *options.more, *["--json"] * options.json]
+    return running.run([str(launch.python), "-m", "core", "refine", *more, "--", model, options.prompt], launch.source, output)

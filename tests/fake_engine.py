@@ -141,6 +141,8 @@ class FakePipeline:
                 self.make(check_prompt(prompt), strict, **steps)
                 cube = Cube(prompt.strip(), seed, style, self.maker(prompt, model), detail)
                 cube.notes += [f"{name}: {value}" for name in ("blend", "adherence") if (value := more.get(name)) is not None]
+                if planes := more.get("planes"):
+                    cube.notes.append(f"planes: {', '.join(sorted(planes))}")
                 if (cloud := more.get("cloud")) is not None:
                     cube.notes.append(f"cloud: {len(cloud)}")
                     cube.vertices *= np.float32(np.ptp(cloud[:, :3], 0) / np.ptp(cube.vertices, 0))  # as large as the shape

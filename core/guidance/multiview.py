@@ -46,6 +46,7 @@ class MultiviewGuidance(PriorGuidance):
 
     kinds = ("multiview",)
     usual = Distillation(loss="x0", scale=50.0, rescale=0.5)
+    flat = False  # whether views are pictures of their own
 
     def __init__(self, folder: Path, *args, views: int = VIEWS, **more):
         takes = read_config(folder, "unet").get("projection_class_embeddings_input_dim")
@@ -55,8 +56,8 @@ class MultiviewGuidance(PriorGuidance):
                 f"The prior in {folder} does not know cameras as MVDream does.", cause, "Use MVDream, or a prior trained as it was."
             )
         super().__init__(folder, *args, **more)
-        self.views = views
-        if not share_views(self.unet, views):
+        self.views = None if self.flat else views
+        if not share_views(self.unet, 1 if self.flat else views):
             raise BadRequest(f"The prior in {folder} has no self-attention that views could share.", "", "Use MVDream.")
 
     def leads(self, cameras: Tensor, depth: Tensor | None) -> list[Tensor]:
@@ -71,3 +72,13 @@ class MultiviewGuidance(PriorGuidance):
         turned = (rotation @ rotation.transpose(-1, -2) - torch.eye(3)).abs().amax()
         if cameras.shape[2:] != (4, 4) or turned > 1e-2:
             raise BadRequest("The cameras are no camera-to-world matrices.", f"Their axes are off by {float(turned):.2g}.")
+
+
+class FlatGuidance(MultiviewGuidance):
+    """The 2D baseline of the very same weights: views do not see one another, and no camera is told. For priors that have learnt single
+    pictures too, as MVDream has and those of `core train-prior`, with a camera of zeros."""
+
+    flat = True
+
+    def leads(self, cameras: Tensor, depth: Tensor | None) -> list[Tensor]:
+        return [torch.zeros_like(lead) for lead in super().leads(cameras, depth)]

@@ -46,7 +46,7 @@ class Finding:
         return f"{place}: {'warning: ' if self.level == 'warning' else ''}{self.message}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One row of prompts.csv. `shape` "": there is none; `height_m` None: the asset's own."""
 
@@ -248,6 +248,7 @@ def _prompt(
         if cell and value is None:
             wrong.append(f"The {name} is {cell!r}; it is a number above 0.")
         numbers[name] = value
+    shape, split = sys.intern(shape), sys.intern(split)  # the same string in all rows: there may be a hundred thousand
     return Prompt(text, shape, split, numbers["weight"] or 1.0, numbers["height"], line), wrong
 
 

@@ -40,6 +40,10 @@ class Fields:
         """The batch of one that holds object i."""
         return Fields(*(t[i : i + 1] for t in (self.geometry, self.texture, self.condition, self.height_m)))
 
+    def to(self, device: torch.device) -> "Fields":
+        """The same on a device."""
+        return Fields(*(t.to(device) for t in (self.geometry, self.texture, self.condition, self.height_m)))
+
 
 class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig):

@@ -15,6 +15,7 @@ from core.service.protocol import ProtocolError
 SIZES = {"detail": "standard", "resolution": None, "texture_size": None, "triangles": None}  # of the mesh and its images
 GUIDE = {"blend": None, "adherence": None}  # what shapes an object beside its prompt; with the array "cloud"
 DEFAULTS = {"model": None, "prompts": None, "seeds": None, "styles": None, "strict": False, "glb": False, "picture": 0} | GUIDE | SIZES
+PLANES = {"geometry", "texture", "condition", "height_m"}  # arrays of a refined object: those of core.networks.refined
 OVER = 1e-3  # how far a cloud may lie beyond the frame, for rounding
 ALL_KNOWN = {"familiar": True, "read_as": {}, "set_aside": [], "not_understood": []}  # of a prompt that a model without memory was given
 
@@ -26,6 +27,7 @@ def generate(pipeline: Any, params: Any, arrays: dict, notify: Notify, cancelled
     is a notification "failed". Where pictures are asked for, "picture" follows its object: the click does not wait for it. arrays: those
     of the request. Returns how many objects and failures there were. Raises BadRequest before any work, Cancelled during it."""
     settings = checked_settings(params, [model.id for model in pipeline.models])
+    settings["planes"] = checked_planes(arrays, settings["model"])
     settings["cloud"] = checked_cloud(arrays, settings["adherence"])
     glb, picture, made, failed = settings.pop("glb"), settings.pop("picture"), 0, 0
 
@@ -78,7 +80,7 @@ def checked_settings(params: Any, models: Sequence[str]) -> dict[str, Any]:
 
 def checked_cloud(arrays: dict[str, np.ndarray], adherence: float | None) -> np.ndarray | None:
     """The request's cloud, points and outward normals [N, 6] f32 in the model's frame; None without one. Raises BadRequest."""
-    if unknown := sorted(arrays.keys() - {"cloud"}):
+    if unknown := sorted(arrays.keys() - {"cloud", *PLANES}):
         raise BadRequest(f"The engine does not know the array {unknown[0][:40]!r}.", "", "Update the engine.")
     cloud = arrays.get("cloud")
     if cloud is None:
@@ -92,6 +94,21 @@ def checked_cloud(arrays: dict[str, np.ndarray], adherence: float | None) -> np.
     if not np.isfinite(cloud).all() or np.abs(cloud[:, :3]).max() > SPAN / 2 + OVER or np.abs(cloud[:, 3:]).max() > 1 + OVER:
         raise BadRequest(f"The cloud's points are not all within ±{SPAN / 2:g}, with unit normals.", "", "Scale the shape to the frame.")
     return np.array(cloud)  # the message's own memory is read-only
+
+
+def checked_planes(arrays: dict[str, np.ndarray], model: str | None) -> dict[str, np.ndarray] | None:
+    """The request's planes of a refined object, f32, as `core.networks.generator.Fields` has them; None without. Raises BadRequest: whether
+    they fit their model, that model says."""
+    planes = {name: np.array(arrays[name]) for name in PLANES if name in arrays}  # the message's own memory is read-only
+    if not planes:
+        return None
+    if missing := sorted(PLANES - planes.keys()):
+        raise BadRequest(f"The planes lack the array {missing[0]!r}.", "", "Send all that the file of a refined object holds.")
+    if strange := sorted(name for name, array in planes.items() if array.dtype != np.float32):
+        raise BadRequest(f"The array {strange[0]!r} is {planes[strange[0]].dtype}, not float32.")
+    if model is None:
+        raise BadRequest("A refined object is made again by its own model alone.", "The request names none.", "Install that model.")
+    return planes
 
 
 def _list(value: Any, what: str) -> list:

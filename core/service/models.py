@@ -20,6 +20,7 @@ from core.language.familiarity import KnownPrompts
 from core.language.rewording import NEAREST, Reading
 from core.limits import check_prompt
 from core.mesh import TexturedMesh
+from core.networks.generator import Fields
 from core.networks.storage import ModelCard, read_card
 from core.outcome import Failed, Made, failure
 from core.pipeline import CARD_TOO_SMALL, Latte3DPipeline, Progress, load_memory
@@ -143,12 +144,15 @@ class Models:
 
     def stream(
         self, prompts: Sequence[str], *, seeds: Sequence[int], styles: Sequence | None = None, model: str | None = None,
-        strict: bool = False, progress: Progress | None = None, cloud: np.ndarray | None = None, adherence: float | None = None, **request,
+        strict: bool = False, progress: Progress | None = None, cloud: np.ndarray | None = None, adherence: float | None = None,
+        planes: dict[str, np.ndarray] | None = None, **request,
     ) -> Iterator[Made | Failed]:  # fmt: skip
         """Make one textured mesh a prompt, as `Latte3DPipeline.stream` does (see there). model: the id of the one that makes them; None:
         for each prompt the one that knows it best, of those that know adherence where that is given. cloud [N, 6]: a shape to start from,
-        the same for all. A model that is damaged fails the prompts that are its own."""
+        the same for all. planes: of an object that was refined with this model, by the names of its arrays. A model that is damaged fails
+        the prompts that are its own."""
         request |= {"clouds": None if cloud is None else torch.from_numpy(cloud)[None], "adherence": adherence}
+        request["planes"] = planes and Fields(**{name: torch.from_numpy(array) for name, array in planes.items()})
         by_id, count = {one.id: one for one in self.models}, len(prompts)
         for i, prompt in enumerate(prompts):
             own = {"seeds": [seeds[i]], "styles": styles and [styles[i]], "progress": progress and _share(progress, i, count)}

@@ -4,7 +4,6 @@
 The object's own planes learn, the networks stand still; the planes are kept in a file, so that the object can be made again.
 """
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,22 +11,18 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.errors import BadRequest, Cancelled, EmptySurface
-from core.files import replace_file
-from core.frame import style_of
 from core.guidance.sds import Guidance, Text
-from core.limits import check_prompt, choose_detail
-from core.mesh import TexturedMesh
+from core.limits import check_prompt
 from core.networks.generator import Fields
+from core.networks.refined import Refined, check_planes
 from core.pipeline import Latte3DPipeline
 from core.rendering.deferred import Surface
-from core.surface.textured import Watch, textured_mesh
 from core.training.checkpoint import Checkpoint
 from core.training.options import option
+from core.training.refine_start import PLAIN, Start
 from core.training.run import Run, Tell, accelerator_on
 from core.training.stage import Stage, StageSettings
 from core.training.stages.distilling import Drawn, VolumeSettings, suited
@@ -56,41 +51,6 @@ class RefineSettings(StageSettings):
     clip: float = 100.0
 
 
-@dataclass(frozen=True)
-class Refined:
-    """An object's fields, and what they were made of: model, prompt, seed, steps."""
-
-    fields: Fields
-    facts: dict
-
-    def save(self, path: Path) -> None:
-        """Raises EngineError when it cannot be written, and leaves the old file."""
-        tensors = {name: value.detach().float().cpu().contiguous() for name, value in vars(self.fields).items()}
-        replace_file(path, lambda name: save_file(tensors, name, {"refined": json.dumps(self.facts)}))
-
-    @staticmethod
-    def load(path: Path, pipeline: Latte3DPipeline) -> "Refined":
-        """Raises BadRequest for a file that is none, or of another model."""
-        try:
-            with safe_open(path, "pt", device=str(pipeline.device)) as file:
-                facts = json.loads((file.metadata() or {})["refined"])
-                made = Fields(*(file.get_tensor(name) for name in ("geometry", "texture", "condition", "height_m")))
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise BadRequest(f"{path} holds no refined object.", str(error), "Name the .planes.safetensors beside the mesh.") from error
-        if facts["model"] != pipeline.model_id:
-            raise BadRequest(f"{path} was made by the model {facts['model']}.", f"This is {pipeline.model_id}.", "Name that model.")
-        return Refined(made, facts)
-
-    def mesh(self, pipeline: Latte3DPipeline, detail: str = "standard", cancelled: Callable[[], bool] | None = None) -> TexturedMesh:
-        """Raises EmptySurface, or Cancelled."""
-        g, facts = pipeline.generator, {k: self.facts[k] for k in ("prompt", "seed", "model")}
-        with torch.inference_mode():
-            return textured_mesh(
-                g.sdf.of(self.fields), g.texture.of(self.fields), choose_detail(detail), height_m=float(self.fields.height_m[0]),
-                watch=Watch(cancelled=cancelled, device=pipeline.device), detail=detail, **facts,
-            )  # fmt: skip
-
-
 def refine(
     pipeline: Latte3DPipeline,
     prompt: str,
@@ -99,6 +59,7 @@ def refine(
     depth: tuple[Guidance, Text] | None = None,
     settings: RefineSettings = RefineSettings(),
     seed: int = 0,
+    start: Start = PLAIN,
     progress: Callable[[str, int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     tell: Tell | None = None,
@@ -108,6 +69,7 @@ def refine(
     """Refine what the model makes of a prompt: its texture by a depth prior (stage 2), its shape too by a multi-view prior (stage 1); each
     with the text [1, L, C] that it has read.
 
+    start: what shaped the object beside its prompt and seed.
     progress("refine", done, total) is told of each step, cancelled() asked before it; tell gets the events of a Run; preview the object so
     far, at each checkpoint. checkpoint: a file that a broken refinement is resumed from, with the same arguments; it is left behind.
     Raises BadRequest, Cancelled, or EmptySurface where the model makes nothing.
@@ -115,9 +77,9 @@ def refine(
     if multiview is None and depth is None:
         raise BadRequest("Nothing teaches this refinement.", "", "Give a depth prior, a multi-view prior, or both.")
     check_cells(settings.cells)
-    start = amortised(pipeline, check_prompt(prompt), seed)
-    facts = {"model": pipeline.model_id, "prompt": prompt, "seed": seed, "steps": settings.steps}
-    stage = Refinement(settings, pipeline, start, prompt, multiview, depth, progress, cancelled)
+    first = amortised(pipeline, check_prompt(prompt), seed, start)
+    facts = {"model": pipeline.model_id, "prompt": prompt, "seed": seed, "steps": settings.steps} | start.facts
+    stage = Refinement(settings, pipeline, first, prompt, multiview, depth, progress, cancelled)
     with tempfile.TemporaryDirectory() as home:
         state = Checkpoint(checkpoint or Path(home) / "refine.checkpoint.safetensors", facts | {"taught": stage.taught})
         keep = preview and (lambda parts, done: preview(Refined(stage.fields(), facts | {"steps": done["steps"]})))
@@ -127,10 +89,15 @@ def refine(
 
 
 @torch.no_grad()
-def amortised(pipeline: Latte3DPipeline, prompt: str, seed: int) -> Fields:
-    """What the model makes of a prompt in one pass; T's planes doubled, where it has no upsampler."""
-    text = pipeline.known.read([prompt], pipeline.text, False)[0].text if pipeline.known else prompt
-    fields = pipeline.generator(*pipeline.text([text]), style_of([seed]).to(pipeline.device))
+def amortised(pipeline: Latte3DPipeline, prompt: str, seed: int, start: Start = PLAIN) -> Fields:
+    """What the model makes of a prompt in one pass, or what `start` has of an earlier refinement; T's planes doubled, where it has no
+    upsampler."""
+    if start.planes is not None:
+        check_planes(start.planes, pipeline.generator.config)
+        return start.planes.to(pipeline.device)
+    condition = pipeline.condition(pipeline.tokens(pipeline.read(prompt)), seed, start.style, start.blend)
+    cloud = None if start.cloud is None else start.cloud[None].to(pipeline.device)
+    fields = pipeline.generator.made(*condition, cloud, pipeline.alpha(cloud, start.adherence))
     texture = fields.texture.float()
     if pipeline.generator.upsampler is None:
         fine = F.interpolate(texture.flatten(0, 1), scale_factor=2, mode="bilinear", align_corners=True)  # as points read them

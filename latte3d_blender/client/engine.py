@@ -316,8 +316,12 @@ class Engine:
         arrays = job.guide.arrays if job.guide else {}
         if job.guide:
             params |= job.guide.params
-            if missing := {"cloud"} & arrays.keys() - self.features or {"blend"} & params.keys() - self.features:
+            wanted = {"cloud"} & arrays.keys() | {"blend"} & params.keys() | ({"planes"} if job.guide.planes else set())
+            if missing := wanted - self.features:
                 return self._finish("failed", Fault(f"This engine does not know “{missing.pop()}”.", "", "Set it up again.", "bad_request"))
+            if job.guide.planes and model is None:
+                what = f"The model “{job.model}” is not installed, which alone can make this refined object again."
+                return self._finish("failed", Fault(what, "", "Install it.", "bad_request"))
         try:
             self.process.send({"jsonrpc": "2.0", "id": job.id, "method": "generate", "params": params}, arrays)
         except protocol.ProtocolError as error:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What shapes an object beside its prompt and seed: a second prompt, a given shape, and how closely it is kept to. Knows nothing of bpy."""
+"""What shapes an object beside its prompt and seed: a second prompt, a given shape, how closely it is kept to, and the planes that it was
+refined to. Knows nothing of bpy."""
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,22 +13,26 @@ from .job import EngineFault, Fault
 STYLE_SIZE, STYLE_LIMIT = 8, 10.0  # numbers of z, and how large each may be
 SPAN = 0.96  # largest side of every object in the engine's frame, which is centred
 POINTS = (64, 65_536)  # fewest and most of a cloud
+PLANES = ("geometry", "texture", "condition", "height_m")  # the arrays of a refined object, as its file and the wire have them
 
 
 @dataclass(frozen=True, eq=False)
 class Guide:
     """blend: another prompt, and how much of it, 0 to 1. cloud: a shape to start from, points and outward normals [N, 6] f32 in the
-    engine's frame. adherence: how closely the object keeps to it, 0 to 1; for models that know it."""
+    engine's frame. adherence: how closely the object keeps to it, 0 to 1; for models that know it. planes: what the object was refined
+    to, f32 by the names of PLANES: of them it is made, and the rest says where it came from."""
 
     blend: tuple[str, float] | None = None
     adherence: float | None = None
     cloud: np.ndarray | None = None
+    planes: dict[str, np.ndarray] | None = None
 
     @staticmethod
-    def of(params: dict, cloud: np.ndarray | None) -> "Guide | None":
+    def of(params: dict, arrays: dict[str, np.ndarray]) -> "Guide | None":
         """What `params` and `arrays` stand for; None where nothing was asked for. Raises TypeError, ValueError for anything else."""
-        blend = params.get("blend")
-        made = Guide((str(blend[0]), float(blend[1])) if blend else None, params.get("adherence"), cloud)
+        blend, planes = params.get("blend"), {name: arrays[name] for name in PLANES if name in arrays}
+        blend = (str(blend[0]), float(blend[1])) if blend else None
+        made = Guide(blend, params.get("adherence"), arrays.get("cloud"), planes or None)
         return made if made.facts else None
 
     @property
@@ -38,12 +44,13 @@ class Guide:
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """What goes with the request."""
-        return {} if self.cloud is None else {"cloud": self.cloud}
+        return ({} if self.cloud is None else {"cloud": self.cloud}) | (self.planes or {})
 
-    @property
+    @cached_property
     def facts(self) -> dict:
-        """The same as text and numbers, for an object to carry: the cloud by its hash."""
-        return self.params if self.cloud is None else self.params | {"cloud": hash_of(self.cloud)}
+        """The same as text and numbers, for an object to carry: arrays by their hashes."""
+        cloud = {} if self.cloud is None else {"cloud": hash_of(self.cloud)}
+        return self.params | cloud | ({"planes": hash_of(*(self.planes[name] for name in sorted(self.planes)))} if self.planes else {})
 
     def check(self) -> None:
         """Raises EngineFault with one sentence on what cannot be asked for."""
@@ -56,6 +63,8 @@ class Guide:
             raise _wrong("An adherence needs a shape to keep to.", "Choose an object.")
         if self.cloud is not None:
             _check_cloud(self.cloud)
+        if self.planes and (set(self.planes) != set(PLANES) or any(array.dtype != np.float32 for array in self.planes.values())):
+            raise _wrong("The planes of this refined object are damaged.", "Refine it again.")
 
 
 def _check_cloud(cloud: np.ndarray) -> None:
@@ -69,9 +78,12 @@ def _wrong(message: str, remedy: str = "") -> EngineFault:
     return EngineFault(Fault(message, "", remedy, "bad_request"))
 
 
-def hash_of(cloud: np.ndarray) -> str:
-    """A short text that stands for a cloud."""
-    return hashlib.sha1(np.ascontiguousarray(cloud, "<f4").tobytes(), usedforsecurity=False).hexdigest()
+def hash_of(*arrays: np.ndarray) -> str:
+    """A short text that stands for a cloud, or for planes."""
+    found = hashlib.sha1(usedforsecurity=False)
+    for array in arrays:
+        found.update(np.ascontiguousarray(array, "<f4"))
+    return found.hexdigest()
 
 
 def style_of(seed: int) -> np.ndarray:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check, Prepare and Train as the panel shows them: what their lines of JSON say, put together. Without bpy.
+"""Check, Prepare, Train and Refine as the panel shows them: what their lines of JSON say, put together. Without bpy.
 
 Beside the job's own files its folder keeps what it was started with (about.json), so that it can be found again and resumed.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -16,8 +17,8 @@ from .job import Fault
 from .long_job import LongJob
 
 ABOUT = "about.json"
-CHECK, PREPARE, TRAIN = "check", "prepare", "train"
-NAMES = {CHECK: "Check", PREPARE: "Prepare", TRAIN: "Training"}
+CHECK, PREPARE, TRAIN, REFINE = "check", "prepare", "train", "refine"
+NAMES = {CHECK: "Check", PREPARE: "Prepare", TRAIN: "Training", REFINE: "Refine"}
 STAGES = {
     "install": "Installing packages",
     "check": "Checking the library",
@@ -28,8 +29,10 @@ STAGES = {
     "geometry": "Learning shapes",
     "texture": "Learning textures",
     "pictures": "Drawing what it can make",
+    "refine": "Refining",
     "evaluate": "Measuring",
 }  # as the command names them, and as people read them
+START, MADE = "start.safetensors", "object.planes.safetensors"  # of Refine: what it begins from, and what it ends with
 STOPPED = 130  # the exit status of what was asked to end
 
 
@@ -54,12 +57,44 @@ class Wish:
         return words + (["--out", self.out] if self.out else []) + anyway
 
 
+@dataclass(frozen=True)
+class RefineWish:
+    """An object that shall become better, and by what. object, key: its name and what stands for it (job.Result.key), by which it is found
+    again; multiview, depth, controlnet: folders of priors, "" without; guided: whether anything but prompt and seed shaped it."""
+
+    prompt: str
+    seed: int
+    model: str
+    steps: int
+    object: str
+    key: str
+    multiview: str = ""
+    depth: str = ""
+    controlnet: str = ""
+    guided: bool = False
+    kind = REFINE
+
+    @property
+    def name(self) -> str:
+        """Of its folder: whoever wishes the same of the same object goes on there."""
+        asked = [self.prompt, self.seed, self.model, self.steps, self.key, self.multiview, self.depth, self.controlnet]
+        return hashlib.sha1(json.dumps(asked).encode(), usedforsecurity=False).hexdigest()[:16]
+
+    def words(self, folder: Path, model: Path, *more: str) -> list[str]:
+        """The command after `latte3d`, with more options. model: its folder, which not every Blender finds by the id."""
+        given = {"multiview": self.multiview, "depth": self.depth, "controlnet": self.controlnet}
+        given |= {"start": str(folder / START)} if self.guided else {}
+        options = {"out": folder / "object.glb", "seed": self.seed, "steps": self.steps, "detail": "draft"} | given
+        options = [f"--{name}={value}" for name, value in options.items() if value != ""]
+        return ["refine", "--json", *options, *more, "--", str(model), self.prompt]  # a prompt may begin with a dash
+
+
 @dataclass(eq=False)
 class Work:
     """One run of a command, in whichever Blender it was started."""
 
     job: LongJob
-    wish: Wish
+    wish: Wish | RefineWish
     own: bool = True  # started or resumed by this Blender
     stage: str = ""
     done: float = 0.0
@@ -77,18 +112,19 @@ class Work:
     changed: int = 0  # grows with all that the panel shows
 
     @classmethod
-    def start(cls, wish: Wish, command: list[str], folder: Path, environment: Mapping[str, str]) -> "Work":
+    def start(cls, wish: Wish | RefineWish, command: list[str], folder: Path, environment: Mapping[str, str]) -> "Work":
         """Raises EngineFault."""
         job = LongJob.start(command, folder, environment)
         supervisor.write(folder / ABOUT, asdict(wish))
         return cls(job, wish)
 
     @classmethod
-    def attach(cls, folder: Path) -> "Work | None":
-        """What was started in a folder by an earlier Blender, running or stopped; None where there is none, or it is not known what for."""
+    def attach(cls, folder: Path, kind: type = Wish) -> "Work | None":
+        """What was started in a folder by an earlier Blender, running or stopped, for a wish of this kind; None where there is none, or it
+        is not known what for."""
         job, about = LongJob.attach(folder), supervisor.read(folder / ABOUT)
         try:
-            work = cls(job, Wish(**about), own=False) if job else None
+            work = cls(job, kind(**about), own=False) if job else None
         except TypeError:  # another version's
             return None
         if work:
@@ -168,7 +204,7 @@ class Work:
         status, name = self.job.status, NAMES[self.kind]
         if self.job.cancelled or status in (0, STOPPED) or (status is None and not self.result):
             return None
-        if self.result and "error" not in self.result and self.kind != TRAIN and status in (1, 2):  # some assets cannot be used
+        if self.result and "error" not in self.result and self.kind in (CHECK, PREPARE) and status in (1, 2):  # unusable assets
             return None
         said = self.result.get("error")
         if isinstance(said, dict):
@@ -176,6 +212,9 @@ class Work:
         if self.refusal and status == 2:
             return Fault(self.refusal, self.plan, "Make room, or go on all the same.", "library")
         last = log_tail(self.job.log, 1).removeprefix("latte3d: ").removeprefix("error: ")
+        if "No module named" in last:
+            remedy = "Install what core/requirements/train.txt lists into it, or let Set Up make an engine of its own."
+            return Fault(f"{name} needs packages that the engine's Python lacks.", last.partition(". ")[0] + ".", remedy, "library")
         if status == 2 and last:  # wrong input is told in whole sentences
             return Fault(last, "", "", "library")
         return Fault(f"{name} failed.", last or f"It ended with status {status}.", "", "library")

@@ -62,9 +62,9 @@ def _take(stream, count: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _layout(header: dict) -> tuple[dict, dict, int]:
-    """Check a header; return the JSON-RPC object, the tensors' places and the number of data bytes."""
-    rpc = json.loads(header.pop("__metadata__")["rpc"])
+def _layout(header: dict, text: str) -> tuple[dict, dict, int]:
+    """Check a header; return the JSON object, the tensors' places and the number of data bytes."""
+    rpc = json.loads(header.pop("__metadata__")[text])
     places, end = {}, 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         dtype, shape, (first, last) = np.dtype(TYPES[entry["dtype"]]), entry["shape"], entry["data_offsets"]
@@ -78,10 +78,11 @@ def _layout(header: dict) -> tuple[dict, dict, int]:
     return rpc, places, end
 
 
-def read(stream, start: bytes = b"") -> tuple[dict, dict] | None:
+def read(stream, start: bytes = b"", text: str = "rpc") -> tuple[dict, dict] | None:
     """Read one message from a binary stream: (JSON-RPC object, arrays), or None where the stream ends between two messages.
 
-    `start` holds bytes of the message that were read before. The arrays share one read-only buffer.
+    `start` holds bytes of the message that were read before. `text`: under which name the JSON lies, for other files. The arrays
+    share one read-only buffer.
     Raises ProtocolError on anything that is not a message.
     """
     if not start and not (start := stream.read(1)):
@@ -92,7 +93,7 @@ def read(stream, start: bytes = b"") -> tuple[dict, dict] | None:
         raise ProtocolError("What came over the pipe is not a message.")
     try:
         header = json.loads(start[8:] + _take(stream, length - len(start[8:])))
-        rpc, places, size = _layout(header)
+        rpc, places, size = _layout(header, text)
     except ProtocolError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:

@@ -79,7 +79,8 @@ class LATTE3D_OT_regenerate(InItsPlace, bpy.types.Operator):
         except EngineFault as error:
             self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
-        styles, model = [found.style] if found.style else None, wanted.model or found.model
+        styles = [found.style] if found.style else None
+        model = found.model if guide and guide.planes else wanted.model or found.model
         settings = machine.settings(wanted.detail)
         return self.begin(self.place_of(context), found.prompt, [max(found.seed, 0)], settings, styles=styles, model=model, guide=guide)
 

@@ -3,6 +3,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -240,6 +241,7 @@ class LATTE3D_OT_more_like_this(FromObject, Making, bpy.types.Operator):
         except EngineFault as error:
             self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
+        guide = replace(guide, planes=None) if guide and guide.planes else guide  # all of them would be the refined one
         count = wanted.count if wanted.count > 1 else LIKE
         styles = styles_near(style if style else style_of(max(seed, 0)), count, wanted.spread, random.randrange(2**31))
         detail = result.settings.get("detail", "") if result else found.detail

@@ -13,7 +13,7 @@ from .setup import wrapped
 from .variations import columns_in, picture
 
 ROWS = 3  # of pictures on a page
-SHAPED = {"style": "a style of its own", "blend": "blended", "shape": "from a shape"}
+SHAPED = {"style": "a style of its own", "blend": "blended", "shape": "from a shape", "refined": "refined"}
 
 
 def megabytes(size: int) -> str:

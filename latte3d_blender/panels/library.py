@@ -243,7 +243,7 @@ class LATTE3D_PT_library(bpy.types.Panel):
         library_session.shown()  # the header is there while the panel is closed, too
         work = library_session.STATE.work
         if work and not work.over and work.total:
-            self.layout.label(text=f"{100 * work.factor:.0f} %")
+            self.layout.label(text=say(f"{100 * work.factor:.0f} %"))
 
     def draw(self, context):
         state = library_session.STATE

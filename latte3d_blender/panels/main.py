@@ -6,12 +6,12 @@ What is always there comes first and keeps its place; what comes and goes stands
 
 import bpy
 
-from .. import kept, session
+from .. import kept, refining, session
 from ..client.engine import STAGES
 from ..live import LIVE
 from ..scene import origin
 from ..words import say
-from . import gallery, history, shape, variations
+from . import gallery, history, refine, shape, variations
 from .setup import draw_engine, wrapped
 
 EXAMPLE = "a red mushroom with white spots"
@@ -169,7 +169,7 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What the active object was made of, how well the model knew it, and what can be done with that."""
     item, found = context.active_object, origin.of(context.active_object)
     header, body = layout.panel("latte3d_object")
-    header.label(text="Made from a Prompt")
+    header.label(text="Made from a Prompt, Refined" if found.planes else "Made from a Prompt")
     if not body:
         return
     wrapped(body, context, f"“{found.prompt}”")
@@ -184,6 +184,8 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row.operator("latte3d.more_like_this")
     row.operator("latte3d.copy_prompt", text="", icon="COPYDOWN")
     row.operator("latte3d.select_same", text="", icon="RESTRICT_SELECT_OFF")
+    if refining.priors():
+        body.operator("latte3d.refine", icon="BRUSH_DATA")
     draw_keep(body)
     triangles = len(item.data.loops) - 2 * len(item.data.polygons)
     facts = [say("{count} triangles", count=f"{triangles:,}"), length(context, item.dimensions.z), say("seed {seed}", seed=found.seed)]
@@ -278,6 +280,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
 
     def draw(self, context):
         session.panel_shown()
+        refining.shown()
         draw_prompt(self.layout, context)
         draw_generate(self.layout, context)
         self.layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
@@ -292,6 +295,7 @@ class LATTE3D_PT_main(bpy.types.Panel):
             variations.draw_variations(self.layout, context)
         if origin.of(context.active_object):
             draw_object(self.layout, context)
+        refine.draw_refining(self.layout, context)
         if kept.shown():
             history.draw_history(self.layout, context)
         if gallery.things():

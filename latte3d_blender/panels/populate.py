@@ -81,7 +81,7 @@ class LATTE3D_UL_things(bpy.types.UIList):
             row.label(text=form.named(item) or "Nothing chosen", icon=sign)
         side = row.row()
         side.alignment = "RIGHT"
-        side.label(text=f"{item.count:,}" if item.use_count else f"× {item.share:.3g}")
+        side.label(text=say(f"{item.count:,}" if item.use_count else f"× {item.share:.3g}"))
 
 
 class LATTE3D_UL_masks(bpy.types.UIList):
@@ -437,7 +437,7 @@ class LATTE3D_PT_populate(bpy.types.Panel):
     def draw_header_preset(self, context):
         populating.shown(context.scene)  # the header is there while the panel is closed, too
         if populating.busy() and populating.STATE.work.total:
-            self.layout.label(text=f"{100 * populating.STATE.work.factor:.0f} %")
+            self.layout.label(text=say(f"{100 * populating.STATE.work.factor:.0f} %"))
 
     def draw(self, context):
         session.panel_shown()  # the other one may be closed

@@ -18,7 +18,7 @@ from pathlib import Path
 from .. import files
 from ..client import batch, protocol
 from ..client.engine import Engine, Launch
-from ..client.guide import Guide
+from ..client.guide import PLANES, Guide
 from ..client.job import EngineFault, Fault, Result
 from ..files import WriteError
 
@@ -91,7 +91,7 @@ class Job:
         try:
             with open(self.path(want), "rb") as file:
                 about, arrays = protocol.read(file)
-            guide = Guide.of(about.get("guide", {}), arrays.pop("cloud", None))
+            guide = Guide.of(about.get("guide", {}), {name: arrays.pop(name) for name in ("cloud", *PLANES) if name in arrays})
             return Result(about["prompt"], about["seed"], about["settings"], about["fields"], arrays, about["style"], guide=guide)
         except FileNotFoundError:
             return None

@@ -2,6 +2,7 @@
 """Where an object comes from, as its custom properties say; and exchanging it for another of the same description."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import bpy
@@ -12,7 +13,8 @@ from ..client.job import Result
 @dataclass(frozen=True)
 class Origin:
     """What an object was made of. `settings` as they were asked for; `notes`: sentences of the engine; `timings_ms` of each stage. `blend`:
-    a second prompt and its share; `cloud`: the hash of a shape that it started from; `adherence`: how closely it was to keep to that."""
+    a second prompt and its share; `cloud`: the hash of a shape that it started from; `adherence`: how closely it was to keep to that;
+    `planes`: the hash of what it was refined to."""
 
     prompt: str
     seed: int
@@ -25,11 +27,12 @@ class Origin:
     blend: tuple[str, float] | None = None
     cloud: str = ""
     adherence: float | None = None
+    planes: str = ""
 
     @property
     def plain(self) -> bool:
         """Whether prompt, seed, model and settings alone make it again."""
-        return not (self.style or self.blend or self.cloud)
+        return not (self.style or self.blend or self.cloud or self.planes)
 
     @property
     def detail(self) -> str:
@@ -69,6 +72,7 @@ def of(item: bpy.types.Object | None) -> Origin | None:
         _blend(item),
         cloud if isinstance(cloud := item.get("latte3d_cloud"), str) else "",
         adherence if isinstance(adherence := item.get("latte3d_adherence"), int | float) and 0 <= adherence <= 1 else None,
+        planes if isinstance(planes := item.get("latte3d_planes"), str) else "",
     )
 
 
@@ -124,9 +128,15 @@ def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.O
     old.color = made.color
     name = made.name
     bpy.data.objects.remove(made)
-    old.name = name
+    if _plain(old.name) != _plain(name):  # of the same description it was built beside this one, with a number after its name
+        old.name = name
     forget_unused(before)
     return old
+
+
+def _plain(name: str) -> str:
+    """A data-block's name without the number that Blender appends."""
+    return re.sub(r"\.\d{3,}$", "", name)
 
 
 def forget_unused(mesh: bpy.types.Mesh) -> None:

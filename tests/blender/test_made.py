@@ -37,6 +37,16 @@ def test_select_the_same_prompt(addon, wanted):
     assert not bpy.ops.latte3d.select_same.poll() and not bpy.ops.latte3d.copy_prompt.poll()
 
 
+def test_made_again_an_object_keeps_its_name(addon, wanted):
+    """Its like is built beside it, under another name."""
+    item = made(wanted)
+    name = item.name
+    for _ in range(2):
+        assert bpy.ops.latte3d.regenerate() == {"FINISHED"} and item.name == name
+    item.name = "Mine"
+    assert bpy.ops.latte3d.regenerate() == {"FINISHED"} and item.name == name
+
+
 def test_copy_the_prompt(addon, wanted):
     made(wanted)
     assert bpy.ops.latte3d.copy_prompt() == {"FINISHED"}  # without a window, there is no clipboard to read it from

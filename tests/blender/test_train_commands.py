@@ -159,6 +159,18 @@ def test_evaluate(engine, library, tmp_path):
     assert calls(tmp_path)["evaluate"] == ["exact", "--texture-size=64", "--fid", "--json"]
 
 
+@posix
+def test_refine(engine, tmp_path):
+    """A prompt may begin with a dash; the options of the engine's refine that are not known here are passed on."""
+    usual = ["--engine", engine, "--json", "--out", "a b.glb", "--rays-coarse=8"]
+    assert commands.main(["refine", *usual, "--depth=sd", "--", "starter", "-5 apples"]) == 0
+    options = ["--out=a b.glb", "--depth=sd", "--rays-coarse=8", "--json"]
+    assert calls(tmp_path)["refine"] == [*options, "--", STARTER, "-5 apples"]
+    assert commands.main(["refine", "starter", "an apple", *usual]) == 0
+    assert commands.main(["refine", "starter", "an apple", "--engine", engine]) == 2  # no --out
+    assert commands.main(["refine", "gone", "an apple", *usual]) == 2
+
+
 # Models ---------------------------------------------------------------------------------------------------------------------------------
 
 

@@ -32,7 +32,8 @@ DATA = {  # not shown, or the same in every language
     "MemoryError|Cannot allocate memory|failed to map segment|[Ii]nsufficient memory|not enough memory|bad_alloc", "More/{0}", "Names",
     "OBJECT", "Own_Targets", "Plan", "Points", "Preview {0}", "Prompts", "Props/Food", "Python", "Recipe", "Samples", "Scatter",
     "Scripts/python.exe", "Settle", "Shapes", "Simpler", "Taken", "Targets", "The library's timer failed",
-    "The population's timer failed", "The session's timer failed", "Thing", "Things", "Zl", "Zp", "^(Error: |Operator .* poll\\(\\) )",
+    "The population's timer failed", "The session's timer failed", "No module named", "The timer of Refine failed",
+    "Thing", "Things", "Zl", "Zp", "^(Error: |Operator .* poll\\(\\) )",
     "^line \\d+, column \\d+: ", "a brown mushroom", "a red mushroom with white spots", "a {0}", "a {red|brown} mushroom",
     "nobody waits for a picture of object {0}", "nobody waits for object {0}", "wanted = bpy.context.scene.latte3d", "{0} %",
     "{0} / m²", "{0} Assets", "{0} Box", "{0} GB", "{0} KB", "{0} MB", "{0} Preview", "{0} Simpler", "{0} h", "{0} h {1} min",
@@ -85,6 +86,14 @@ def descriptions(tree: ast.AST) -> Iterator[str]:
             yield from filter(None, [ast.get_docstring(node)])
 
 
+def tables(tree: ast.Module) -> Iterator[str]:
+    """The values of a module's tables: names of stages, of states, which `say` is given by a key."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            for value in node.value.values:
+                yield from (one.value for one in ast.walk(value) if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
 def of_core(path: Path) -> Iterator[str]:
     """What a part of the engine gives to its errors and reports, and its constants that are sentences."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -108,10 +117,13 @@ def of_core(path: Path) -> Iterator[str]:
 def shown() -> dict[str, str]:
     """All texts, each with the first place where it stands."""
     found: dict[str, str] = {}
+    listed: set[str] = set()
     for path in files():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for text in (*descriptions(tree), *texts_in(tree)):
             found.setdefault(text, f"latte3d_blender/{name_of(path)}.py")
+        if path.parent.name == "panels":
+            listed |= set(tables(tree))
     for name in CORE:
         for text in of_core(ROOT / "core" / f"{name}.py"):
             found.setdefault(text, f"core/{name}.py")
@@ -119,7 +131,8 @@ def shown() -> dict[str, str]:
         value = json.loads(path.read_text(encoding="utf-8"))
         for text in (value["name"], value.get("about", "")):
             found.setdefault(text, f"latte3d_blender/populate/presets/{path.name}")
-    return {text: place for text, place in found.items() if text not in DATA and _is_for_people(text)}
+    listed = {text for text in listed if re.search("[a-z]{2}", text)}
+    return {text: place for text, place in found.items() if text not in DATA and (_is_for_people(text) or text in listed)}
 
 
 def _is_for_people(text: str) -> bool:

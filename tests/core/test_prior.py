@@ -15,15 +15,18 @@ from diffusers import UNet2DConditionModel
 from core.errors import BadRequest
 from core.guidance.depth import DepthGuidance
 from core.guidance.folder import signal_of
-from core.guidance.multiview import MultiviewGuidance
+from core.guidance.multiview import FlatGuidance, MultiviewGuidance
 from core.guidance.prompts import SENTENCE_TOKENS, EmbeddingCache
+from core.language.encoder import TextEncoder
+from core.library.starter.parser import parse
 from core.rendering.cameras import Camera, Views
 from core.training.prior import train
 from core.training.prior.album import GROUND, pictures
 from core.training.prior.folder import predict, unet
 from core.training.prior.settings import DenoisingSettings, PriorSettings
-from core.training.prior.train import main, train_prior
-from core.training.subjects import Subjects
+from core.training.prior.train import main, source_of, train_prior
+from core.training.settings import STARTER
+from core.training.subjects import StarterSubjects, Subjects
 from tests.core.boxes import make_boxes
 
 SMALL = {"size": 16, "widths": ("16", "32"), "blocks": 2, "device": "cpu"}
@@ -79,6 +82,32 @@ def test_a_multi_view_prior_is_learnt_resumed_and_taken_by_guidance(boxes, tmp_p
     assert images.grad.abs().sum() > 0
 
 
+def test_a_prior_of_some_kinds_draws_no_others(tmp_path) -> None:
+    settings = PriorSettings(tmp_path, STARTER, kinds=("mug", "mushroom"), prompts=40, learning=replace(LEARNING, steps=1), **SMALL)
+    source = source_of(settings, TextEncoder(device="cpu"))
+    drawn = StarterSubjects(source, source.encoder, 16, 0, 40).draw(0, range(12)).prompts
+    assert {parse(prompt).kind for prompt in drawn} == {"mug", "mushroom"}
+    with pytest.raises(BadRequest, match="Unknown kinds: dragon"):
+        replace(settings, kinds=("mug", "dragon")).check()
+    assert train_prior(settings)[0]
+    with pytest.raises(BadRequest, match="mushroom"):  # what another choice has begun is not gone on with
+        train_prior(replace(settings, kinds=("mug",)))
+
+
+def test_the_same_weights_teach_single_pictures(boxes, tmp_path) -> None:
+    """What a view is told by the flat twin depends neither on other views nor on cameras; by the multi-view one on both."""
+    train_prior(PriorSettings(tmp_path / "prior", str(boxes), learning=replace(LEARNING, steps=3), **SMALL))
+    text = EmbeddingCache.build(tmp_path / "texts", tmp_path / "prior", ["a red cube"]).batch(["a red cube"])
+    noisy, times = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.full((4,), 500)
+    cameras = [Views.of([Camera(90 * i, tilt) for i in range(4)]).matrices() for tilt in (0, 30)]
+    other = torch.cat((noisy[:1], noisy[1:].flip(0)))
+    for kind, free in ((FlatGuidance, True), (MultiviewGuidance, False)):
+        guidance = kind.load(tmp_path / "prior", "cpu")
+        first, moved, among = (guidance.predict(x, times, text, c, None)[0][0] for x, c in
+                               ((noisy, cameras[0]), (noisy, cameras[1]), (other, cameras[0])))  # fmt: skip
+        assert (torch.allclose(first, moved, atol=1e-5), torch.allclose(first, among, atol=1e-5)) == (free, free)
+
+
 def interrupt_at(step: int):
     """A listener that ends a training after the checkpoint of this step."""
 
@@ -121,7 +150,7 @@ def test_learning_lessens_the_loss(boxes, tmp_path) -> None:
     ("flags", "message"),
     [
         (["--size", "33"], "Pictures of 33 pixels"), (["--widths", "16"], "make no U-Net"), (["--widths", "16,a"], "are no numbers"),
-        (["--rate", "0"], "The setting rate is 0.0"),
+        (["--rate", "0"], "The setting rate is 0.0"), (["--kinds", "cat"], "--kinds chooses among the starter's"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(boxes, tmp_path, flags, message) -> None:

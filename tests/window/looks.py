@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import steps
-from steps import UNFOLDED, unfolded_draws
 
 OUT, PYTHON, *CHOSEN = sys.argv[sys.argv.index("--") + 1 :]
 OUT, CHOSEN = Path(OUT), dict(one.split("=") for one in CHOSEN)
@@ -33,23 +32,29 @@ def dress() -> None:
 
 def narrow(width: int):
     """Drag the sidebar's edge until it is so wide."""
-    _, sidebar = steps.viewport()
-    x, y = sidebar.x, sidebar.y + sidebar.height // 3
-    yield from steps.move(x, y)
-    steps.window().event_simulate(type="LEFTMOUSE", value="PRESS", **steps.MOUSE)
-    yield 0.2
-    for step in range(1, 5):
-        yield from steps.move(x + (sidebar.width - width) * step // 4 if step < 4 else sidebar.x + sidebar.width - width, y)
-    steps.window().event_simulate(type="LEFTMOUSE", value="RELEASE", **steps.MOUSE)
-    yield 0.5
+    for beside in (0, -2, -4, 2, 4, -6):  # where the edge can be taken differs between versions
+        _, sidebar = steps.viewport()
+        before = sidebar.width
+        x, y, way = sidebar.x + beside, sidebar.y + sidebar.height // 4, sidebar.width - width
+        yield from steps.move(x - 20, y)
+        yield from steps.move(x, y)
+        steps.window().event_simulate(type="LEFTMOUSE", value="PRESS", **steps.MOUSE)
+        yield 0.3
+        for step in range(1, 9):
+            yield from steps.move(x + way * step // 8, y)
+        steps.window().event_simulate(type="LEFTMOUSE", value="RELEASE", **steps.MOUSE)
+        yield 0.5
+        if steps.viewport()[1].width < before:
+            return
 
 
 def look(name: str, *folds: str):
-    UNFOLDED.clear()
-    UNFOLDED.update(folds)
-    for area in steps.window().screen.areas:
-        area.tag_redraw()
-    yield 1.2
+    steps.UNFOLDED.clear()
+    steps.UNFOLDED.update(folds)
+    for _ in range(8):  # folds open in steps, pictures are loaded one after another
+        for area in steps.window().screen.areas:
+            area.tag_redraw()
+        yield 0.3
     steps.picture(OUT / f"{name}.png")
 
 
@@ -69,7 +74,7 @@ def main():
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     dress()
     yield 0.5
-    unfolded_draws()
+    steps.unfolded_draws()
     yield from steps.show_tab()
     yield from steps.until(lambda: state.engine.state in ("READY", "FAILED"), 180)
     if "width" in CHOSEN:

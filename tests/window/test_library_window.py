@@ -14,13 +14,13 @@ import pytest
 from tests.window.test_window import BASE, HERE, ROOT, SUITES, engine, extension_zip  # noqa: F401
 
 
-def play(suite: str, script: str, out: Path, extension: Path, python: str) -> dict:
+def play(suite: str, script: str, out: Path, extension: Path, *words: str) -> dict:
     """Run a script in a window; what it reported, with its pictures in out/window."""
     if not (BASE / suite / ".blender").exists():
         pytest.skip(f"no chroot; make it with tests/window/blender_window/blender_window setup {suite}")
     bound = {ROOT, Path("/tmp"), Path(sys.prefix).resolve(), Path(sys.executable).resolve().parent.parent} - {Path("/usr")}
     environment = os.environ | {"BIND": ":".join(map(str, bound)), "BLENDER_WINDOW_TIMEOUT": "900"}
-    window = [HERE / "blender_window" / "blender_window", "play", suite, extension, HERE / script, out, python]
+    window = [HERE / "blender_window" / "blender_window", "play", suite, extension, HERE / script, out, *words]
     done = subprocess.run(window, env=environment, capture_output=True, text=True, timeout=1000)
     shutil.copytree(out, ROOT / "out" / "window" / f"{Path(script).stem}-{suite}", dirs_exist_ok=True)
     assert (out / "report.json").is_file(), done.stdout + done.stderr

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import BadRequest
+from core.library.source import known_kinds
+from core.library.starter.splits import trained_kinds
 from core.rendering.cameras import Viewpoints
 from core.training.options import check_limits, option
+from core.training.settings import STARTER
 from core.training.stage import StageSettings
 
 SIDES = (16, 32, 48, 64)  # of pictures, in pixels
@@ -22,7 +25,7 @@ class DenoisingSettings(StageSettings):
     flat: float = option(0.3, "share of steps whose views are pictures of their own, so that the prior knows single ones too", least=0)
     unprompted: float = option(0.1, "share of objects whose prompt is left out, for classifier-free guidance", least=0)
     reuse: int = option(8, "steps that an object's pictures are read by, on average, before new ones are taken", above=0)
-    average: float = 0.999
+    average: float = 0.995
     clip: float = 1.0
     half: bool = True
 
@@ -36,6 +39,7 @@ class PriorSettings:
     depth: bool = False
     size: int = option(32, f"pixels of a picture, a side: {', '.join(map(str, SIDES))}", above=0)
     widths: tuple[str, ...] = option(("48", "96", "160"), "channels of the U-Net's levels, finest first")
+    kinds: tuple[str, ...] = option((), "the starter's kinds to learn (all but the ones held out for evaluation)")
     prompts: int = option(4096, "different prompts of the starter library", above=0)
     blocks: int = option(1024, "blocks of 16 objects whose pictures are kept on disk, a third of a megabyte each", above=0)
     seed: int = option(0, "of all that is drawn", least=0)
@@ -52,6 +56,9 @@ class PriorSettings:
         if len(self.channels) < 2 or any(width % 16 for width in self.channels):
             given = ", ".join(self.widths)
             raise BadRequest(f"The widths {given} make no U-Net.", "", "Give two or more multiples of 16, as 48,96,160.")
+        if self.kinds and self.library != STARTER:
+            raise BadRequest("--kinds chooses among the starter's things.", "This library is a folder.", "Leave it out.")
+        known_kinds(self.kinds, trained_kinds())
 
     @property
     def channels(self) -> tuple[int, ...]:

@@ -65,7 +65,8 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
     encoder = TextEncoder(device=accelerator.device)
     source = source_of(settings, encoder)
     drawing = drawing_of(source, encoder, fibonacci_sphere(POINTS).to(encoder.device), settings.seed, settings.prompts)
-    album = Album(settings.out / "album", drawing, source.name, settings.viewpoints, settings.size, settings.seed)
+    name = " ".join((source.name, *settings.kinds))
+    album = Album(settings.out / "album", drawing, name, settings.viewpoints, settings.size, settings.seed)
     text = SentenceText(encoder)
     with torch.random.fork_rng(devices=[]):  # the first weights follow from the seed
         torch.default_generator.manual_seed(settings.seed)  # the CPU's alone, as in CaptionTask
@@ -74,7 +75,7 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
             parts["controlnet"] = controlnet(parts["unet"])
     write_folder({}, settings.out, encoder, settings.viewpoints)
     stage = Denoising(settings.learning, parts, album, text, signal_of(settings.out)[0], settings.seed, settings.blocks)
-    identity = {"library": source.name, "depth": settings.depth, "size": settings.size, "widths": settings.widths, "seed": settings.seed}
+    identity = {"library": name, "depth": settings.depth, "size": settings.size, "widths": settings.widths, "seed": settings.seed}
     facts: dict = {}
 
     def keep(kept: dict, told: dict) -> Path:
@@ -95,7 +96,7 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
 def source_of(settings: PriorSettings, encoder: TextEncoder) -> Source:
     """What a prior learns from. Raises BadRequest where a folder is not prepared, or has no shape."""
     if settings.library == STARTER:
-        return StarterSource(trained_kinds(), encoder, Sampling(), settings.seed, encoder.device)
+        return StarterSource(settings.kinds or trained_kinds(), encoder, Sampling(), settings.seed, encoder.device)
     folder = PreparedFolder.open(Path(settings.library))
     if not any(prompt.shape for prompt in folder.prompts("train")):
         remedy = "Name shapes in prompts.csv, and prepare the library."
