@@ -79,7 +79,7 @@ def main():
     yield from steps.until(lambda: state.engine.state in ("READY", "FAILED"), 180)
     if "width" in CHOSEN:
         yield from narrow(int(CHOSEN["width"]))
-    REPORT["width"] = steps.viewport()[1].width
+    REPORT["width"], REPORT["label"] = steps.viewport()[1].width, steps.addon("words").say("Generate")
     yield from look("1-empty")
     yield from make("a red mushroom with white spots")
     yield from look("2-object", "latte3d_object", "latte3d_facts")
