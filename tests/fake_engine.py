@@ -58,6 +58,8 @@ class Cube:
     detail: str = "standard"
     height_m: float = 0.8
     height_known: bool = True
+    transmission: float = 0.0
+    emission: float = 0.0
     timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
     base_color: bytes | None = field(default_factory=lambda: png((200, 40, 30)))
     metallic_roughness: bytes | None = field(default_factory=lambda: png((0, 128, 0)))

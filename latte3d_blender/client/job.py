@@ -65,6 +65,7 @@ class Result:
     def key(self) -> str:
         """What it was asked for and looks like, as a short text: the same for the same model, prompt, seed, style, settings and guide."""
         look = [self.fields.get(part) for part in ("color", "roughness", "metallic")]
+        look += [[part, self.fields[part]] for part in ("transmission", "emission") if self.fields.get(part)]
         asked = [self.fields["model"], self.prompt, self.seed, self.settings, *look, *([self.style] if self.style else [])]
         asked += [self.guide.facts] if self.guide else []
         return hashlib.sha1(json.dumps(asked, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
