@@ -34,8 +34,9 @@ ENGINE = ROOT / ".venv"
 BLENDER = ROOT / ".venv-blender"
 ENGINE_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 BLENDER_PYTHONS = ((3, 11),)  # the bpy of blender.txt exists for this one alone
+MORE_BLENDERS = {"4.2": (3, 11), "5.0": (3, 11), "5.2": (3, 13)}  # versions that `test all` tries, too, and the Python of each bpy
 SHIPPED_MODELS = ("starter", "kaykit")  # in the extension's zip
-SUITES = ("style", "engine", "blender", "window")
+SUITES = ("style", "engine", "blender", *(f"blender-{version}" for version in MORE_BLENDERS), "window")
 
 
 # The two environments -----------------------------------------------------------------------------------------------------------
@@ -47,11 +48,13 @@ def engine_python(*more: str, wheels: str = "") -> Path:
     return environment(ENGINE, (*install.ENGINE, *more), ENGINE_PYTHONS, wheels=own_path(wheels).resolve() if wheels else None)
 
 
-def blender_python() -> Path:
-    """The Python that has Blender as a module; made first if need be."""
+def blender_python(version: str = "") -> Path:
+    """The Python that has Blender as a module, one of MORE_BLENDERS where a version is named; made first if need be."""
     if re.search(r"\$|%\w+%", str(BLENDER)):
         cause = f"In {BLENDER} it takes what looks like a variable for one, and finds no colours."
         raise install.InstallError("Blender cannot run in a folder with a $ in its name.", cause, "Move or rename the folder.")
+    if version:
+        return environment(BLENDER.with_name(f"{BLENDER.name}-{version}"), (f"blender-{version}.txt",), (MORE_BLENDERS[version],))
     return environment(BLENDER, ("blender.txt",), BLENDER_PYTHONS)
 
 
@@ -145,31 +148,60 @@ def generate(argv: list[str]) -> int:
 
 
 def test(argv: list[str]) -> int:
-    """run the tests: style, engine, blender, and window where there is one (options after -- go to pytest)"""
+    """run the tests: style, engine, blender, and window where there is one; all: on every Blender (options after -- go to pytest)"""
     parser = argparse.ArgumentParser(prog="build.py test", description=test.__doc__)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"one or more of {', '.join(SUITES)} (default: all that can run here)")
-    parser.add_argument("--window", action="store_true", help="drive real Blender windows even where they must be set up first")
+    help_suites = f"one or more of {', '.join(SUITES)}; or all of them (default: style, engine, blender, and window where it is set up)"
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=help_suites)
+    parser.add_argument("--window", action="store_true", help="drive real Blender windows, too, and fail where none can be opened")
     ours, pytest_options = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
     options = parser.parse_args(ours)
-    if unknown := set(options.suites) - set(SUITES):
-        parser.error(f"unknown suite {unknown.pop()!r}; there are {', '.join(SUITES)}")
-    engine, blender = engine_python("train.txt", "dev.txt"), blender_python()
-    commands = {
-        "style": [engine, "-m", "ruff", "check", ROOT],
-        "engine": [engine, "-m", "pytest", ROOT / "tests", f"--ignore={ROOT / 'tests/blender'}", f"--ignore={ROOT / 'tests/window'}"],
-        "blender": [blender, "-m", "pytest", ROOT / "tests" / "blender"],
-        "window": [engine, "-m", "pytest", ROOT / "tests" / "window"],
-    }
-    wanted = options.suites or [name for name in SUITES if name != "window" or options.window or window_is_set_up()]
-    results = []
+    if unknown := set(options.suites) - {*SUITES, "all"}:
+        parser.error(f"unknown suite {unknown.pop()!r}; there are {', '.join(SUITES)} and all")
+    wanted = suites(options.suites, options.window)
+    engine, results = engine_python("train.txt", "dev.txt"), []
+    blender_python()
     for name in wanted:
         print(f"== {name}", flush=True)
         begun = time.monotonic()
-        status = run([*commands[name], *(pytest_options if "pytest" in commands[name] else [])])
-        results.append((name, status, time.monotonic() - begun))
-    for name, status, seconds in results:
-        print(f"{name:<8} {'passed' if status == 0 else f'FAILED (exit status {status})'}  {seconds:.0f} s")
-    return int(any(status for _, status, _ in results))
+        said = run_suite(name, engine, pytest_options, must="all" not in options.suites or name in options.suites)
+        results.append((name, said, time.monotonic() - begun))
+    for name, said, seconds in results:
+        print(f"{name:<11}  {said}  {seconds:.0f} s")
+    return int(any(said.startswith("FAILED") for _, said, _ in results))
+
+
+def suites(named: list[str], window: bool) -> list[str]:
+    """What a call of `test` runs, in its order."""
+    default = {"style", "engine", "blender"}
+    chosen = set(SUITES) - {"window"} if "all" in named else set(named) or default
+    if window or "window" in named or (window_is_set_up() and (not named or "all" in named)):
+        chosen = chosen | {"window"}
+    return [name for name in SUITES if name in chosen]
+
+
+def run_suite(name: str, engine: Path, pytest_options: list[str], *, must: bool) -> str:
+    """Run one suite; returns how that went. must: it is a failure where it cannot run here; else it is passed over."""
+    if name == "window" and not window_is_set_up():
+        opener = ROOT / "tests" / "window" / "blender_window" / "blender_window"
+        cause = f"No Blender is set up for it. On Debian, as root: {opener} setup trixie (Blender 4.3), {opener} setup sid (5.2)."
+        print(f"error: No Blender window can be opened here. {cause}", file=sys.stderr)
+        return "FAILED (no window can be opened)"
+    python = engine
+    if name.startswith("blender"):
+        try:
+            python = blender_python(name.partition("-")[2])
+        except install.InstallError as error:
+            if must:
+                raise
+            print(error, file=sys.stderr)
+            return f"passed over: {error.message}"
+    where = {
+        "engine": [ROOT / "tests", f"--ignore={ROOT / 'tests/blender'}", f"--ignore={ROOT / 'tests/window'}"],
+        "window": [ROOT / "tests" / "window"],
+    }
+    command = ["ruff", "check", ROOT] if name == "style" else ["pytest", *where.get(name, [ROOT / "tests" / "blender"]), *pytest_options]
+    status = run([python, "-m", *command])
+    return "passed" if status == 0 else f"FAILED (exit status {status})"
 
 
 def window_is_set_up() -> bool:

@@ -21,7 +21,7 @@ def environment_python(target: Path) -> Path:
 
 def fingerprint(name: str) -> str:
     """A mark that changes with the versions in a requirement file."""
-    text = (REQUIREMENTS / name).read_bytes() + (CONSTRAINTS.read_bytes() if name != "blender.txt" else b"")
+    text = (REQUIREMENTS / name).read_bytes() + (CONSTRAINTS.read_bytes() if not name.startswith("blender") else b"")
     return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()[:16]
 
 

@@ -128,11 +128,10 @@ def plan(target: Path, names: tuple[str, ...] = ENGINE) -> dict:
     parts = [size for size, wanted in ((SIZES_MB[build], whole), (TRAINING_MB, training)) if wanted]
     download, disk = (sum(part) for part in zip((0, 0), *parts, strict=True))
     free = shutil.disk_usage(existing_parent(target)).free >> 20
-    kind = "with CUDA, for your NVIDIA card" if build == "cuda" else "for the processor"
-    what = f"The engine {kind}{' and for training' if training else ''}" if whole else "What training needs beside the engine"
+    what = "The engine with CUDA, for your NVIDIA card" if build == "cuda" else "The engine for the processor"
+    what = "What training needs beside the engine" if not whole else f"{what} and what training needs" if training else what
     told = [f"{size / 1000:.1f} GB" if size >= 100 else f"{size} MB" for size in (download, disk)]
-    size = f"about {told[0]} to download, {told[1]} on disk ({free / 1000:.0f} GB are free)"
-    text = f"{what}: {size}, in {target}."
+    text = f"{what}: about {told[0]} to download, {told[1]} on disk ({free / 1000:.0f} GB are free), in {target}."
     return {"build": build, "download_mb": download, "disk_mb": disk, "free_mb": free, "text": text}
 
 
@@ -285,7 +284,7 @@ def requirement_options(name: str) -> list[str]:
     """What to install: a requirement file, and the versions of what it needs in turn."""
     if name == "text-encoder.txt":
         return ["--no-deps", "-r", str(REQUIREMENTS / name)]
-    return ["-r", str(REQUIREMENTS / name), *(["-c", str(CONSTRAINTS)] if name != "blender.txt" else [])]
+    return ["-r", str(REQUIREMENTS / name), *(["-c", str(CONSTRAINTS)] if not name.startswith("blender") else [])]
 
 
 def source_options(name: str, wheels: Path | None) -> list[str]:

@@ -17,6 +17,7 @@ from core.surface.topology import mesh_health
 
 __all__ = ["TexturedMesh", "encode_image", "mesh_health"]
 
+IOR = 1.45  # of glass
 NO_EDGES = np.empty((0, 2), np.int32)
 
 
@@ -30,7 +31,8 @@ class TexturedMesh:
     `height_m` is the object's height in metres, `height_known` whether the model has learnt how high such a thing really is. `style` is
     z itself [8] where that was asked for, else None: z is drawn from the seed.
     `sharp` and `seams` [E, 2] i32 are edges, the lower vertex first: those to be shaded sharp, and those where the UVs are cut. `notes`
-    are sentences for the artist; `familiarity` is how the prompt was read (`core.language.rewording.Reading.to_dict`).
+    are sentences for the artist; `transmission`, 0..1, is how much light passes through the surface (glass), `emission` how many times
+    brighter than white it shines in its own colours; `familiarity` is how the prompt was read (`core.language.rewording.Reading.to_dict`).
     """
 
     vertices: np.ndarray
@@ -53,6 +55,15 @@ class TexturedMesh:
     roughness: float | None = None
     metallic: float | None = None
     height_known: bool = True
+    transmission: float = 0.0
+    emission: float = 0.0
+
+    def lit(self, transmission: float, roughness: float, emission: float) -> "TexturedMesh":
+        """Itself, as glass of that roughness where light passes through it, and shining in its own colours as strongly as `emission`."""
+        if transmission:
+            self.metallic_roughness, self.roughness, self.metallic = None, roughness, 0.0
+        self.transmission, self.emission = transmission, emission
+        return self
 
     def to_glb(self) -> bytes:
         """A binary glTF 2.0 file: metres, Y up, front +Z, origin at the centre of the base, vertices split at seams and sharp edges."""
@@ -68,7 +79,7 @@ class TexturedMesh:
         if self.style is not None:
             extras["style"] = list(self.style)
         material, images = self._material()
-        return write_glb(positions, normals, flipped, triangles, material, images, extras)
+        return write_glb(positions, normals, flipped, triangles, material, images, extras, self._light(material))
 
     def _material(self) -> tuple[dict, dict[str, bytes]]:
         """glTF's pbrMetallicRoughness, and by name the images that its textures number."""
@@ -84,6 +95,18 @@ class TexturedMesh:
             material["metallicRoughnessTexture"] = {"index": len(images)}
             images["roughness and metallic"] = self.metallic_roughness
         return material, images
+
+    def _light(self, material: dict) -> dict:
+        """What glTF says of a material beside its pbrMetallicRoughness: that it is glass, or shines in its own colours."""
+        extensions, light = {}, {}
+        if self.transmission:
+            extensions |= {"KHR_materials_transmission": {"transmissionFactor": self.transmission}, "KHR_materials_ior": {"ior": IOR}}
+        if self.emission:
+            extensions["KHR_materials_emissive_strength"] = {"emissiveStrength": self.emission}
+            light["emissiveFactor"] = material.get("baseColorFactor", [1.0, 1.0, 1.0, 1.0])[:3]
+            if "baseColorTexture" in material:
+                light["emissiveTexture"] = material["baseColorTexture"]
+        return light | ({"extensions": extensions} if extensions else {})
 
     def _metric_vertices(self) -> np.ndarray:
         """Vertices in metres [V, 3] f32, still Z up, the base's centre at the origin."""
@@ -119,9 +142,10 @@ def write_glb(
     material: dict,
     images: dict[str, bytes],
     extras: dict,
+    light: dict | None = None,
 ) -> bytes:
     """A GLB with one mesh and one material. Arrays are [V, 3], [V, 3], [V, 2] f32 and [F, 3] u32 as glTF wants them; `material` is its
-    pbrMetallicRoughness, whose textures number the encoded `images`, given by name."""
+    pbrMetallicRoughness, whose textures number the encoded `images`, given by name; `light` is what else is said of it."""
     arrays = [np.ascontiguousarray(a, "<f4") for a in (positions, normals, uvs)] + [np.ascontiguousarray(triangles, "<u4").ravel()]
     views, chunks = [], []
     for data, target in [(a.tobytes(), 34962) for a in arrays[:3]] + [(arrays[3].tobytes(), 34963)] + [(i, None) for i in images.values()]:
@@ -143,11 +167,13 @@ def write_glb(
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": name, "extras": extras}],
         "meshes": [{"name": name, "primitives": [primitive]}],
-        "materials": [{"name": name, "pbrMetallicRoughness": material}],
+        "materials": [{"name": name, "pbrMetallicRoughness": material, **(light or {})}],
         "accessors": accessors,
         "bufferViews": views,
         "buffers": [{"byteLength": len(blob)}],
     }
+    if extensions := sorted((light or {}).get("extensions", {})):
+        document["extensionsUsed"] = extensions
     if images:  # glTF allows no empty lists
         document["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}]
         document["textures"] = [{"source": k, "sampler": 0} for k in range(len(images))]

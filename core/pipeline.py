@@ -16,6 +16,7 @@ from core.errors import BadRequest, Cancelled, MissingWeights, card_is_full
 from core.frame import style_of
 from core.language.encoder import TextEncoder
 from core.language.familiarity import KnownPrompts
+from core.language.light import said_of_light
 from core.language.rewording import Reading
 from core.limits import EXAMPLE, Detail, check_prompt, check_seeds, check_share, check_styles, choose_detail
 from core.mesh import TexturedMesh
@@ -195,7 +196,7 @@ class Latte3DPipeline:
             keep_volume=CRUMB if self.card.several_pieces(reading.thing) else LOOSE, height_known=sized, familiarity=reading.to_dict(),
             notes=[*self.notes, *reading.notes, *([] if sized or canvas else [NO_HEIGHT])],
             prompt=prompt, seed=seed, style=style, model=self.model_id, **facts,
-        )  # fmt: skip
+        ).lit(reading.light.transmission, reading.light.roughness, reading.light.emission)  # fmt: skip
 
     def condition(
         self, tokens: tuple[Tensor, Tensor], seed: int, style: Sequence[float] | None, blend: tuple[str, float] | None
@@ -240,7 +241,7 @@ class Latte3DPipeline:
 
     def read(self, prompt: str, strict: bool = False) -> Reading:
         """How a prompt is read: in words that the model knows, where it remembers its words."""
-        reading = self.known.read([prompt], self.text, strict)[0] if self.known else Reading(prompt)
+        reading = self.known.read([prompt], self.text, strict)[0] if self.known else Reading(prompt, light=said_of_light(prompt).light)
         reading.unread = self.text.beyond(reading.text)
         return reading
 

@@ -30,8 +30,9 @@ def register() -> None:
     global _command
     import bpy
 
-    from . import preferences
+    from . import preferences, words
 
+    words.register()
     bpy.utils.register_class(preferences.LATTE3D_AP_preferences)
     for module in _modules():
         module.register()
@@ -42,12 +43,13 @@ def unregister() -> None:
     """Called by Blender when the add-on is disabled: ends the engine and takes everything back."""
     import bpy
 
-    from . import preferences
+    from . import preferences, words
 
     bpy.utils.unregister_cli_command(_command)
     for module in reversed(_modules()):
         module.unregister()
     bpy.utils.unregister_class(preferences.LATTE3D_AP_preferences)
+    words.unregister()
 
 
 def _run(argv: list[str]) -> int:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from .client.job import Result
+from .naming import american
 from .populate.job import SUFFIX, Job
 
 INDEX = "index.json"
@@ -49,9 +50,9 @@ class Entry:
         return Entry(key, str(about["prompt"]), int(about["seed"]), model, detail, height, triangles, made, size, shaped)
 
     def matches(self, words: list[str]) -> bool:
-        """Whether every word is part of its prompt, its model or its seed."""
+        """Whether every word is part of its prompt, its model or its seed, in British or American spelling."""
         text = f"{self.prompt} {self.model} {self.seed}".casefold()
-        return all(word in text for word in words)
+        return all(word in text or american(word) in american(text) for word in words)
 
 
 class History:

@@ -15,6 +15,11 @@ RESERVED = re.compile(r"(con|prn|aux|nul|conin|conout|com\d|lpt\d)", re.ASCII)  
 LATIN = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE)(?: DOTLESS)? ([A-Z]{1,2})(?: WITH .*)?")
 # that nobody looks for
 SMALL_WORDS = frozenset(re.findall(r"\w+", "a an and at by for from in is its of on or that the to with without"))
+SPELLINGS = {  # British: American; whoever searches for one finds the other
+    "grey": "gray", "colour": "color", "armour": "armor", "centre": "center", "tyre": "tire", "jewell": "jewel", "fibre": "fiber",
+    "plough": "plow", "aeroplane": "airplane", "doughnut": "donut", "moustache": "mustache", "mould": "mold", "catalogue": "catalog",
+    "licence": "license", "aluminium": "aluminum", "axe": "ax", "theatre": "theater", "pyjama": "pajama", "harbour": "harbor",
+}  # fmt: skip
 STALE_S = 3600.0  # after which a claim is of a program that was killed
 
 
@@ -32,6 +37,14 @@ def slug(prompt: str) -> str:
     name = re.sub(r"-+", "-", name).strip("-")[:LENGTH]
     name = name.encode()[:BYTES].decode(errors="ignore").strip("-")
     return f"{name}-object" if RESERVED.fullmatch(name) else name or "object"
+
+
+def american(text: str) -> str:
+    """A text in small letters and in one spelling, for comparing."""
+    text = text.casefold()
+    for british, other in SPELLINGS.items():
+        text = text.replace(british, other)
+    return text
 
 
 def search_words(prompt: str) -> list[str]:

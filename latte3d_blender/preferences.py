@@ -72,12 +72,12 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
     resolution: EnumProperty(
         name="Grid",
         description="Cells per side of the grid that the surface is made from",
-        items=[BY_DETAIL, *((n, n, f"{n} cells per side, whatever the detail") for n in ("64", "128", "256"))],
+        items=[BY_DETAIL, *((n, n, "So many cells per side, whatever the detail") for n in ("64", "128", "256"))],
     )
     texture_size: EnumProperty(
         name="Texture Size",
         description="Pixels per side of each image",
-        items=[BY_DETAIL, *((n, f"{n} px", f"{n} × {n} pixels, whatever the detail") for n in ("512", "1024", "2048"))],
+        items=[BY_DETAIL, *((n, f"{n} px", "So many pixels per side, whatever the detail") for n in ("512", "1024", "2048"))],
     )
     start_with_panel: BoolProperty(
         name="Start with the Panel",

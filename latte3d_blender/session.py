@@ -237,10 +237,18 @@ def submit(
     )
     job.place = place
     if len(prompts) > 1 and len(set(wanted)) == 1:
-        SESSION.batch = place.batch = Batch(job)
+        place.batch = Batch(job)
+        show_batch(place.batch)
     SESSION.waiting.append(job)
     wake()
     return job
+
+
+def show_batch(batch: Batch | None) -> None:
+    """Let these be the variations of the panel, and let go of the results of those before, unless they still wait to be placed."""
+    before, SESSION.batch = SESSION.batch, batch
+    if before and not any(result.place.batch is before for result in SESSION.to_place):
+        before.let_go()
 
 
 def forget(*kinds: str) -> None:
@@ -268,7 +276,7 @@ def collect() -> None:
             if job.state == "failed" and job.fault is not SESSION.engine.fault:
                 SESSION.fault = job.fault
             if SESSION.batch and SESSION.batch.job is job and not SESSION.batch.results:  # nothing came of it
-                SESSION.batch = None
+                show_batch(None)
     kept.remember()
     for old in [number for number, result in SESSION.results.items() if result not in SESSION.to_place][:-KEEP]:
         del SESSION.results[old]
@@ -381,7 +389,7 @@ def _step() -> float | None:
         look_up()
     collect()
     kept.history()
-    gallery.show(engine)
+    new_pictures = gallery.show(engine)
     by_itself = SESSION.shown and SESSION.autostart and not SESSION.resting and (not chosen or chosen.start_with_panel)
     if engine.state == client.STOPPED and (by_itself or engine.jobs) and not SESSION.setup:  # whose files it would hold open
         try:
@@ -390,11 +398,11 @@ def _step() -> float | None:
             look_up()  # turns it into a state that the panel explains
     placing.place_next(SESSION)
     live.follow(SESSION)
-    if thumbnails.load():
+    if thumbnails.load() or new_pictures:
         redraw()
     if engine.state in (client.BUSY, client.STARTING):
         return 0.03
-    if (SESSION.to_do and not SESSION.hold) or thumbnails.wanted():
+    if (SESSION.to_do and not SESSION.hold) or thumbnails.wanted() or gallery.wanted():
         return 0.01  # the next of several
     if SESSION.to_do or SESSION.setup or (SESSION.plan and not SESSION.plan.over) or kept.busy():
         return 0.2
@@ -411,7 +419,8 @@ def _detach(*_) -> None:
     SESSION.waiting.clear()
     SESSION.to_place.clear()
     live.detach()
-    SESSION.fault, SESSION.question, SESSION.hold, SESSION.batch = None, None, "", None
+    show_batch(None)
+    SESSION.fault, SESSION.question, SESSION.hold = None, None, ""
 
 
 def shutdown() -> None:

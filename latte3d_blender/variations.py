@@ -48,6 +48,11 @@ class Batch:
         """A variation has an object now."""
         item["latte3d_variation"], self.names[number] = mark_of(number), item.name
 
+    def let_go(self) -> None:
+        """Part with the results: they hold this batch, too, and Python looks for such circles so rarely that megabytes would pile up."""
+        self.results.clear()
+        self.job.made.clear()
+
     def ends_with(self, last: Result | None) -> bool:
         """Whether no other comes after this one."""
         return self.over and (last is None or last.number == max(self.results))

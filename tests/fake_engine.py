@@ -4,6 +4,9 @@
     python tests/fake_engine.py --fail oom|crash|hang|slow|load|garbage|two   (or the environment variable LATTE3D_FAKE_FAIL)
     python tests/fake_engine.py bulk …                                        the command of a cluster, with one worker and no Ray
 
+A prompt with one of these words in it provokes a fault, too: explosive (a crash), endless (it hangs), lasting (until it is
+cancelled), impossible, empty, dragon (unfamiliar), babbling (garbage on the wire), and the names of the LIES.
+
 It takes, and ignores, the worker's own options, so that it can stand in for `python -m core.service.worker`.
 """
 
@@ -55,6 +58,8 @@ class Cube:
     detail: str = "standard"
     height_m: float = 0.8
     height_known: bool = True
+    transmission: float = 0.0
+    emission: float = 0.0
     timings_ms: dict = field(default_factory=lambda: dict.fromkeys(STAGES, 1.0))
     base_color: bytes | None = field(default_factory=lambda: png((200, 40, 30)))
     metallic_roughness: bytes | None = field(default_factory=lambda: png((0, 128, 0)))
@@ -162,6 +167,8 @@ class FakePipeline:
             os._exit(9)
         while "endless" in prompt or self.fault == "hang":
             time.sleep(0.05)
+        while "lasting" in prompt and not cancelled():
+            time.sleep(0.02)
         if "impossible" in prompt:
             raise BadRequest(f"There is no {prompt}.")
         if "empty" in prompt:
@@ -175,6 +182,70 @@ class FakePipeline:
                 if cancelled():
                     raise Cancelled()
                 time.sleep(0.02 if self.fault == "slow" else 0)
+
+
+def astray(rpc: dict, arrays: dict) -> None:
+    """Corners of triangles that are no vertex."""
+    arrays["triangles"] = arrays["triangles"] + 1000
+
+
+def torn(rpc: dict, arrays: dict) -> None:
+    """UVs of another mesh."""
+    arrays["uvs"] = arrays["uvs"][:3]
+
+
+def flat(rpc: dict, arrays: dict) -> None:
+    """Vertices without a third coordinate."""
+    arrays["vertices"] = np.ascontiguousarray(arrays["vertices"][:, :2])
+
+
+def nowhere(rpc: dict, arrays: dict) -> None:
+    """Vertices that are nowhere."""
+    arrays["vertices"] = np.full_like(arrays["vertices"], np.nan)
+
+
+def blurred(rpc: dict, arrays: dict) -> None:
+    """A texture that is no image."""
+    arrays["base_color"] = np.zeros(64, np.uint8)
+
+
+def tall(rpc: dict, arrays: dict) -> None:
+    """A height that is no number."""
+    rpc["params"]["height_m"] = "as a tree"
+
+
+def surplus(rpc: dict, arrays: dict) -> None:
+    """The object of a prompt that nobody has given."""
+    rpc["params"]["index"] = 7
+
+
+def foreign(rpc: dict, arrays: dict) -> None:
+    """The object of another request, so that this one stays short of it."""
+    rpc["params"]["id"] = 999
+
+
+def nameless(rpc: dict, arrays: dict) -> None:
+    """An object that does not say what it is."""
+    del rpc["params"]["prompt"]
+
+
+LIES = {lie.__name__: lie for lie in (astray, torn, flat, nowhere, blurred, tall, surplus, foreign, nameless)}
+
+
+def lying(write):
+    """The worker's way to write a message, which tells a lie where the prompt has its name in it, or babbles in the middle of the wire."""
+
+    def tell(outbox, rpc: dict, arrays: dict | None = None) -> None:
+        prompt = rpc["params"].get("prompt", "") if rpc.get("method") == "object" else ""
+        if "babbling" in prompt:
+            outbox.write(b"Segmentation fault (core dumped)\n")
+        for name, lie in LIES.items():
+            if name in prompt:
+                arrays = dict(arrays)
+                lie(rpc, arrays)
+        write(outbox, rpc, arrays)
+
+    return tell
 
 
 class OneWorker:
@@ -212,6 +283,7 @@ def main() -> int:
     if fault == "garbage":
         os.write(1, b"Welcome to this machine!\nLast login: yesterday\n")
     inbox, outbox = worker.claim_pipes()
+    worker.write_message = lying(worker.write_message)
     return worker.serve(load, inbox, outbox)
 
 

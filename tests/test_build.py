@@ -36,7 +36,8 @@ def test_there_is_one_version():
 
 
 def test_every_requirement_is_pinned_once():
-    for files in (["engine", "text-encoder", "train", "dev", "ray", "constraints"], ["blender"]):
+    blenders = ("blender", *(f"blender-{version}" for version in build.MORE_BLENDERS))
+    for files in (["engine", "text-encoder", "train", "dev", "ray", "constraints"], *([name] for name in blenders)):
         lines = [line for name in files for line in (install.REQUIREMENTS / f"{name}.txt").read_text().splitlines()]
         pins = [line for line in lines if line and not line.startswith("#")]
         assert all(pin.count("==") == 1 for pin in pins)
@@ -325,3 +326,70 @@ def test_the_engine_knows_its_commands(capsys):
     main = importlib.import_module("core.__main__").main
     assert main([]) == 2 and main(["paint"]) == 2 and main(["--help"]) == 0
     assert {"benchmark", "prepare"} <= set(re.findall(r"\w+", capsys.readouterr().out))
+
+
+# Which suites run where -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "named, set_up, suites",
+    [
+        ([], False, ["style", "engine", "blender"]),
+        ([], True, ["style", "engine", "blender", "window"]),
+        (["blender", "style"], True, ["style", "blender"]),
+        (["blender-5.2"], True, ["blender-5.2"]),
+        (["all"], False, ["style", "engine", "blender", "blender-4.2", "blender-5.0", "blender-5.2"]),
+        (["all"], True, ["style", "engine", "blender", "blender-4.2", "blender-5.0", "blender-5.2", "window"]),
+        (["window"], False, ["window"]),
+    ],
+)
+def test_one_blender_is_the_default_and_all_are_every_one(monkeypatch, named, set_up, suites):
+    monkeypatch.setattr(build, "window_is_set_up", lambda: set_up)
+    assert build.suites(named, window=False) == suites
+
+
+@pytest.fixture
+def commands(monkeypatch, tmp_path) -> list[list]:
+    """What build.py would run, without any environment or window of this machine."""
+    ran: list[list] = []
+    monkeypatch.setattr(build, "engine_python", lambda *more: Path("engine"))
+    monkeypatch.setattr(build, "run", lambda command: ran.append(command) or 0)
+    monkeypatch.setenv("BLENDER_WINDOW_DIR", str(tmp_path))
+    return ran
+
+
+def test_a_window_that_is_named_and_cannot_be_opened_is_a_failure(commands, monkeypatch, capsys):
+    monkeypatch.setattr(build, "blender_python", lambda version="": Path("blender"))
+    assert build.test(["window"]) == 1 and build.test(["style", "--window"]) == 1
+    told = capsys.readouterr()
+    assert "No Blender window can be opened" in told.err and "setup sid" in told.err and "window       FAILED" in told.out
+    assert [command[2] for command in commands] == ["ruff"]
+    commands.clear()
+    assert build.test(["style", "blender"]) == 0 and len(commands) == 2
+
+
+def test_all_passes_over_a_blender_that_this_machine_has_no_python_for(commands, monkeypatch, capsys):
+    """Named by itself, it is a failure."""
+
+    def python(version=""):
+        if version == "5.2":
+            raise install.InstallError("There is no Python 3.13 on this machine.")
+        return Path(f"blender{version}")
+
+    monkeypatch.setattr(build, "blender_python", python)
+    assert build.test(["all"]) == 0
+    assert "blender-5.2  passed over: There is no Python 3.13 on this machine." in capsys.readouterr().out
+    assert [str(command[0]) for command in commands] == ["engine", "engine", "blender", "blender4.2", "blender5.0"]
+    with pytest.raises(install.InstallError):
+        build.test(["blender-5.2"])
+
+
+@pytest.mark.parametrize("version", build.MORE_BLENDERS)
+def test_each_blender_has_an_environment_and_pins_of_its_own(monkeypatch, version):
+    made: list[tuple] = []
+    monkeypatch.setattr(build, "environment", lambda *arguments: made.append(arguments))
+    build.blender_python(version)
+    target, names, pythons = made[0]
+    assert target == build.ROOT / f".venv-blender-{version}" and len(pythons) == 1
+    pin = (install.REQUIREMENTS / names[0]).read_text().split("bpy==")[1].split()[0]
+    assert pin.startswith(version) and "-c" not in install.requirement_options(names[0])

@@ -14,6 +14,7 @@ from torch import Tensor
 from core.errors import MissingWeights, Unfamiliar
 from core.files import replace_file
 from core.language.encoder import TextEncoder
+from core.language.light import said_of_light
 from core.language.phrases import words_of
 from core.language.rewording import Reading, Vocabulary, embed
 from core.language.words import FILE as WORDS_FILE
@@ -73,11 +74,21 @@ class KnownPrompts:
 
     def read(self, prompts: Sequence[str], text: TextEncoder, strict: bool = False) -> list[Reading]:
         """How each prompt is read. strict: raise Unfamiliar for the first whose thing is not known."""
-        readings = [self.vocabulary.read(prompt, text) for prompt in prompts]
+        readings = [self._read(prompt, text) for prompt in prompts]
         for prompt, reading in zip(prompts, readings, strict=True):
             if strict and not reading.familiar:
                 raise Unfamiliar(reading.subject, prompt, reading.nearest)
         return readings
+
+    def _read(self, prompt: str, text: TextEncoder) -> Reading:
+        """One prompt. What it says of light, the material takes; a model that has not learnt those words reads the rest. Glass of which no
+        colour is said is clear: its picture is white."""
+        said, vocabulary = said_of_light(prompt), self.vocabulary
+        reading = vocabulary.read(said.without(prompt, vocabulary.has), text)
+        reading.light = said.light
+        if said.light.transmission and not said.colored and reading.familiar and vocabulary.has("white"):
+            reading.text = vocabulary.read(said.without(prompt, vocabulary.has, "white"), text).text
+        return reading
 
 
 def _words_in(folder: Path) -> Words:

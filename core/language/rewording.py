@@ -15,6 +15,7 @@ from torch import Tensor
 
 from core.language.encoder import DEFAULT, TextEncoder
 from core.language.lexicon import COLOR_OF, with_article
+from core.language.light import Light
 from core.language.phrases import EMPTY, FILLERS, Phrase, Word, always_said, aside, blank, excluded, phrases_of, words_of
 from core.language.words import Words
 
@@ -33,7 +34,8 @@ class Reading:
     familiar: whether that is certain. read_as: words that were exchanged, set_aside: what artists say of every picture, not_understood:
     what means nothing to the model, left_out: what the prompt excludes. subject: what it is about, in its own words; nearest: where that is
     not familiar, the things that come nearest, each with a prompt that asks for it. nearness: of the thing that was guessed, and of the
-    nearest ones, 1 at most; empty where nothing was guessed. unread: the end of the text, beyond what is encoded."""
+    nearest ones, 1 at most; empty where nothing was guessed. unread: the end of the text, beyond what is encoded. light: what is said of
+    glass and glow."""
 
     text: str
     thing: str | None = None
@@ -46,17 +48,18 @@ class Reading:
     nearest: dict[str, str] = field(default_factory=dict)
     nearness: dict[str, float] = field(default_factory=dict, compare=False)
     unread: str = ""
+    light: Light = field(default_factory=Light)
 
     @property
     def notes(self) -> list[str]:
         """Sentences for the artist; none where all was known."""
         said = [
-            ("Read", [f"“{word}” as “{known}”" for word, known in self.read_as.items()]),
-            ("Set aside:", _quoted(self.set_aside)),
-            ("Not understood:", _quoted(self.not_understood)),
-            ("Left out:", _quoted(self.left_out)),
+            ("Read {}.", [f"“{word}” as “{known}”" for word, known in self.read_as.items()]),
+            ("Set aside: {}.", _quoted(self.set_aside)),
+            ("Not understood: {}.", _quoted(self.not_understood)),
+            ("Left out: {}.", _quoted(self.left_out)),
         ]
-        line = " ".join(f"{title} {_some(items)}." for title, items in said if items)
+        line = " ".join(text.format(_some(items)) for text, items in said if items)
         unknown = "" if self.familiar else f"“{self.subject}” is not one of the things that this model knows."
         unread = f"Too long: reading ended before “{self.unread[:40]}”." if self.unread else ""
         return [sentence for sentence in (unknown, line, unread) if sentence]
@@ -110,6 +113,10 @@ class Vocabulary:
         words = [word for word in phrase.content if word.text not in self.taught.attributes]
         doing = next((i for i, word in enumerate(words) if i and word.text.endswith("ing")), None)
         return next(iter(words[:doing][::-1]), None)
+
+    def has(self, word: str) -> bool:
+        """Whether training had a word."""
+        return word in self._known
 
     def knows(self, prompt: str) -> bool:
         """Whether training had every word of a prompt; numbers written as digits never count as known."""

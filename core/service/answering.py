@@ -158,6 +158,7 @@ def object_facts(mesh: Any) -> dict:
         "color": [float(channel) for channel in mesh.color],
         "roughness": mesh.roughness,
         "metallic": mesh.metallic,
+        **{name: getattr(mesh, name) for name in ("transmission", "emission") if getattr(mesh, name)},
     }
 
 

@@ -23,7 +23,8 @@ from core.errors import BadRequest, EngineError, plain_error
 from core.service.answering import generate, retexture, told
 from core.service.protocol import PROTOCOL_VERSION, ProtocolError, read_message, write_message
 
-FEATURES = ["generate", "progress", "cancel", "triangles", "glb", "styles", "blend", "cloud", "pictures", "planes", "retexture"]
+FEATURES = ["generate", "progress", "cancel", "triangles", "glb", "styles", "blend", "cloud", "pictures", "planes", "retexture",
+            "light"]  # fmt: skip
 METHODS = {"generate": generate, "retexture": retexture}
 ERROR_NUMBERS = {"bad_request": -32602, "missing_weights": -32001, "out_of_memory": -32002, "cancelled": -32003, "unfamiliar": -32004,
                  "internal": -32603}  # fmt: skip

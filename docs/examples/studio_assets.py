@@ -8,6 +8,7 @@ writes library.toml, prompts.csv and the assets; a folder that is there stays as
 
 import csv
 import io
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -52,4 +53,5 @@ def build(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    print(build(Path(sys.argv[1])))
+    print(build(Path(sys.argv[1])), flush=True)
+    os._exit(0)  # as a Python module, Blender 4.2 may crash as it ends after a USD export

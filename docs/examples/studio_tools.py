@@ -289,4 +289,6 @@ def save(path: Path) -> None:
         case ".stl":
             bpy.ops.wm.stl_export(filepath=name)
         case ".usd" | ".usdc":
-            bpy.ops.wm.usd_export(filepath=name, evaluation_mode="RENDER", export_textures_mode="KEEP")
+            known = bpy.ops.wm.usd_export.get_rna_type().properties.keys()
+            images = {"export_textures_mode": "KEEP"} if "export_textures_mode" in known else {"export_textures": False}  # until 4.2
+            bpy.ops.wm.usd_export(filepath=name, evaluation_mode="RENDER", **images)

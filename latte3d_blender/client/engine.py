@@ -18,7 +18,7 @@ from pathlib import Path
 
 from . import protocol
 from .job import STAGES, EngineFault, Failure, Fault, Job, Result
-from .wording import PLAIN
+from .wording import GLASS, PLAIN
 
 __all__ = ["STAGES", "Engine", "EngineFault", "Fault", "Job", "Launch", "Result"]
 
@@ -181,9 +181,13 @@ class Engine:
         return any(one.get("adherence") for one in asked)
 
     def words(self, model: str = "") -> dict[str, list[list[str]]]:
-        """A model's words for colours, materials and patterns; without a model that is there, those of the first that says some."""
+        """A model's words for colours, materials and patterns; without a model that is there, those of the first that says some. Glass is
+        no model's own: the engine knows it."""
         asked = [self.models[model]] if model in self.models else self.models.values()
-        return next((one["words"] for one in asked if one.get("words")), PLAIN)
+        words = next((one["words"] for one in asked if one.get("words")), PLAIN)
+        materials = words.get("material", [])
+        glass = "light" in self.features and not any(GLASS[0] in alike for alike in materials)
+        return words | {"material": [*materials, GLASS]} if glass else words
 
     @property
     def kinds(self) -> list[str]:
@@ -375,7 +379,8 @@ class Engine:
         settings = {name: value for name, value in job.settings.items() if name != "glb"}
         result = Result(params["prompt"], params["seed"], settings, fields, arrays, params.get("style"), index, job.clicked, job.place)
         result.guide = job.guide
-        job.answer(result if result.complete else Failure(index, Fault("The engine's object is incomplete.", "", "Restart the engine.")))
+        damaged = Fault("The engine's object is incomplete or damaged.", "", "Restart the engine.")
+        job.answer(result if result.complete else Failure(index, damaged))
 
     def _greet(self, params: dict) -> None:
         if params.get("protocol") != PROTOCOL:
@@ -422,12 +427,13 @@ class Engine:
         if code is None:
             cause = reason or "It closed its pipe."
         elif code < 0:
-            cause = f"It was ended by signal {-code}" + (", as where memory runs out." if -code in (6, 7, 9, 11) else ".")
+            memory = -code in (6, 7, 9, 11)
+            cause = f"It was ended by signal {-code}, as where memory runs out." if memory else f"It was ended by signal {-code}."
         else:
             cause = f"{reason} It ended with status {code}.".strip()
         said = self.text if starting and self.text else log_tail(self.launch.log, 1)
         if said:
-            cause += f" Its last words: {said.splitlines()[-1][-200:]}"
+            cause = f"{cause} Its last words: {said.splitlines()[-1][-200:]}"
         if starting and (NO_MEMORY.search(log_tail(self.launch.log, 20)) or (code or 0) < 0):
             fault = Fault("The engine does not start.", cause, "Close other programs, or give it more memory.", "out_of_memory")
         elif starting:

@@ -3,9 +3,12 @@
 
 import hashlib
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 STAGES = {
     "text": ("Reading the prompt", 0.02),
@@ -62,16 +65,21 @@ class Result:
     def key(self) -> str:
         """What it was asked for and looks like, as a short text: the same for the same model, prompt, seed, style, settings and guide."""
         look = [self.fields.get(part) for part in ("color", "roughness", "metallic")]
+        look += [[part, self.fields[part]] for part in ("transmission", "emission") if self.fields.get(part)]
         asked = [self.fields["model"], self.prompt, self.seed, self.settings, *look, *([self.style] if self.style else [])]
         asked += [self.guide.facts] if self.guide else []
         return hashlib.sha1(json.dumps(asked, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
     @property
     def complete(self) -> bool:
-        """Whether it has a mesh and a look: an image, or the value that it would be everywhere."""
+        """Whether it has a mesh whose numbers can be, a height and a look: an image, or the value that it would be everywhere."""
         color = "base_color" in self.arrays or self.fields.get("color") is not None
         surface = "metallic_roughness" in self.arrays or None not in (self.fields.get("roughness"), self.fields.get("metallic"))
-        return {"vertices", "triangles", "uvs"} <= self.arrays.keys() and color and surface
+        vertices, triangles, height = self.arrays.get("vertices"), self.arrays.get("triangles"), self.fields.get("height_m")
+        if vertices is None or triangles is None or "uvs" not in self.arrays or not isinstance(height, int | float):
+            return False
+        shapes = (vertices.ndim, *vertices.shape[1:], triangles.ndim, *triangles.shape[1:]) == (2, 3, 2, 3)
+        return color and surface and shapes and 0 < height < math.inf and bool(np.isfinite(vertices).all())
 
 
 @dataclass(frozen=True)
@@ -148,10 +156,12 @@ class Job:
             self.made[outcome.index] = outcome
 
     def show(self, index: int, picture: bytes) -> None:
-        """A picture of an object that has arrived. Raises ValueError for one of which nobody has heard."""
-        if index not in self.made:
+        """A picture of an object that has arrived; of one that was damaged none is needed. Raises ValueError for one of which nobody has
+        heard."""
+        if index not in self.answered:
             raise ValueError(f"nobody waits for a picture of object {index}")
-        self.made[index].picture = picture
+        if index in self.made:
+            self.made[index].picture = picture
 
     def take(self) -> list[Result | Failure]:
         """What has arrived since the last call."""

@@ -9,6 +9,7 @@ PLAIN = {  # what every model may be asked for, until one has said its own words
     "material": [["wooden", "wood"], ["stone"], ["metal", "metallic"], ["golden", "gold"], ["ceramic"], ["leather"], ["plastic"]],
     "pattern": [["spots", "dots", "spotted", "dotted"], ["stripes", "striped"]],
 }
+GLASS = ["glass", "crystal", "transparent", "see-through"]
 ARTICLE = re.compile(r"^(\s*(?:an?|the)\s+)?", re.IGNORECASE)
 END = re.compile(r"\s+(?:with|and|on|in|made|of)\b", re.IGNORECASE)  # of what is said of the thing itself
 VOWEL = re.compile(r"[aeiou]", re.IGNORECASE)

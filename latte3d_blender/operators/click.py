@@ -7,6 +7,7 @@ from bpy_extras import view3d_utils
 from mathutils import Vector, geometry
 
 from .. import machine, session
+from ..words import say
 from .generate import LATTE3D_OT_generate, Making, blend_of
 
 NAVIGATION = ("MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "WHEELINMOUSE", "WHEELOUTMOUSE", "MOUSEMOVE", "INBETWEEN_MOUSEMOVE")
@@ -43,13 +44,13 @@ class LATTE3D_OT_generate_here(Making, bpy.types.Operator):
         if not LATTE3D_OT_generate.poll(context):  # which says why
             return False
         if context.mode != "OBJECT":
-            cls.poll_message_set("Switch to Object Mode first")
+            cls.poll_message_set(say("Switch to Object Mode first"))
             return False
         return True
 
     def invoke(self, context, event):
         context.window.cursor_modal_set("CROSSHAIR")
-        context.workspace.status_text_set("Click where it shall stand · Shift: along the surface · Esc, right click: cancel")
+        context.workspace.status_text_set(say("Click where it shall stand · Shift: along the surface · Esc, right click: cancel"))
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
@@ -62,7 +63,7 @@ class LATTE3D_OT_generate_here(Making, bpy.types.Operator):
             return {"RUNNING_MODAL"}
         found = viewport_at(context, event.mouse_x, event.mouse_y)
         if found is None:
-            self.report({"INFO"}, "Click in a 3D viewport")
+            self.report({"INFO"}, say("Click in a 3D viewport"))
             return {"RUNNING_MODAL"}
         region, view = found
         self.location, self.normal = under(context, region, view, (event.mouse_x - region.x, event.mouse_y - region.y))

@@ -7,6 +7,7 @@ from bpy.props import FloatProperty, IntProperty
 from .. import quads, session
 from ..client.job import EngineFault
 from ..scene import extras, placement, placing
+from ..words import say
 
 
 class OnSelected:
@@ -19,7 +20,7 @@ class OnSelected:
         reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
         reason = reason or ("" if meshes(context) else "Select an object with a mesh of this file first")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
 
@@ -43,7 +44,7 @@ class LATTE3D_OT_make_lods(OnSelected, bpy.types.Operator):
         made = [copy for item in meshes(context) for copy in extras.lighter(item, self.count, self.share)]
         for copy in made:
             copy.hide_set(True)  # they lie in one another
-        self.report({"INFO"}, f"{len(made)} lighter copies, hidden in the viewport")
+        self.report({"INFO"}, say("{count} lighter copies, hidden in the viewport", count=len(made)))
         return {"FINISHED"}
 
 
@@ -69,7 +70,7 @@ class LATTE3D_OT_separate_parts(OnSelected, bpy.types.Operator):
         made = [one for item in meshes(context) for one in extras.parts(item)]
         for one in made:
             one.select_set(True)
-        self.report({"INFO"}, f"{len(made)} parts")
+        self.report({"INFO"}, say("{count} parts", count=len(made)))
         return {"FINISHED"}
 
 

@@ -8,6 +8,7 @@ from .. import machine, session
 from ..client.guide import Guide
 from ..client.job import EngineFault
 from ..scene import placement, placing
+from ..words import say
 from .place import LATTE3D_OT_place_result
 
 SEEDS = 2**31  # that the panel's field can hold
@@ -27,14 +28,14 @@ class Making:
     def poll(cls, context):
         reason = placement.linked(context.scene) or session.busy()
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def begin(self, place, prompt, seeds, settings, *, strict=False, styles=None, model="", guide=None):
         """Submit the job, with as many objects of the prompt as there are seeds; returns what execute() has to return."""
         at_once = self.wait or bpy.app.background
         if at_once and (why := placement.why_not(bpy.context)):  # else the object waits for Object Mode
-            self.report({"ERROR"}, why)
+            self.report({"ERROR"}, say(why))
             return {"CANCELLED"}
         try:
             prompts = [prompt] * len(seeds)
@@ -50,7 +51,7 @@ class Making:
         except EngineFault as error:
             if error.fault is not session.SESSION.engine.fault and not session.SESSION.question:
                 session.SESSION.fault = error.fault
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -75,7 +76,7 @@ class LATTE3D_OT_generate(Making, bpy.types.Operator):
         if not reason and context.scene.latte3d.use_blend and not context.scene.latte3d.blend_prompt.strip():
             reason = "Type what to blend with, or switch Blend off"
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def execute(self, context):
@@ -93,7 +94,7 @@ class LATTE3D_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        cls.poll_message_set("Nothing is being made")
+        cls.poll_message_set(say("Nothing is being made"))
         return bool(session.SESSION.running or session.SESSION.setup or session.SESSION.to_do)
 
     def execute(self, context):

@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 from .. import kept, session
 from ..panels import history as panels
 from ..scene import placement, placing
+from ..words import say
 from .prompt import write_wanted
 
 
@@ -21,14 +22,14 @@ class OnEntry:
     def description(cls, context, properties):
         log = kept.shown()
         entry = log.get(properties.key) if log else None
-        return f"{cls.__doc__}: “{entry.prompt}”, {panels.facts_of(entry)}" if entry else cls.__doc__
+        return f"{say(cls.__doc__)}: “{entry.prompt}”, {panels.facts_of(entry)}" if entry else say(cls.__doc__)
 
     def entry(self):
         """What it works on; None, with a sentence, where it is gone."""
         log = kept.history()
         found = log.get(self.key) if log else None
         if found is None:
-            self.report({"ERROR"}, "This object is no longer in the history")
+            self.report({"ERROR"}, say("This object is no longer in the history"))
         return found
 
 
@@ -54,7 +55,7 @@ class LATTE3D_OT_place_history(OnEntry, bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if why := placement.why_not(context):
-            cls.poll_message_set(why)
+            cls.poll_message_set(say(why))
         return not why
 
     def execute(self, context):
@@ -62,7 +63,7 @@ class LATTE3D_OT_place_history(OnEntry, bpy.types.Operator):
             return {"CANCELLED"}
         result = kept.history().result(self.key)
         if result is None:
-            self.report({"ERROR"}, "Its file was damaged or is gone: generate it again")
+            self.report({"ERROR"}, say("Its file was damaged or is gone: generate it again"))
             return {"CANCELLED"}
         result.place, result.clicked = session.at_cursor(context.scene), time.perf_counter()
         session.keep(result)
@@ -102,7 +103,7 @@ class LATTE3D_OT_delete_history(OnEntry, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        return "Delete all that the search finds from the history; objects in scenes stay" if properties.everything else cls.__doc__
+        return say("Delete all that the search finds from the history; objects in scenes stay" if properties.everything else cls.__doc__)
 
     def invoke(self, context, event):
         if self.everything:
@@ -112,7 +113,7 @@ class LATTE3D_OT_delete_history(OnEntry, bpy.types.Operator):
     def execute(self, context):
         log, chosen = kept.history(), context.window_manager.latte3d
         if log is None:
-            self.report({"ERROR"}, "There is no history")
+            self.report({"ERROR"}, say("There is no history"))
             return {"CANCELLED"}
         keys = [entry.key for entry in log.find(chosen.history_search)] if self.everything else [self.key]
         log.delete(*keys)

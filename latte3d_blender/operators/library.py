@@ -13,6 +13,7 @@ from ..library_writer import PROMPT_LIMIT, Row
 from ..panels import library as panels
 from ..properties import LATTE3D_PG_asset
 from ..scene import asset_file
+from ..words import say
 
 SPLITS = [
     ("train", "Train", "The model learns from it"),
@@ -75,7 +76,7 @@ class LATTE3D_OT_add_to_library(bpy.types.Operator):
         if not reason and not any(item.type not in asset_file.NO_SURFACE for item in context.selected_objects):
             reason = "Select the objects to add first"
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def fill(self, context) -> None:
@@ -93,7 +94,7 @@ class LATTE3D_OT_add_to_library(bpy.types.Operator):
         self.folder = (chosen and chosen.library_folder) or proposed_folder()
         self.fill(context)
         if not self.assets:
-            self.report({"ERROR"}, "Nothing that is selected has a surface")
+            self.report({"ERROR"}, say("Nothing that is selected has a surface"))
             return {"CANCELLED"}
         self.title = self.title or Path(bpy.data.filepath).stem or "My Library"
         return context.window_manager.invoke_props_dialog(
@@ -110,14 +111,14 @@ class LATTE3D_OT_add_to_library(bpy.types.Operator):
         try:
             text, notes = self.add(context)
         except EngineFault as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         except OSError as error:
-            self.report({"ERROR"}, f"Nothing was added: {error}")
+            self.report({"ERROR"}, say("Nothing was added: {reason}", reason=error))
             return {"CANCELLED"}
         for note in notes:
-            self.report({"WARNING"}, note)
-        self.report({"INFO"}, text)
+            self.report({"WARNING"}, say(note))
+        self.report({"INFO"}, say(text))
         _typed.clear()
         return {"FINISHED"}
 
@@ -148,8 +149,8 @@ class LATTE3D_OT_add_to_library(bpy.types.Operator):
         library_session.choose(folder)
         notes = [f"Left out, for want of a prompt: {', '.join(wordless)}."] if wordless else []
         notes += ["The library names no licence: write it into library.toml."] if new and not self.licence.strip() else []
-        what = f"“{things[0][1]}” was" if len(things) == 1 else f"{len(things)} objects were"
-        return f"{what} added to {folder}", notes + names
+        added = f"“{things[0][1]}” was added to {folder}" if len(things) == 1 else f"{len(things)} objects were added to {folder}"
+        return added, notes + names
 
 
 def write_things(context, folder: Path, things: list[tuple[str, str, list]], split: str) -> list[str]:
@@ -200,7 +201,7 @@ class WithLibrary:
     @classmethod
     def poll(cls, context):
         if reason := cls.reason():
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
 
@@ -213,7 +214,7 @@ class LATTE3D_OT_open_library(WithLibrary, bpy.types.Operator):
     def execute(self, context):
         folder = library_session.folder()
         if not folder.is_dir():
-            self.report({"ERROR"}, f"There is no folder {folder}")
+            self.report({"ERROR"}, say("There is no folder {path}", path=folder))
             return {"CANCELLED"}
         bpy.ops.wm.path_open(filepath=str(folder))
         return {"FINISHED"}
@@ -233,7 +234,7 @@ class LATTE3D_OT_check_library(WithLibrary, bpy.types.Operator):
         try:
             library_session.check(show=not bpy.app.background)
         except EngineFault as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         return {"FINISHED"}
 

@@ -7,6 +7,7 @@ from .. import machine, session
 from ..client.engine import EngineFault
 from ..live import LIVE, begin, end
 from ..scene import placement
+from ..words import say
 from .generate import Making, blend_of
 
 
@@ -21,7 +22,7 @@ class LATTE3D_OT_live(bpy.types.Operator):
         reason = "" if LIVE.on else placement.linked(context.scene) or session.busy()
         reason = reason or ("" if LIVE.on or context.mode == "OBJECT" else "Switch to Object Mode first")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def execute(self, context):
@@ -32,7 +33,7 @@ class LATTE3D_OT_live(bpy.types.Operator):
                 session.start()
             except EngineFault as error:
                 session.SESSION.fault = error.fault
-                self.report({"ERROR"}, str(error))
+                self.report({"ERROR"}, say(str(error)))
                 return {"CANCELLED"}
             begin(session.at_cursor(context.scene))
         session.wake()
@@ -52,7 +53,7 @@ class LATTE3D_OT_keep_live(Making, bpy.types.Operator):
         reason = placement.linked(context.scene) or session.busy() or ("" if LIVE.draft else "There is no draft yet")
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def execute(self, context):

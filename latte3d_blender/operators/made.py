@@ -11,6 +11,7 @@ from bpy.props import EnumProperty, StringProperty
 from .. import catalogues, files, kept, machine, naming
 from ..client.job import EngineFault
 from ..scene import assets, origin, placement
+from ..words import say
 from .prompt import FromObject, InItsPlace
 
 FORMATS = [
@@ -28,7 +29,7 @@ class OnObject(FromObject):
     def poll(cls, context):
         reason = cls.reason(context)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
 
@@ -40,7 +41,7 @@ class LATTE3D_OT_copy_prompt(OnObject, bpy.types.Operator):
 
     def execute(self, context):
         context.window_manager.clipboard = origin.of(context.active_object).prompt
-        self.report({"INFO"}, "The prompt is on the clipboard")
+        self.report({"INFO"}, say("The prompt is on the clipboard"))
         return {"FINISHED"}
 
 
@@ -59,7 +60,7 @@ class LATTE3D_OT_select_same(OnObject, bpy.types.Operator):
         active = context.active_object
         same = [item for item in context.visible_objects if item.get("latte3d_prompt") == active["latte3d_prompt"] and item != active]
         placement.select_only(context, [*same, active])
-        self.report({"INFO"}, f"{len(same) + 1} objects")
+        self.report({"INFO"}, say("{count} objects", count=len(same) + 1))
         return {"FINISHED"}
 
 
@@ -76,7 +77,7 @@ class LATTE3D_OT_regenerate(InItsPlace, bpy.types.Operator):
         try:
             guide = kept.guide_of(old)
         except EngineFault as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         styles = [found.style] if found.style else None
         model = found.model if guide and guide.planes else wanted.model or found.model
@@ -110,7 +111,7 @@ class LATTE3D_OT_mark_assets(bpy.types.Operator):
         reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
         reason = reason or ("" if own(context) else "Select objects of this file first")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def invoke(self, context, event):
@@ -129,7 +130,7 @@ class LATTE3D_OT_mark_assets(bpy.types.Operator):
     def execute(self, context):
         folder, items = assets.library_folder(), own(context)
         if catalogues.tidy(self.catalogue) and folder is None:
-            self.report({"ERROR"}, "Save the file first: its catalogues are written beside it")
+            self.report({"ERROR"}, say("Save the file first: its catalogues are written beside it"))
             return {"CANCELLED"}
         try:
             for item in items:
@@ -141,9 +142,10 @@ class LATTE3D_OT_mark_assets(bpy.types.Operator):
                     picture=picture,
                 )  # fmt: skip
         except (ValueError, OSError) as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"{len(items)} assets" if len(items) > 1 else f"“{items[0].name}” is an asset")
+        text = "{count} assets" if len(items) > 1 else "“{name}” is an asset"
+        self.report({"INFO"}, say(text, count=len(items), name=items[0].name))
         return {"FINISHED"}
 
 
@@ -173,12 +175,12 @@ class LATTE3D_OT_export_selected(bpy.types.Operator):
         reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
         reason = reason or ("" if context.selected_objects else "Select something first")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     @classmethod
     def description(cls, context, properties):
-        return f"{cls.__doc__}. {next(about for name, _, about in FORMATS if name == properties.format)}"
+        return f"{say(cls.__doc__)}. {say(next(about for name, _, about in FORMATS if name == properties.format))}"
 
     def invoke(self, context, event):
         if bpy.data.filepath:
@@ -190,19 +192,19 @@ class LATTE3D_OT_export_selected(bpy.types.Operator):
     def execute(self, context):
         suffix = SUFFIXES[self.format]
         if not self.filepath and not bpy.data.filepath:
-            self.report({"ERROR"}, "Save the file first, or name a file to write to")
+            self.report({"ERROR"}, say("Save the file first, or name a file to write to"))
             return {"CANCELLED"}
         path = Path(bpy.path.abspath(self.filepath)).with_suffix(suffix) if self.filepath else free(context, suffix)
         if not path.parent.is_dir():
-            self.report({"ERROR"}, f"There is no folder {path.parent}")
+            self.report({"ERROR"}, say("There is no folder {path}", path=path.parent))
             return {"CANCELLED"}
         try:
             with files.written(path) as partial:
                 EXPORTERS[self.format](str(partial))
         except (OSError, RuntimeError, AttributeError) as error:  # AttributeError: an exporter that is switched off
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Written: {path}")
+        self.report({"INFO"}, say("Written: {path}", path=path))
         return {"FINISHED"}
 
 

@@ -12,6 +12,7 @@ from mathutils import Quaternion, Vector
 from .. import session
 from ..scene import clearance, meshes, origin, placement
 from ..scene.placing import AGAIN
+from ..words import say
 
 NEAR = 0.02  # share of an object's height up to which the cursor lies on a surface
 
@@ -63,14 +64,14 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
     def poll(cls, context):
         why = placement.why_not(context)
         if why:
-            cls.poll_message_set(why)
+            cls.poll_message_set(say(why))
         return not why
 
     def execute(self, context):
         results = session.SESSION.results
         result = results.get(self.result or max(results, default=0))
         if result is None:
-            self.report({"ERROR"}, f"This result is no longer kept. {AGAIN}")
+            self.report({"ERROR"}, say(f"This result is no longer kept. {AGAIN}"))
             return {"CANCELLED"}
         begun, unit_m = time.perf_counter(), placement.meters(context.scene)
         self.height = self.height or origin.own_height(result) / unit_m
@@ -85,7 +86,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
                     placement.hide(context, self.hides.splitlines())
                 placement.select_only(context, [made])
         except (ValueError, TypeError, KeyError, RuntimeError) as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         insert_ms = 1000 * (time.perf_counter() - begun)
         meshes.write_timings(made, {**result.fields["timings_ms"], "insert": insert_ms})

@@ -16,8 +16,14 @@ from ..panels import populate as panels
 from ..populate import preview, recipe, run, scatter, targets
 from ..populate.work import Work
 from ..scene import placement
+from ..words import say
 
 LISTS = [(name.upper(), name.title(), "") for name in ("layers", "things", "masks", "targets", "avoid", "own_targets", "names")]
+LIST_HELP = {
+    "LAYERS": ("Add a layer", "Remove the layer"),
+    "THINGS": ("Add a sort of object", "Remove the sort of object"),
+    "MASKS": ("Add a mask", "Remove the mask"),
+}
 ACTIONS = [(name, name.title(), "") for name in ("ADD", "REMOVE", "DUPLICATE", "UP", "DOWN")]
 
 
@@ -28,7 +34,7 @@ class Editing:
     def poll(cls, context):
         reason = placement.linked(context.scene)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
 
@@ -46,10 +52,9 @@ class LATTE3D_OT_recipe_list(Editing, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        name = {"LAYERS": "layer", "THINGS": "sort of object", "MASKS": "mask"}.get(properties.what, "object or collection")
-        words = {"ADD": f"Add a {name}", "REMOVE": f"Remove the {name}", "DUPLICATE": f"Add a copy of the {name}"}
-        order = "; layers are laid out in their order, each around those above it" if properties.what == "LAYERS" else ""
-        return words.get(properties.action, f"Move the {name} {properties.action.lower()}{order}")
+        adding, removing = LIST_HELP.get(properties.what, ("Add an object or a collection", "Remove the object or the collection"))
+        moving = "Layers are laid out in their order, each around those above it"
+        return say({"ADD": adding, "REMOVE": removing, "DUPLICATE": "Add a copy of the layer"}.get(properties.action, moving))
 
     def execute(self, context):
         wanted = populating.of(context.scene)
@@ -116,7 +121,7 @@ class LATTE3D_OT_use_recipe(Editing, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        return next((about for name, _, about in populating.presets() if name == properties.preset), cls.__doc__)
+        return next((say(about) for name, _, about in populating.presets() if name == properties.preset), say(cls.__doc__))
 
     def execute(self, context):
         try:
@@ -127,7 +132,7 @@ class LATTE3D_OT_use_recipe(Editing, bpy.types.Operator):
                 text = top.get("latte3d_recipe", "") if top else populating.STATE.lost
             use(context, text, self.population or self.preset)
         except (OSError, ValueError) as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         populating.of(context.scene).collection = bpy.data.collections.get(self.population) if self.population else None
         return {"FINISHED"}
@@ -158,10 +163,10 @@ class LATTE3D_OT_load_recipe(Editing, bpy.types.Operator, ImportHelper):
         try:
             use(context, path.read_text(encoding="utf-8-sig"), path.name)
         except UnicodeDecodeError:
-            self.report({"ERROR"}, f"{path.name} is no text in UTF-8")
+            self.report({"ERROR"}, say("{path} is no text in UTF-8", path=path.name))
             return {"CANCELLED"}
         except (OSError, ValueError) as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         populating.of(context.scene).collection = None
         return {"FINISHED"}
@@ -178,7 +183,7 @@ class LATTE3D_OT_save_recipe(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context):
-        cls.poll_message_set("Add a layer first")
+        cls.poll_message_set(say("Add a layer first"))
         return bool(len(populating.of(context.scene).layers))
 
     def invoke(self, context, event):
@@ -191,9 +196,9 @@ class LATTE3D_OT_save_recipe(bpy.types.Operator, ExportHelper):
             with written(Path(self.filepath)) as partial:
                 partial.write_text(populating.form_of(context.scene).text(populating.of(context.scene)) + "\n", encoding="utf-8")
         except OSError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"The recipe was saved as {self.filepath}")
+        self.report({"INFO"}, say("The recipe was saved as {path}", path=self.filepath))
         return {"FINISHED"}
 
 
@@ -217,7 +222,7 @@ class Populating:
     @classmethod
     def poll(cls, context):
         if why := cls.reason(context):
-            cls.poll_message_set(why)
+            cls.poll_message_set(say(why))
         return not why
 
     def begin(self, context, change=lambda value: None, **how) -> set[str]:
@@ -238,13 +243,13 @@ class Populating:
             populating.run_now(lambda work: place(context, work))
             state = populating.STATE
             for note in (*state.result.failed, *state.result.notes) if state.result else ():
-                self.report({"WARNING"}, note)
+                self.report({"WARNING"}, say(note))
             if state.fault:
                 return self.refuse(str(state.fault))
         return {"FINISHED"}
 
     def refuse(self, text: str) -> set[str]:
-        self.report({"ERROR"}, text)
+        self.report({"ERROR"}, say(text))
         return {"CANCELLED"}
 
 
@@ -332,7 +337,7 @@ class LATTE3D_OT_cancel_population(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        cls.poll_message_set("Nothing is on its way")
+        cls.poll_message_set(say("Nothing is on its way"))
         return bool(populating.busy())
 
     def execute(self, context):
@@ -409,7 +414,7 @@ class OnPopulation:
     def poll(cls, context):
         why = placement.why_not(context) or populating.busy() or ("" if current(context.scene) else "There is no population yet")
         if why:
-            cls.poll_message_set(why)
+            cls.poll_message_set(say(why))
         return not why
 
 
@@ -425,7 +430,7 @@ class LATTE3D_OT_clear_population(bpy.types.Operator):
         there = current(context.scene) or preview.previews()
         why = placement.why_not(context) or populating.busy() or ("" if there else "There is no population yet")
         if why:
-            cls.poll_message_set(why)
+            cls.poll_message_set(say(why))
         return not why
 
     def execute(self, context):
@@ -451,13 +456,13 @@ class LATTE3D_OT_convert_population(OnPopulation, bpy.types.Operator):
                 populating.convert(context.scene, top)  # place_objects makes the undo step
                 return {"CANCELLED"}
             made = scatter.to_objects(top)
-            self.report({"INFO"}, f"{made:,} plain objects")
+            self.report({"INFO"}, say("{count} plain objects", count=f"{made:,}"))
         else:
             made, kept = scatter.to_scatter(top)
             populating.STATE.sweeping = True
             populating.wake()
-            more = f"; {kept:,} that have become others stay objects" if kept else ""
-            self.report({"INFO"}, f"{made:,} instances{more}")
+            text = "{made} instances; {kept} that have become others stay objects" if kept else "{made} instances"
+            self.report({"INFO"}, say(text, made=f"{made:,}", kept=f"{kept:,}"))
         return {"FINISHED"}
 
 

@@ -13,6 +13,7 @@ from ..client import wording
 from ..panels import main as panels
 from ..properties import DETAILS
 from ..scene import origin, placement
+from ..words import say
 from .generate import Making
 
 SEARCHED = "Generate: Text to 3D…"  # F3 finds a menu's entry by its words
@@ -47,7 +48,7 @@ class LATTE3D_OT_use_thing(bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        return f"{'Make' if properties.make else 'Write'} “{properties.prompt}”"
+        return say("Make “{prompt}”" if properties.make else "Write “{prompt}”", prompt=properties.prompt)
 
     def execute(self, context):
         asked = session.SESSION.question  # which another prompt answers
@@ -63,7 +64,7 @@ def in_turn(operator: bpy.types.Operator, other) -> set[str]:
     try:
         return other()
     except RuntimeError as error:
-        operator.report({"ERROR"}, str(error).strip().removeprefix("Error: "))
+        operator.report({"ERROR"}, say(str(error).strip().removeprefix("Error: ")))
         return {"CANCELLED"}
 
 
@@ -95,7 +96,7 @@ class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
         reason = placement.linked(context.scene) or session.busy()
         reason = reason or ("" if session.SESSION.question else "The engine has not asked anything")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def execute(self, context):
@@ -136,7 +137,7 @@ class LATTE3D_OT_use_prompt(FromObject, bpy.types.Operator):
     def poll(cls, context):
         reason = cls.reason(context)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def execute(self, context):
@@ -166,7 +167,7 @@ class InItsPlace(FromObject, Making):
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
         reason = reason or ("" if origin.replaceable(context.active_object.name) else "This object belongs to another file")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     @staticmethod
@@ -207,14 +208,14 @@ class LATTE3D_OT_from_prompt(bpy.types.Operator):
         reason = placement.linked(context.scene) or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
         reason = reason or ("Set Up is running" if session.SESSION.setup else "")
         if reason := reason or ("An object is being made" if session.SESSION.running else ""):
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def invoke(self, context, event):
         if session.SESSION.stale:
             session.look_up()
         if session.SESSION.engine.state == client.NOT_INSTALLED:
-            self.report({"INFO"}, "Set up the engine first: the LATTE3D tab of the sidebar shows how")
+            self.report({"INFO"}, say("Set up the engine first: the LATTE3D tab of the sidebar shows how"))
             return in_turn(self, bpy.ops.latte3d.show_panel)
         return context.window_manager.invoke_props_dialog(self, width=340, title="From Prompt", confirm_text="Generate")
 
@@ -223,7 +224,7 @@ class LATTE3D_OT_from_prompt(bpy.types.Operator):
 
     def execute(self, context):
         if not context.scene.latte3d.prompt.strip():
-            self.report({"ERROR"}, "Type a prompt first")
+            self.report({"ERROR"}, say("Type a prompt first"))
             return {"CANCELLED"}
         return in_turn(self, bpy.ops.latte3d.generate)
 
@@ -237,7 +238,7 @@ class LATTE3D_OT_show_panel(bpy.types.Operator):
     def execute(self, context):
         areas = [area for area in context.window.screen.areas if area.type == "VIEW_3D"] if context.window else []
         if not areas:
-            self.report({"ERROR"}, "There is no 3D viewport in this window")
+            self.report({"ERROR"}, say("There is no 3D viewport in this window"))
             return {"CANCELLED"}
         area = context.area if context.area in areas else max(areas, key=lambda area: area.width * area.height)
         area.spaces.active.show_region_ui = True

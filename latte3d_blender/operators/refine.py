@@ -8,6 +8,7 @@ from .. import refining
 from ..client.job import EngineFault
 from ..panels import refine as panels
 from ..scene import placement
+from ..words import say
 from .prompt import InItsPlace
 
 
@@ -19,7 +20,7 @@ class Refining:
         try:
             work()
         except EngineFault as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -42,7 +43,7 @@ class LATTE3D_OT_refine(Refining, InItsPlace, bpy.types.Operator):
         try:
             refining.check_priors(refining.priors())
         except EngineFault as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         return context.window_manager.invoke_props_dialog(self, width=panels.ASKING_WIDTH, title="Refine", confirm_text="Refine")
 
@@ -60,7 +61,7 @@ class OnWork(Refining):
     @classmethod
     def poll(cls, context):
         if reason := cls.reason(context):
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
 

@@ -6,6 +6,7 @@ import bpy
 from .. import machine, session
 from ..client.guide import Guide
 from ..scene import asset_file, placement, sampling
+from ..words import say
 from .generate import SEEDS, Making, blend_of
 
 
@@ -25,7 +26,7 @@ class LATTE3D_OT_restyle(Making, bpy.types.Operator):
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
         reason = reason or ("" if shapes(context) else "Select an object with a surface first")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def execute(self, context):
@@ -33,7 +34,7 @@ class LATTE3D_OT_restyle(Making, bpy.types.Operator):
         try:
             found = sampling.sample(context, items)
         except ValueError as error:
-            self.report({"ERROR"}, f"“{items[-1].name}” cannot be restyled: {error}")
+            self.report({"ERROR"}, say(f"“{items[-1].name}” cannot be restyled: {error}"))
             return {"CANCELLED"}
         instead = wanted.restyle_place == "INSTEAD"
         place = session.at_cursor(context.scene)

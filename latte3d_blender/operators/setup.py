@@ -9,6 +9,7 @@ from bpy.props import BoolProperty
 from .. import machine, session
 from ..client import engine as client
 from ..client.engine import EngineFault, Fault
+from ..words import say
 
 
 def missing(wanted) -> str:
@@ -32,7 +33,7 @@ class NotDuringSetUp:
     @classmethod
     def poll(cls, context):
         if session.SESSION.setup:
-            cls.poll_message_set("Set Up is running")
+            cls.poll_message_set(say("Set Up is running"))
             return False
         return True
 
@@ -50,7 +51,7 @@ class LATTE3D_OT_start_engine(NotDuringSetUp, bpy.types.Operator):
             session.start()
         except EngineFault as error:
             session.look_up()  # turns it into a state that the panel explains
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -63,7 +64,7 @@ class LATTE3D_OT_stop_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        cls.poll_message_set("The engine is not running")
+        cls.poll_message_set(say("The engine is not running"))
         return session.SESSION.engine.process is not None
 
     def execute(self, context):
@@ -81,7 +82,7 @@ class LATTE3D_OT_setup_engine(bpy.types.Operator):
     def poll(cls, context):
         reason = missing(context.window_manager.latte3d)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def execute(self, context):
@@ -89,7 +90,7 @@ class LATTE3D_OT_setup_engine(bpy.types.Operator):
             self._begin(context.window_manager.latte3d)
         except EngineFault as error:
             session.SESSION.fault = error.fault
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         session.wake()
         return {"FINISHED"}

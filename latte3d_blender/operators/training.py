@@ -11,6 +11,7 @@ from .. import library_session
 from ..client.engine import EngineFault
 from ..client.library_work import PREPARE, TRAIN
 from ..panels import library as panels
+from ..words import say
 
 STARTS = [
     ("starter", "Starter", "Go on from the model that comes with the add-on, and keep what it knows"),
@@ -29,7 +30,7 @@ class LongWork:
     @classmethod
     def poll(cls, context):
         if reason := cls.reason():
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def begin(self, make_wish) -> set[str]:
@@ -37,7 +38,7 @@ class LongWork:
         try:
             library_session.begin(make_wish())
         except EngineFault as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -91,7 +92,7 @@ class LATTE3D_OT_stop_work(bpy.types.Operator):
     def poll(cls, context):
         work = library_session.STATE.work
         if not work or work.over or work.stopping:
-            cls.poll_message_set("It is stopping" if work and work.stopping else "Nothing is running")
+            cls.poll_message_set(say("It is stopping" if work and work.stopping else "Nothing is running"))
             return False
         return True
 

@@ -16,6 +16,7 @@ from ..client.job import EngineFault, Result
 from ..scene import clearance, meshes, origin, placement, rows
 from ..scene.placing import AGAIN
 from ..variations import Batch
+from ..words import say
 from .generate import Making
 from .prompt import FromObject, known_detail
 
@@ -53,14 +54,14 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
     def poll(cls, context):
         why = placement.why_not(context)
         if why:
-            cls.poll_message_set(why)
+            cls.poll_message_set(say(why))
         return not why
 
     def execute(self, context):
         batch = session.SESSION.batch
         numbers = [int(number) for number in self.results.split(",") if number]
         if not batch or not numbers or not {abs(number) for number in numbers} <= batch.results.keys():
-            self.report({"ERROR"}, f"These variations are no longer kept. {AGAIN}")
+            self.report({"ERROR"}, say(f"These variations are no longer kept. {AGAIN}"))
             return {"CANCELLED"}
         unit_m = placement.meters(context.scene)
         found = [batch.results[abs(number)] for number in numbers]
@@ -96,7 +97,7 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
                 with meshes.all_or_nothing():
                     item = meshes.build_object(result, height_m=self._height_m(result, unit_m), unit_m=unit_m)
             except (ValueError, TypeError, KeyError, RuntimeError) as error:
-                self.report({"WARNING"}, f"“{result.prompt}”, seed {result.seed}: {error}")
+                self.report({"WARNING"}, say(f"“{result.prompt}”, seed {result.seed}: {error}"))
                 return None
             item.location = Vector(self.location) + Vector((*place, 0.0))  # one that is there may have been moved since
             placement.generated_collection(context).objects.link(item)
@@ -115,7 +116,7 @@ class OnVariation:
         reason = "" if session.SESSION.batch else "There are no variations"
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
 
@@ -133,7 +134,7 @@ class LATTE3D_OT_show_variation(OnVariation, bpy.types.Operator):
             placement.select_only(context, [item])
             return {"FINISHED"}
         if self.number not in batch.results:
-            self.report({"ERROR"}, f"This variation is no longer kept. {AGAIN}")
+            self.report({"ERROR"}, say(f"This variation is no longer kept. {AGAIN}"))
             return {"CANCELLED"}
         bpy.ops.latte3d.place_variations("EXEC_DEFAULT", **batch.more())
         if item := batch.shown(self.number):
@@ -176,7 +177,7 @@ class LATTE3D_OT_remove_others(OnVariation, bpy.types.Operator):
     def poll(cls, context):
         batch = session.SESSION.batch
         if batch and not (batch.kept & batch.results.keys()):
-            cls.poll_message_set("Tick those to keep first")
+            cls.poll_message_set(say("Tick those to keep first"))
             return False
         return super().poll(context)
 
@@ -205,7 +206,7 @@ class LATTE3D_OT_close_variations(bpy.types.Operator):
 
     def execute(self, context):
         if session.SESSION.batch and session.SESSION.batch.over:
-            session.SESSION.batch = None
+            session.show_batch(None)
         session.redraw()
         return {"FINISHED"}
 
@@ -224,7 +225,7 @@ class LATTE3D_OT_more_like_this(FromObject, Making, bpy.types.Operator):
         batch = session.SESSION.batch
         reason = placement.linked(context.scene) or session.busy() or ("" if batch else cls.reason(context))
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def execute(self, context):
@@ -232,13 +233,13 @@ class LATTE3D_OT_more_like_this(FromObject, Making, bpy.types.Operator):
         result = batch.results.get(self.number) if batch and self.number else None
         found = None if result else origin.of(context.active_object)
         if not (result or found):
-            self.report({"ERROR"}, "Select an object that was made from a prompt")
+            self.report({"ERROR"}, say("Select an object that was made from a prompt"))
             return {"CANCELLED"}
         prompt, seed, style = (result or found).prompt, (result or found).seed, (result or found).style
         try:
             guide = result.guide if result else kept.guide_of(context.active_object)
         except EngineFault as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         guide = replace(guide, planes=None) if guide and guide.planes else guide  # all of them would be the refined one
         count = wanted.count if wanted.count > 1 else LIKE

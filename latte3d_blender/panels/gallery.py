@@ -5,24 +5,34 @@ import bpy.utils.previews
 
 from ..client.engine import Engine
 
+AT_ONCE = 4  # that are loaded between two redraws
 _hello: dict = {}  # what an engine has said last: while it starts again, that is still shown
 _things: dict[str, dict[str, dict]] = {}  # of each model, and of all under "": name -> {"name", "group", "example", "picture"}
 _pictures: bpy.utils.previews.ImagePreviewCollection | None = None  # by their paths
+_waiting: dict[str, None] = {}  # the paths of those that are still to be loaded, in their order
 
 
-def show(engine: Engine) -> None:
-    """Load what an engine has said since the last call."""
+def show(engine: Engine) -> bool:
+    """Take in what an engine has said since the last call, and load some of its pictures: all at once would hold Blender up. Returns
+    whether there is something new to see."""
     global _hello, _pictures
-    if not engine.hello or engine.hello is _hello:
-        return
-    clear()
-    _hello, _pictures = engine.hello, bpy.utils.previews.new()
-    for model in ("", *engine.models):
-        _things[model] = {thing["name"]: thing for thing in engine.things(model)}
-        for path in filter(None, (thing.get("picture") for thing in _things[model].values())):
-            if path not in _pictures:
-                picture = _pictures.load(path, path, "IMAGE")
-                picture.image_size[:]  # reads the file now, not when it is drawn; one that is not there has size 0
+    if engine.hello and engine.hello is not _hello:
+        clear()
+        _hello, _pictures = engine.hello, bpy.utils.previews.new()
+        for model in ("", *engine.models):
+            _things[model] = {thing["name"]: thing for thing in engine.things(model)}
+            _waiting.update(dict.fromkeys(filter(None, (thing.get("picture") for thing in _things[model].values()))))
+    now = list(_waiting)[:AT_ONCE]
+    for path in now:
+        del _waiting[path]
+        picture = _pictures.load(path, path, "IMAGE")
+        picture.image_size[:]  # reads the file now, not when it is drawn; one that is not there has size 0
+    return bool(now)
+
+
+def wanted() -> bool:
+    """Whether there are pictures to load."""
+    return bool(_waiting)
 
 
 def things(model: str = "") -> dict[str, dict]:
@@ -61,3 +71,4 @@ def clear() -> None:
         bpy.utils.previews.remove(_pictures)
     _hello, _pictures = {}, None
     _things.clear()
+    _waiting.clear()

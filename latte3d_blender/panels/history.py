@@ -25,7 +25,7 @@ def facts_of(entry: Entry) -> str:
     """What tells an object from others of its prompt."""
     when = time.strftime("%d %b %Y %H:%M", time.localtime(entry.made))
     shaped = [say(SHAPED[entry.shaped])] if entry.shaped in SHAPED else []
-    return " · ".join([say("seed {seed}", seed=entry.seed), entry.detail.capitalize(), *shaped, entry.model, when])
+    return " · ".join([say("seed {seed}", seed=entry.seed), say(entry.detail.capitalize()), *shaped, entry.model, when])
 
 
 def draw_history(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

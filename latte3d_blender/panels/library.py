@@ -8,6 +8,7 @@ import bpy
 
 from .. import library_session, machine, session
 from ..client.library_work import PREPARE, TRAIN, Work
+from ..words import say
 from .setup import wrapped
 
 ROWS = 10  # objects in the popup before they get a list that scrolls
@@ -40,7 +41,7 @@ def draw_adding(layout: bpy.types.UILayout, context: bpy.types.Context, wanted) 
     elif wanted.found:
         row = layout.split(factor=0.4)
         row.label(text="")
-        row.label(text=wanted.found, icon="ASSET_MANAGER")
+        row.label(text=say(wanted.found), icon="ASSET_MANAGER")
     layout.separator()
     if len(wanted.assets) > 1:
         layout.prop(wanted, "together")
@@ -49,7 +50,7 @@ def draw_adding(layout: bpy.types.UILayout, context: bpy.types.Context, wanted) 
     elif len(wanted.assets) <= ROWS:
         column = layout.column(align=True)
         for row in wanted.assets:
-            column.prop(row, "prompt", text=row.name, placeholder="What is it?")
+            column.prop(row, "prompt", text=row.name, translate=False, placeholder="What is it?")
     else:
         layout.template_list("LATTE3D_UL_assets", "", wanted, "assets", wanted, "active", rows=ROWS)
     layout.prop(wanted, "split")
@@ -91,7 +92,7 @@ def draw_findings(layout: bpy.types.UILayout, context: bpy.types.Context, findin
         place = f"{one['file']}, line {one['line']}" if one["line"] else one["file"]
         wrapped(layout, inside, f"{place}: {one['message']}", ICONS.get(one["level"], "ERROR"))
     if len(findings) > FINDINGS:
-        layout.label(text=f"… and {len(findings) - FINDINGS} more", icon="BLANK1")
+        layout.label(text=say("… and {count} more", count=len(findings) - FINDINGS), icon="BLANK1")
     if folder and findings:
         layout.separator()
         layout.operator("wm.path_open", text="Open prompts.csv", icon="TEXT").filepath = str(folder / "prompts.csv")
@@ -99,8 +100,9 @@ def draw_findings(layout: bpy.types.UILayout, context: bpy.types.Context, findin
 
 def counted(warnings: int, errors: int) -> str:
     """ "2 errors, 1 warning"."""
-    counts = [f"{number} {name}{'s' * (number != 1)}" for number, name in ((errors, "error"), (warnings, "warning")) if number]
-    return ", ".join(counts) or "No errors"
+    wrong = say("1 error" if errors == 1 else "{count} errors", count=errors)
+    doubtful = say("1 warning" if warnings == 1 else "{count} warnings", count=warnings)
+    return ", ".join([wrong] * bool(errors) + [doubtful] * bool(warnings)) or say("No errors")
 
 
 # The panel ------------------------------------------------------------------------------------------------------------------------------
@@ -134,7 +136,7 @@ def draw_checked(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         wrapped(layout, context, f"{said.get('prompts', 0):,} prompts, {said.get('shapes', 0):,} shapes")
         if check.findings:
             text = counted(said.get("warnings", 0), said.get("errors", 0))
-            layout.operator("latte3d.show_findings", text=f"{text}…", icon="ERROR" if said.get("errors") else "INFO")
+            layout.operator("latte3d.show_findings", text=f"{text}…", translate=False, icon="ERROR" if said.get("errors") else "INFO")
 
 
 def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, work: Work) -> None:
@@ -142,7 +144,7 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, work: Work
     box = layout.box()
     name = "Training" if work.kind == TRAIN else "Preparing"
     row = box.row()
-    wrapped(row, context, f"{name} “{Path(work.library).name}”", inset=30)
+    wrapped(row, context, f"{say(name)} “{Path(work.library).name}”", inset=30)
     if work.over:
         row.operator("latte3d.dismiss_work", text="", icon="X", emboss=False)
         draw_ended(box, context, work)
@@ -156,7 +158,7 @@ def draw_running(box: bpy.types.UILayout, context: bpy.types.Context, work: Work
     """The stage, how far it is, Cancel, and whether it goes on without Blender."""
     row = box.row(align=True)
     row.scale_y = 1.2
-    row.progress(factor=work.factor, text=work.amount or "…", type="BAR")
+    row.progress(factor=work.factor, text=say(work.amount) or "…", type="BAR")
     row.operator("latte3d.stop_work", text="", icon="X")
     box.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
     wrapped(box, context, f"{work.text}: {work.asset}" if work.asset else work.text, inset=10)
@@ -176,9 +178,9 @@ def draw_ended(box: bpy.types.UILayout, context: bpy.types.Context, work: Work) 
             wrapped(box, context, text, inset=10)
     elif work.finished and work.kind == PREPARE:
         rejected = len(work.result.get("rejected") or ())
-        box.label(text=f"{work.result.get('prepared', 0):,} objects are prepared", icon="CHECKMARK")
+        box.label(text=say("{count} objects are prepared", count=f"{work.result.get('prepared', 0):,}"), icon="CHECKMARK")
         if rejected:
-            box.operator("latte3d.show_findings", text=f"{rejected} cannot be used…", icon="ERROR").of_work = True
+            box.operator("latte3d.show_findings", text=say("{count} cannot be used…", count=rejected), icon="ERROR").of_work = True
         report = Path(work.library) / ".prepared" / "report.html"
         box.operator("wm.path_open", text="Open Report", icon="IMAGE_DATA").filepath = str(report)
     elif work.finished:
@@ -241,7 +243,7 @@ class LATTE3D_PT_library(bpy.types.Panel):
         library_session.shown()  # the header is there while the panel is closed, too
         work = library_session.STATE.work
         if work and not work.over and work.total:
-            self.layout.label(text=f"{100 * work.factor:.0f} %")
+            self.layout.label(text=say(f"{100 * work.factor:.0f} %"))
 
     def draw(self, context):
         state = library_session.STATE

@@ -42,11 +42,14 @@ def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 
 def draw_choices(layout: bpy.types.UILayout, wanted) -> None:
-    """The model, where there are several, the detail and the seed."""
+    """The model, where there are several, beside the detail; the seed."""
     gone = missing_model(wanted)
+    row = layout.row(align=True)
     if gone or len(session.SESSION.engine.models) > 1:
-        layout.row().prop(wanted, "model_choice")
-    layout.row().prop(wanted, "detail")
+        row.prop(wanted, "model_choice", text="")
+        row.prop(wanted, "detail", text="")
+    else:
+        row.prop(wanted, "detail")
     row = layout.row(align=True)
     row.prop(wanted, "seed")
     row.operator("latte3d.new_seed", text="", icon="FILE_REFRESH")
@@ -89,10 +92,10 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     row = layout.row(align=True)
     row.scale_y = 1.4
     if state.running:
-        row.progress(factor=state.running.factor, text=state.running.text, type="BAR")
+        row.progress(factor=state.running.factor, text=say(state.running.text), type="BAR")
         row.operator("latte3d.cancel", text="", icon="X")
     elif state.hold:
-        row.progress(factor=1.0, text=state.hold, type="BAR")
+        row.progress(factor=1.0, text=say(state.hold), type="BAR")
         row.operator("latte3d.cancel", text="", icon="X")
     else:
         if LIVE.on:
@@ -185,13 +188,13 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         body.operator("latte3d.refine", icon="BRUSH_DATA")
     draw_keep(body)
     triangles = len(item.data.loops) - 2 * len(item.data.polygons)
-    facts = [f"{triangles:,} triangles", length(context, item.dimensions.z), f"seed {found.seed}"]
+    facts = [say("{count} triangles", count=f"{triangles:,}"), length(context, item.dimensions.z), say("seed {seed}", seed=found.seed)]
     header, more = body.panel("latte3d_facts", default_closed=True)
     header.label(text=" · ".join(facts))
     if more:
         column = more.column(align=True)
         column.scale_y = 0.8
-        for name, value in (("Detail", found.detail.capitalize()), ("Model", found.model)):
+        for name, value in (("Detail", say(found.detail.capitalize())), ("Model", found.model)):
             fact(column, name, value)
         column.separator()
         fact(column, "Total", f"{sum(found.timings_ms.values()):.0f} ms")
@@ -214,14 +217,14 @@ def fact(column: bpy.types.UILayout, name: str, value: str) -> None:
     row.label(text=name)
     side = row.row()
     side.alignment = "RIGHT"
-    side.label(text=value)
+    side.label(text=value, translate=False)
 
 
 def draw_gallery(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What It Can Make: pictures of all things, under headings."""
     header, body = layout.panel("latte3d_things", default_closed=True)
     model = context.scene.latte3d.model
-    header.label(text=f"What It Can Make ({len(gallery.things(model))})")
+    header.label(text=say("What It Can Make ({count})", count=len(gallery.things(model))))
     if not body:
         return
     for group, things in gallery.groups(model).items():
@@ -306,11 +309,11 @@ def draw_status(self, context) -> None:
     if state.running:
         row = self.layout.row()
         row.ui_units_x = 10
-        row.progress(factor=state.running.factor, text=state.running.text, type="BAR")
+        row.progress(factor=state.running.factor, text=say(state.running.text), type="BAR")
     elif (state.hold or state.question or fault) and not session.panel_visible():
         row = self.layout.row(align=True)
         asked = unknown(state.question.model) if state.question else ""
-        row.label(text=state.hold or asked or fault.message, icon="QUESTION" if asked and not state.hold else "ERROR")
+        row.label(text=say(state.hold or asked or fault.message), icon="QUESTION" if asked and not state.hold else "ERROR")
         row.operator("latte3d.show_panel", text="LATTE3D", icon="MENU_PANEL")
 
 

@@ -7,13 +7,14 @@ from .. import population_session as populating
 from .. import session
 from ..populate import form
 from ..population_properties import MASKS, THINGS
+from ..words import say
 from .library import of_width
 from .setup import wrapped
 
 NOTES = 6  # that are shown
 QUESTION_WIDTH = 380  # of the popup
 LIST_ICONS = (("ADD", "ADD"), ("REMOVE", "REMOVE"), ("DUPLICATE", "DUPLICATE"), ("UP", "TRIA_UP"), ("DOWN", "TRIA_DOWN"))
-NAMES = {"objects": "Objects", "curves": "Curves", "inside": "Curves"}  # of a mask
+NAMES = {"objects": "Add Objects", "curves": "Add Curves", "inside": "Add Curves"}  # of a mask
 SOURCES = {"vertex_group": "Vertex Group", "attribute": "Attribute", "image": "Image", "layer": "Layer"}
 UNITS = {"slope": "°", **dict.fromkeys(form.OF_LENGTH, "")}
 
@@ -64,7 +65,7 @@ def amount(layer, result) -> str:
     if layer.amount == "THINGS":
         return f"{sum(thing.count for thing in layer.things if thing.use_count):,}"
     if layer.amount == "EACH":
-        return f"{layer.each:.3g} each"
+        return say("{count} each", count=f"{layer.each:.3g}")
     return f"{layer.count:,}" if layer.amount == "COUNT" else f"{layer.density:.3g} / m²"
 
 
@@ -80,7 +81,7 @@ class LATTE3D_UL_things(bpy.types.UIList):
             row.label(text=form.named(item) or "Nothing chosen", icon=sign)
         side = row.row()
         side.alignment = "RIGHT"
-        side.label(text=f"{item.count:,}" if item.use_count else f"× {item.share:.3g}")
+        side.label(text=say(f"{item.count:,}" if item.use_count else f"× {item.share:.3g}"))
 
 
 class LATTE3D_UL_masks(bpy.types.UIList):
@@ -104,7 +105,7 @@ def limits(mask) -> str:
     low, high = ("" if no else f"{end:.3g}" for no, end in ((mask.no_low, mask.low), (mask.no_high, mask.high)))
     unit = UNITS.get(mask.kind, "")
     text = f"{low} – {high}{unit}" if low and high else f"> {low}{unit}" if low else f"< {high}{unit}"
-    return f"not {text}" if mask.invert else text
+    return say("not {range}", range=text) if mask.invert else text
 
 
 def draw_list(layout: bpy.types.UILayout, wanted, what: str, kind: str, rows: int, actions: tuple = LIST_ICONS) -> None:
@@ -129,7 +130,7 @@ def draw_names(layout: bpy.types.UILayout, context: bpy.types.Context, items, wh
         row.prop(item, item.kind.lower(), text="")
         button(row, what, "REMOVE", "X", index=index)
         if not getattr(item, item.kind.lower()) and item.source:
-            column.label(text=f"“{item.source}” is not in this scene", icon="ERROR")
+            column.label(text=say(f"“{item.source}” is not in this scene"), icon="ERROR")
     button(column, what, "ADD", "ADD", text=title)
 
 
@@ -166,7 +167,7 @@ class LATTE3D_MT_presets(bpy.types.Menu):
             self.layout.separator()
             self.layout.label(text="In This Scene")
         for one in there:
-            self.layout.operator("latte3d.use_recipe", text=one.name, icon="OUTLINER_COLLECTION").population = one.name
+            self.layout.operator("latte3d.use_recipe", text=one.name, translate=False, icon="OUTLINER_COLLECTION").population = one.name
 
 
 # The recipe -----------------------------------------------------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ def draw_layer(layout: bpy.types.UILayout, context: bpy.types.Context, wanted, l
     column.prop(layer, "quality")
     column.prop(layer, "align", slider=True)
     fold(layout, "variation", "Variation", draw_variation, wanted, layer)
-    fold(layout, "masks", f"Masks ({len(layer.masks)})" if len(layer.masks) else "Masks", draw_masks, wanted, layer)
+    fold(layout, "masks", say("Masks ({count})", count=len(layer.masks)) if len(layer.masks) else "Masks", draw_masks, wanted, layer)
     fold(layout, "stands", "Ground of This Layer", draw_ground, context, wanted, layer)
 
 
@@ -244,9 +245,9 @@ def draw_thing(column: bpy.types.UILayout, thing) -> None:
 
 def draw_variation(body: bpy.types.UILayout, wanted, layer) -> None:
     """How the objects of a layer differ from one another."""
-    for name, text in (("scale", "Scale"), ("turn", "Turn")):
+    for name, text in (("scale", "Scale From"), ("turn", "Turn From")):
         column = body.column(align=True)
-        column.prop(layer, name, index=0, text=f"{text} From")
+        column.prop(layer, name, index=0, text=say(text))
         column.prop(layer, name, index=1, text="To")
     for name in ("tilt", "tint", "sink", "bury", "gap", "settle"):
         body.prop(layer, name)
@@ -273,7 +274,7 @@ def draw_masks(body: bpy.types.UILayout, wanted, layer) -> None:
     column = body.column()
     column.use_property_split, column.use_property_decorate = True, False
     if mask.kind in NAMES:
-        draw_names(column, None, mask.names, "NAMES", f"Add {NAMES[mask.kind]}")
+        draw_names(column, None, mask.names, "NAMES", NAMES[mask.kind])
     elif mask.kind == "layer":
         column.prop_search(mask, "source", wanted, "layers", text="Layer")
     elif mask.kind in SOURCES:
@@ -338,7 +339,7 @@ def draw_figures(layout: bpy.types.UILayout, context: bpy.types.Context, wanted)
     if state.wrong:
         return
     found = state.figures
-    objects = f"{found.objects:,} objects" + (" and those by density" if found.open else "")
+    objects = f"{found.objects:,} objects and those by density" if found.open else f"{found.objects:,} objects"
     wrapped(layout, context, f"{objects}, {found.kinds:,} kinds made of prompts" if found.kinds else objects, "OBJECT_DATA")
     if found.missing:
         kept = f" ({found.kept:,} are made already)" if found.kept else ""
@@ -353,7 +354,7 @@ def draw_buttons(layout: bpy.types.UILayout, context: bpy.types.Context, wanted)
     row = layout.row(align=True)
     row.scale_y = 1.4
     if work:
-        row.progress(factor=1.0 if state.hold else work.factor, text=state.hold or progress_text(work), type="BAR")
+        row.progress(factor=1.0 if state.hold else work.factor, text=say(state.hold) or progress_text(work), type="BAR")
         row.operator("latte3d.cancel_population", text="", icon="X")
         layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
         return
@@ -361,18 +362,21 @@ def draw_buttons(layout: bpy.types.UILayout, context: bpy.types.Context, wanted)
     resumes = state.figures.kept and state.figures.missing
     row.operator("latte3d.populate", text="Resume" if resumes else "Populate", icon="PLAY" if resumes else "OUTLINER_OB_POINTCLOUD")
     if resumes:
-        layout.operator("latte3d.populate", text=f"Populate With What Is Made ({state.figures.kept:,})").make = False
+        layout.operator("latte3d.populate", text=say("Populate With What Is Made ({count})", count=f"{state.figures.kept:,}")).make = False
 
 
 def progress_text(work) -> str:
-    left = f" · {duration(work.left_s)} left" if work.left_s else ""
-    return f"{work.stage} {work.done:,} of {work.total:,}{left}" if work.total else f"{work.stage}…"
+    if not work.total:
+        return f"{say(work.stage)}…"
+    text = say("{stage} {done} of {total}", stage=say(work.stage), done=f"{work.done:,}", total=f"{work.total:,}")
+    return f"{text} · {say('{time} left', time=duration(work.left_s))}" if work.left_s else text
 
 
 def draw_result(layout: bpy.types.UILayout, context: bpy.types.Context, result) -> None:
     """What stands, what failed, what touches."""
-    what = "would stand" if result.preview else f"of {result.kinds:,} kinds stand"
-    wrapped(layout, context, f"{result.total:,} objects {what}", "CHECKMARK")
+    total = f"{result.total:,}"
+    what = f"{total} objects would stand" if result.preview else f"{total} objects of {result.kinds:,} kinds stand"
+    wrapped(layout, context, what, "CHECKMARK")
     if result.overlaps == 0:
         wrapped(layout, context, "No two objects touch", "CHECKMARK")
     elif result.overlaps:
@@ -381,7 +385,7 @@ def draw_result(layout: bpy.types.UILayout, context: bpy.types.Context, result) 
     for text in told[:NOTES]:
         wrapped(layout, context, text, "ERROR")
     if len(told) > NOTES:
-        layout.label(text=f"… and {len(told) - NOTES} more", icon="BLANK1")
+        layout.label(text=say("… and {count} more", count=len(told) - NOTES), icon="BLANK1")
 
 
 def draw_population(layout: bpy.types.UILayout, context: bpy.types.Context, wanted) -> None:
@@ -415,7 +419,7 @@ def draw_panel(layout: bpy.types.UILayout, context: bpy.types.Context, wanted) -
         draw_result(layout, context, state.result)
     if layer:
         header, body = layout.panel("latte3d_populate_layer")
-        header.label(text=layer.name)
+        header.label(text=layer.name, translate=False)
         if body:
             draw_layer(body, context, wanted, layer)
         fold(layout, "whole", "Whole Population", draw_whole, context, wanted)
@@ -433,7 +437,7 @@ class LATTE3D_PT_populate(bpy.types.Panel):
     def draw_header_preset(self, context):
         populating.shown(context.scene)  # the header is there while the panel is closed, too
         if populating.busy() and populating.STATE.work.total:
-            self.layout.label(text=f"{100 * populating.STATE.work.factor:.0f} %")
+            self.layout.label(text=say(f"{100 * populating.STATE.work.factor:.0f} %"))
 
     def draw(self, context):
         session.panel_shown()  # the other one may be closed

@@ -71,7 +71,7 @@ def draw_running(layout: bpy.types.UILayout, context: bpy.types.Context, work: W
     """How far it is, Cancel, and whether it goes on without Blender."""
     row = layout.row(align=True)
     row.scale_y = 1.2
-    row.progress(factor=work.factor, text=work.amount or work.text, type="BAR")
+    row.progress(factor=work.factor, text=say(work.amount or work.text), type="BAR")
     row.operator("latte3d.stop_refining", text="", icon="X")
     layout.separator(factor=0.2)  # until 4.5, what follows a progress bar under the pointer takes its shape
     if work.total:

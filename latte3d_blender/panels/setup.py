@@ -10,6 +10,7 @@ import bpy
 from .. import machine, session
 from ..client import engine as client
 from ..client.engine import Fault
+from ..words import say
 
 STATES = {
     client.NOT_INSTALLED: ("Not Set Up", "ERROR"),
@@ -22,12 +23,13 @@ STATES = {
 
 
 def wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE", inset: int = 0) -> None:
-    """Labels that break a text at the width of the region; an icon goes before the first line, the others line up with it."""
+    """Labels that break a text, in the artist's language, at the width of the region; an icon goes before the first line, the others line
+    up with it."""
     scale = context.preferences.system.ui_scale
     blf.size(0, 11 * scale)
     width = max(context.region.width - (62 + inset + (20 if icon != "NONE" else 0)) * scale, 80)
     lines, line = [], ""
-    for word in text.split():
+    for word in say(text).split():
         longer = f"{line} {word}".strip()
         if line and blf.dimensions(0, longer)[0] > width:
             lines.append(line)
@@ -36,7 +38,7 @@ def wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, i
     column = layout.column(align=True)
     column.scale_y = 0.8
     for index, part in enumerate([*lines, line]):
-        column.label(text=part, icon=icon if index == 0 else ("NONE" if icon == "NONE" else "BLANK1"))
+        column.label(text=part, translate=False, icon=icon if index == 0 else ("NONE" if icon == "NONE" else "BLANK1"))
 
 
 def draw_fault(layout: bpy.types.UILayout, context: bpy.types.Context, fault: Fault) -> None:
@@ -77,7 +79,7 @@ def draw_setup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row = column.row(align=True)
     row.scale_y = 1.4
     if setup:
-        row.progress(factor=setup.factor, text=setup.amount or f"{100 * setup.factor:.0f} %", type="BAR")
+        row.progress(factor=setup.factor, text=say(setup.amount) or f"{100 * setup.factor:.0f} %", type="BAR")
         row.operator("latte3d.cancel", text="", icon="X")
         wrapped(column, context, setup.text)
         return
@@ -89,7 +91,7 @@ def draw_setup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def draw_models(layout: bpy.types.UILayout, context: bpy.types.Context, models: list[dict]) -> None:
     """The preferences' lines under the folders: which models the engine has found, and which of them it cannot use."""
-    wrapped(layout, context, "Installed: " + ", ".join(model["id"] for model in models if not model.get("fault")))
+    wrapped(layout, context, say("Installed: {models}", models=", ".join(model["id"] for model in models if not model.get("fault"))))
     for model in models:
         if model.get("fault"):
             wrapped(layout, context, f"{model['id']}: {model['fault']}", "ERROR")
@@ -101,13 +103,14 @@ def draw_state(layout: bpy.types.UILayout, context: bpy.types.Context, where: st
     text, icon = STATES[engine.state]
     if engine.state == client.STOPPED and session.SESSION.resting:
         text, icon = "Resting", "RADIOBUT_OFF"
+    text = say(text)
     device = engine.hello.get("device", "")
     row = layout.row(align=True)
     row.use_property_split = False
     if engine.state in (client.READY, client.BUSY) and device:
         text += f" · {'CPU' if device == 'cpu' else engine.hello.get('device_name') or device}"
     wide = context.region.width > 220 * context.preferences.system.ui_scale
-    row.label(text=f"Engine: {text}" if wide else text, icon=icon)
+    row.label(text=say("Engine: {state}", state=text) if wide else text, icon=icon)
     if engine.state == client.STOPPED:
         row.operator("latte3d.start_engine", text="", icon="PLAY")
     elif engine.state != client.NOT_INSTALLED:

@@ -288,7 +288,7 @@ class LayerRun:
         if not self.tried:
             return f"Layer “{self.layer.name}” found no place for its {total:,} objects: its masks leave nothing of the surface."
         why = why or [f"outside what the masks leave ({self.drawn - self.tried:,} of {self.drawn:,} tries)"]
-        return f"Layer “{self.layer.name}” found places for {found:,} of {total:,} objects; the others were {' or '.join(why)}."
+        return f"Layer “{self.layer.name}” found places for {found:,} of {total:,} objects; the others were {'; '.join(why)}."
 
 
 def lay_out(

@@ -8,6 +8,7 @@ import bpy
 
 from ..client.job import Result
 
+GLASS_IOR = 1.45
 IMAGE_HEADS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"RIFF")  # PNG, JPEG, WebP
 
 
@@ -35,6 +36,7 @@ def textured_material(result: Result, name: Callable[[str], str]) -> bpy.types.M
 
     Images where the surface varies: `base_color`, and `metallic_roughness` with roughness in green and metallic in blue, as glTF has it.
     Numbers where it does not: `color` (sRGB), `roughness`, `metallic`. The viewport shows the main colour and the numbers.
+    `transmission`: how much light passes through it, as through glass; `emission`: how strongly it shines in its own colours.
     """
     material = bpy.data.materials.new(name(""))
     if bpy.app.version < (5, 0, 0):
@@ -58,8 +60,24 @@ def textured_material(result: Result, name: Callable[[str], str]) -> bpy.types.M
         if value is not None:
             shader.inputs[part.capitalize()].default_value = value
             setattr(material, part, value)
+    _light(material, shader, result.fields)
     material["latte3d_state"] = _state(material)
     return material
+
+
+def _light(material: bpy.types.Material, shader: bpy.types.Node, fields: dict) -> None:
+    """Let light pass through it, or let it shine in its own colours, where that was asked for."""
+    if transmission := fields.get("transmission"):
+        shader.inputs["Transmission Weight"].default_value = transmission
+        shader.inputs["IOR"].default_value = GLASS_IOR
+        if hasattr(material, "use_raytrace_refraction"):
+            material.use_raytrace_refraction = True  # else EEVEE shows through it the world and nothing of the scene
+    if emission := fields.get("emission"):
+        shader.inputs["Emission Strength"].default_value = emission
+        color = shader.inputs["Base Color"]
+        shader.inputs["Emission Color"].default_value = color.default_value
+        for link in color.links:
+            material.node_tree.links.new(link.from_socket, shader.inputs["Emission Color"])
 
 
 def _image_node(tree: bpy.types.NodeTree, label: str, y: float, image: bpy.types.Image) -> bpy.types.Node:

@@ -62,6 +62,15 @@ def test_search_by_words_of_the_prompt_model_and_seed(open_history):
     assert len(history.find("")) == 3 and not history.find("green")
 
 
+def test_both_spellings_are_found(open_history):
+    history = open_history()
+    keep(history, *(answers.answer(prompt) for prompt in ("a grey mug", "a gray duck", "a coloured tyre")))
+    for text in ("grey", "gray"):
+        assert {one.prompt for one in history.find(text)} == {"a grey mug", "a gray duck"}
+    assert [one.prompt for one in history.find("gre")] == ["a grey mug"]  # while it is typed
+    assert history.find("colored tire") == history.find("coloured tyre") != []
+
+
 def test_the_oldest_make_room(open_history):
     history, results = open_history(), [answers.answer("a cube", seed) for seed in range(6)]
     keep(history, results[0])

@@ -111,6 +111,19 @@ def greet(addon, things: list[dict]) -> None:
     addon("panels.gallery").show(engine)
 
 
+def test_pictures_are_loaded_a_few_at_a_time(addon, wanted, tmp_path):
+    """Twenty at once would hold Blender up."""
+    gallery, names = addon("panels.gallery"), [f"thing {number}" for number in range(20)]
+    for name in names:
+        (tmp_path / f"{name}.png").write_bytes(png((200, 40, 30), 64))
+    greet(addon, [{"name": name, "group": "", "example": name, "picture": str(tmp_path / f"{name}.png")} for name in names])
+    assert len(gallery.things()) == 20 and 0 < sum(map(gallery.has_picture, names)) <= 5 and gallery.wanted()
+    engine, rounds = addon("session").SESSION.engine, 1
+    while gallery.show(engine):
+        rounds += 1
+    assert rounds >= 4 and all(map(gallery.has_picture, names)) and not gallery.wanted()
+
+
 def test_pictures_of_what_it_can_make(addon, wanted, drawn, tmp_path):
     gallery, panels = addon("panels.gallery"), addon("panels.main")
     (tmp_path / "cube.png").write_bytes(png((200, 40, 30), 64))

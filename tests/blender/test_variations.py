@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Variations: in rows as they come, kept and rejected, more like one of them, blended; placed again from what is kept."""
 
+import gc
+import weakref
+
 import bpy
 import numpy as np
 import pytest
@@ -211,3 +214,27 @@ def test_another_file_forgets_them(addon, wanted):
     assert addon("session").SESSION.batch is None
     with pytest.raises(RuntimeError, match="no longer kept"):
         bpy.ops.latte3d.place_variations(results="1,2", location=(0, 0, 0))
+
+
+@pytest.mark.parametrize("next_one", ["variations", "closed", "another file"])
+def test_variations_that_are_shown_no_more_take_no_memory(addon, wanted, next_one):
+    """Without waiting for Python's search for circles."""
+    gc.disable()
+    try:
+        assert bpy.ops.latte3d.generate() == {"FINISHED"}
+        state = addon("session").SESSION
+        old = [weakref.ref(result) for result in state.batch.results.values()]
+        state.results.clear()
+        state.last = None
+        assert len(old) == 5 and all(one() for one in old)
+        if next_one == "variations":
+            wanted.seed = 100
+            bpy.ops.latte3d.generate()
+        elif next_one == "closed":
+            bpy.ops.latte3d.close_variations()
+        else:
+            bpy.ops.wm.read_homefile(use_empty=True)
+        addon("kept").close()  # what is written holds them until then
+        assert not any(one() for one in old)
+    finally:
+        gc.enable()

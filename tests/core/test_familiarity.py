@@ -410,3 +410,13 @@ def test_the_presets_of_populations_name_known_things_in_known_words(starter, te
     readings = dict(zip(prompts, starter.read(prompts, text), strict=True))
     assert len(presets) >= 6 and len(prompts) > 60
     assert {prompt: reading.notes for prompt, reading in readings.items() if reading.notes or not reading.familiar} == {}
+
+
+@pytest.mark.parametrize("thing", ["vase", "lamp", "mushroom", "duck", "house"])
+def test_words_of_light_make_no_prompt_strange(starter, text, thing):
+    for prompt in (f"a glass {thing}", f"a glowing {thing}", f"a {thing} made of crystal", f"a see-through {thing}", f"a luminous {thing}"):
+        (reading,) = starter.read([prompt], text, strict=True)
+        assert reading.thing == thing and not reading.notes and reading.light, prompt
+    (clear, blue, left_out) = starter.read([f"a glass {thing}", f"a blue glass {thing}", f"a {thing} without glass"], text)
+    assert "white" in clear.text and "white" not in blue.text and "blue" in blue.text
+    assert not left_out.light

@@ -156,3 +156,23 @@ def test_touching_solids_are_parted(shared):
     health = mesh_health(parted, split)
     assert health["closed"] and health["manifold"] and health["components"] == 2 and len(parted) == 16
     np.testing.assert_array_equal(parted[split], vertices[triangles])
+
+
+def test_glass_and_glow_of_a_glb(cube, tmp_path):
+    glass = replace(cube).lit(1.0, 0.05, 0.0)
+    material = document_of(glass)["materials"][0]
+    assert material["extensions"] == {"KHR_materials_transmission": {"transmissionFactor": 1.0}, "KHR_materials_ior": {"ior": 1.45}}
+    assert material["pbrMetallicRoughness"]["roughnessFactor"] == 0.05 and material["pbrMetallicRoughness"]["metallicFactor"] == 0.0
+    glow = replace(cube).lit(0.0, 0.05, 4.0)
+    material = document_of(glow)["materials"][0]
+    assert material["emissiveTexture"] == material["pbrMetallicRoughness"]["baseColorTexture"]
+    assert material["emissiveFactor"] == [1.0, 1.0, 1.0]
+    assert document_of(glow)["extensionsUsed"] == ["KHR_materials_emissive_strength"]
+    assert "extensionsUsed" not in document_of(cube) and "extensions" not in document_of(cube)["materials"][0]
+    assert_valid(glass, tmp_path)
+    assert_valid(glow, tmp_path)
+
+
+def document_of(mesh: TexturedMesh) -> dict:
+    glb = mesh.to_glb()
+    return json.loads(glb[20 : 20 + int.from_bytes(glb[12:16], "little")])

@@ -83,6 +83,14 @@ def test_a_mesh_says_how_well_its_prompt_was_known(pipeline) -> None:
     assert strange.familiarity["set_aside"] == ["portrait of"] and "“an old man” is not one" in strange.notes[0]
 
 
+def test_glass_and_glow_are_the_material_s(pipeline) -> None:
+    plain, glass, glowing = make(pipeline, ["a mushroom", "a glass mushroom", "a glowing mushroom"])
+    assert (plain.transmission, plain.emission) == (0.0, 0.0)
+    assert glass.transmission == 1.0 and (glass.roughness, glass.metallic, glass.metallic_roughness) == (0.05, 0.0, None)
+    assert glowing.emission > 1 and glowing.base_color == plain.base_color  # what it is painted with is the model's
+    assert glass.familiarity["familiar"] and not glass.notes and not glowing.notes and glass.prompt == "a glass mushroom"
+
+
 def test_strictness_refuses_before_the_networks_run(pipeline) -> None:
     stages = []
     with pytest.raises(Unfamiliar, match="“a dragon” is not one of the things"):

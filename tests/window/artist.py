@@ -60,7 +60,7 @@ def main():
     REPORT["state"], REPORT["knows"] = state.engine.state, state.engine.knows_adherence()
     yield 1.0
     steps.picture(OUT / "1-folded.png")
-    for part in (variations, keep, more, blend, live, click, restyle, history, assets, another_file):
+    for part in (variations, keep, more, blend, live, click, restyle, history, assets, cancel, another_file):
         yield from part(state)
 
 
@@ -252,6 +252,24 @@ def assets(state):
         bpy.ops.latte3d.export_selected("INVOKE_DEFAULT", format="GLB")
     yield 1.0
     REPORT["exported"] = [path.name for path in OUT.glob("*.glb")]
+
+
+def cancel(state):
+    """Cancel between two objects, and while one is made."""
+    wanted = bpy.context.scene.latte3d
+    wanted.prompt, wanted.count = "a wooden barrel", 8
+    for stage in ("networks", "decode", "bake"):
+        before, wanted.seed = len(generated()), wanted.seed + 50
+        operate("generate")
+        yield from steps.until(lambda stage=stage: state.batch and state.batch.names and state.running.stage == stage, 60)
+        begun = time.perf_counter()
+        operate("cancel")
+        while state.running:
+            yield 0.01
+        REPORT.setdefault("cancel_ms", []).append(round(1000 * (time.perf_counter() - begun)))
+        yield from quiet(state)
+        REPORT.setdefault("made_before_cancel", []).append(len(generated()) - before)
+    wanted.count = 1
 
 
 def another_file(state):

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a prompt says of a thing's light: that it passes through ("a glass vase"), or that the thing gives it ("a glowing lamp").
+
+It is plain English, whatever a model has learnt: the shape and the colours are the model's, the light is the material's. Only what is said
+of the whole thing counts: a car with glass windows is no glass car.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.language.lexicon import COLOR_OF, SHADES
+from core.language.phrases import Phrase, aside, blank, excluded, phrases_of, words_of
+
+CLEAR = frozenset({"glass", "glassy", "crystal", "crystalline", "transparent", "translucent", "seethrough"})
+FROSTED = frozenset({"translucent", "frosted", "milky"})  # the light that passes is scattered; of other materials these say no glass
+_GLOWING = "glowing glows luminous luminescent bioluminescent phosphorescent incandescent illuminated lit alight neon"
+GLOWING = frozenset(_GLOWING.split())
+ONE_WORD = {r"see[\s-]?through": "seethrough", r"glow(?:s|ing)?[\s-]in[\s-]the[\s-]dark": "glowing", r"lit[\s-]up": "lit"}
+COLORS = {*COLOR_OF, *SHADES, "orange", "yellow", "green", "blue", "white", "colored", "coloured", "colors", "colours", "color", "colour"}
+OF_IT = frozenset({"made", "of", "out", "in", "that", "which", "is", "are"})  # what opens a phrase about the whole thing, and no part of it
+SMOOTH, SCATTERING, STRENGTH = 0.05, 0.4, 4.0  # roughness of glass, of frosted glass; how strongly a glowing thing shines
+
+
+@dataclass(frozen=True)
+class Light:
+    """transmission: share of the light that passes through the surface. roughness: of a surface that light passes through. emission: how
+    many times brighter than a white thing in full light; 0: it does not shine."""
+
+    transmission: float = 0.0
+    roughness: float = SMOOTH
+    emission: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.transmission or self.emission)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a prompt says of light, and the stretches where it says so, each with whether it is a whole phrase ("made of glass")."""
+
+    light: Light
+    spans: tuple[tuple[int, int, bool], ...] = ()
+    colored: bool = False  # whether it says a colour as well
+
+    def without(self, prompt: str, knows: Callable[[str], bool], instead: str = "") -> str:
+        """The prompt without those words, but for those that the model knows. instead: what the first of them becomes."""
+        text, at, new = "", 0, instead
+        for start, end, phrase in self.spans:
+            if all(map(knows, words_of(prompt[start:end]))):
+                continue
+            text += prompt[at:start] + (f" in {new}" if phrase and new else new)
+            at, new = end, ""
+        if not at:
+            return prompt
+        text = re.sub(r"(?<!\w)-+(?!\w)", " ", text + prompt[at:])  # "neon-lit"
+        text = re.sub(r"\s+([,;.])", r"\1", " ".join(text.split())).strip(" ,;")
+        return re.sub(r"\b(a)n?\s+(?=([a-z]))", lambda m: m[1] + ("n " if m[2] in "aeiou" else " "), text, flags=re.I)
+
+
+def said_of_light(prompt: str) -> Said:
+    """What a prompt says of its thing's light; nothing of what it excludes, nor of its background."""
+    knows = (CLEAR | FROSTED | GLOWING).__contains__
+    text, longer = prompt.lower(), {}  # where a word stands that is several in the prompt, and where those end
+    for pattern, word in ONE_WORD.items():
+        for several in re.finditer(rf"\b{pattern}\b", text):
+            longer[several.start()] = several.end()
+            text = text[: several.start()] + word.ljust(len(several[0])) + text[several.end() :]
+    text = blank(text, [(start, end) for start, end, _ in excluded(text, knows, lambda word: False)])
+    text = blank(text, aside(text, knows)[0])
+    phrases = phrases_of(text)
+    found, spans = set(), []
+    for phrase in phrases:
+        words = _light_words(phrase, first=phrase is phrases[0])
+        found |= {word.text for word in words}
+        whole = phrase is not phrases[0] and len(words) == len(phrase.content)
+        single = [(word.start, longer.get(word.start, word.end), False) for word in words]
+        spans += [(phrase.start, phrase.end, True)] if words and whole else single
+    if not found & (CLEAR | GLOWING):
+        return Said(Light())
+    clear = bool(found & CLEAR)
+    light = Light(1.0 if clear else 0.0, SCATTERING if found & FROSTED else SMOOTH, STRENGTH if found & GLOWING else 0.0)
+    colored = any(word in COLORS for phrase in phrases if phrase.says_more for word in words_of(text[phrase.start : phrase.end]))
+    ends = _noun_of_light(phrases[0], spans)
+    return Said(light, tuple(span for span in spans if span[:2] != ends), colored)
+
+
+def _light_words(phrase: Phrase, first: bool) -> list:
+    """A phrase's words that say something of the whole thing's light."""
+    content = phrase.content
+    words = []
+    for number, word in enumerate(content):
+        after = content[number + 1].text if number + 1 < len(content) else ""
+        if word.text in CLEAR | FROSTED or (word.text in GLOWING and not (word.text == "neon" and after in COLORS)):
+            words.append(word)
+    if not first and (phrase.opener not in (*OF_IT, ",") or not words or words[-1] != content[-1]):  # "with glass windows", "on glass"
+        return []
+    frosted_only = all(word.text in FROSTED - CLEAR for word in words)
+    return [] if frosted_only else words
+
+
+def _noun_of_light(phrase: Phrase, spans: list) -> tuple[int, int] | None:
+    """Where a prompt's own thing is such a word ("a wine glass"), which must not be taken out of it."""
+    last = phrase.content[-1] if phrase.content else None
+    return (last.start, last.end) if last and any(span[:2] == (last.start, last.end) for span in spans) else None

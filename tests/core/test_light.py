@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What prompts say of light: glass and glow of the whole thing, and what the model still has to read."""
+
+import pytest
+
+from core.language.light import SCATTERING, SMOOTH, STRENGTH, Light, said_of_light
+
+GLASS, GLOW = Light(1.0, SMOOTH, 0.0), Light(0.0, SMOOTH, STRENGTH)
+
+
+@pytest.mark.parametrize(
+    "prompt, light",
+    [
+        ("a glass vase", GLASS), ("a vase made of glass", GLASS), ("a vase of blue glass", GLASS), ("a see-through mug", GLASS),
+        ("a see through mug", GLASS), ("a transparent teapot", GLASS), ("a crystal duck, low poly", GLASS), ("a wine glass", GLASS),
+        ("a duck that is transparent", GLASS), ("a mug, transparent, 4k", GLASS), ("A Glass Vase", GLASS),
+        ("a frosted glass vase", Light(1.0, SCATTERING, 0.0)), ("a translucent fish", Light(1.0, SCATTERING, 0.0)),
+        ("a glowing lamp", GLOW), ("a lamp that glows", GLOW), ("a neon sword", GLOW), ("a glow in the dark duck", GLOW),
+        ("a lit lamp", GLOW),
+        ("a luminous mushroom with white spots", GLOW), ("a glowing glass lamp", Light(1.0, SMOOTH, STRENGTH)),
+    ],
+)  # fmt: skip
+def test_the_whole_thing(prompt, light):
+    assert said_of_light(prompt).light == light
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a vase", "a vase, no glass", "a vase without glass", "a lamp that is not glowing", "a non-glowing lamp", "an unlit lamp",
+        "a glass-free house", "a car with glass windows", "a lamp on a glass table", "a house with glowing windows", "a neon green car",
+        "a duck, transparent background", "a frosted cake", "a lamp, volumetric light", "a duck and a glass vase", "a milky mug", "",
+    ],
+)  # fmt: skip
+def test_not_of_the_whole_thing(prompt):
+    assert not said_of_light(prompt).light
+
+
+@pytest.mark.parametrize(
+    "prompt, read, white",
+    [
+        ("a glass vase", "a vase", "a white vase"), ("a vase made of glass", "a vase", "a vase in white"),
+        ("an illuminated red vase", "a red vase", None),
+        ("a mug, transparent, with a handle", "a mug, with a handle", "a mug in white, with a handle"),
+        ("a wine glass", "a wine glass", "a wine glass"), ("a see-through mug", "a mug", "a white mug"),
+        ("a lamp that glows", "a lamp", None),
+        ("a glowing orange lamp", "an orange lamp", None), ("a neon-lit tower", "a tower", None),
+    ],
+)  # fmt: skip
+def test_what_the_model_reads(prompt, read, white):
+    said = said_of_light(prompt)
+    assert said.without(prompt, lambda word: False) == read
+    assert white is None or said.without(prompt, lambda word: False, "white") == white
+
+
+def test_words_that_the_model_knows_stay():
+    assert said_of_light("a glowing glass vase").without("a glowing glass vase", {"glass"}.__contains__) == "a glass vase"
+
+
+def test_a_colour_of_the_glass():
+    assert said_of_light("a blue glass vase").colored and said_of_light("a vase of crimson glass").colored
+    assert not said_of_light("a glass vase on a red table").colored
