@@ -267,7 +267,7 @@ def cancel(state):
         while state.running:
             yield 0.01
         REPORT.setdefault("cancel_ms", []).append(round(1000 * (time.perf_counter() - begun)))
-        yield from quiet(state)
+        yield from steps.quiet(state)
         REPORT.setdefault("made_before_cancel", []).append(len(generated()) - before)
     wanted.count = 1
 
