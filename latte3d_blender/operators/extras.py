@@ -99,7 +99,7 @@ class LATTE3D_OT_quad_remesh(bpy.types.Operator):
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
         reason = reason or quads.reason(context.active_object)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def invoke(self, context, event):
@@ -113,7 +113,7 @@ class LATTE3D_OT_quad_remesh(bpy.types.Operator):
                     session.SESSION.to_place.remove(result)
                     placing.place(result)
         except EngineFault as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -126,7 +126,7 @@ class LATTE3D_OT_cancel_quads(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        cls.poll_message_set("No quads are being made")
+        cls.poll_message_set(say("No quads are being made"))
         return quads.RUN is not None
 
     def execute(self, context):

@@ -7,6 +7,7 @@ from bpy.props import IntProperty
 from .. import machine, session
 from ..client.guide import Guide
 from ..scene import meshes, painting, placement
+from ..words import say
 from .generate import Making, blend_of
 
 
@@ -26,7 +27,7 @@ class LATTE3D_OT_retexture(Making, bpy.types.Operator):
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
         reason = reason or painting.reason(chosen(context))
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(say(reason))
         return not reason
 
     def execute(self, context):
@@ -34,7 +35,7 @@ class LATTE3D_OT_retexture(Making, bpy.types.Operator):
         try:
             canvas, target = painting.read(context, item, own=wanted.retexture_uvs == "OWN", turn=int(wanted.retexture_front))
         except ValueError as error:
-            self.report({"ERROR"}, f"“{item.name}” cannot be painted: {error}")
+            self.report({"ERROR"}, say(f"“{item.name}” cannot be painted: {error}"))
             return {"CANCELLED"}
         place, blend, settings = session.at_cursor(context.scene), blend_of(wanted), machine.settings(wanted.detail)
         place.paints = target
@@ -61,22 +62,22 @@ class LATTE3D_OT_put_texture(bpy.types.Operator):
     def poll(cls, context):
         why = placement.why_not(context)
         if why:
-            cls.poll_message_set(why)
+            cls.poll_message_set(say(why))
         return not why
 
     def execute(self, context):
         result = session.SESSION.results.get(self.result)
         if result is None or not result.place.paints:
-            self.report({"ERROR"}, "This texture is no longer kept. Re-texture it again")
+            self.report({"ERROR"}, say("This texture is no longer kept. Re-texture it again"))
             return {"CANCELLED"}
         try:
             with meshes.all_or_nothing():
                 painting.put_on(result)
         except (ValueError, TypeError, KeyError, RuntimeError) as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, say(str(error)))
             return {"CANCELLED"}
         if note := result.place.paints.note:
-            self.report({"INFO"}, note)
+            self.report({"INFO"}, say(note))
         return {"FINISHED"}
 
 
