@@ -178,7 +178,7 @@ def _failed(fault: Fault) -> None:
     session.redraw()
 
 
-TIMER = Timer("the library", lambda: step(), _failed)
+TIMER = Timer(__name__, lambda: step(), _failed)
 wake = TIMER.wake
 
 

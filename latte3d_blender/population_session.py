@@ -259,7 +259,7 @@ def _failed(fault: Fault) -> None:
     session.redraw()
 
 
-TIMER = Timer("the population", lambda: step(), _failed)
+TIMER = Timer(__name__, lambda: step(), _failed)
 wake = TIMER.wake
 
 

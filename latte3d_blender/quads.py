@@ -105,7 +105,7 @@ def _look() -> float | None:
     return None
 
 
-TIMER = Timer("the quads", lambda: _look(), _failed)
+TIMER = Timer(__name__, lambda: _look(), _failed)
 
 
 def run_now() -> list[Result]:

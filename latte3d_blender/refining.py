@@ -232,7 +232,7 @@ def _failed(fault: Fault) -> None:
     session.redraw()
 
 
-TIMER = Timer("Refine", lambda: step(), _failed)
+TIMER = Timer(__name__, lambda: step(), _failed)
 wake = TIMER.wake
 
 

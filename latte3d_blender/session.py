@@ -122,8 +122,8 @@ def _failed(fault: Fault) -> float | None:
     return 1.0 if SESSION.setup or SESSION.engine.active else None
 
 
-TIMER = Timer("the session", lambda: _looked(), _failed)
-RESTING = Timer("the engine's rest", lambda: _rest(), lambda fault: None)
+TIMER = Timer(__name__, lambda: _looked(), _failed)
+RESTING = Timer(__name__, lambda: _rest(), lambda fault: None)
 wake = TIMER.wake
 thumbnails.missed = wake  # a picture that draw() lacks is loaded by the timer
 

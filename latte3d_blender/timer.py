@@ -14,15 +14,15 @@ LOG = logging.getLogger(__package__)
 class Timer:
     """Calls `step` until that returns None, else again after as many seconds as it returns.
 
-    name: what is told to the log where a step fails; failed: is given the fault that the panel shows, and returns as step does.
+    module: what the log names where a step fails; failed: is given the fault that the panel shows, and returns as step does.
     """
 
-    def __init__(self, name: str, step: Callable[[], float | None], failed: Callable[[Fault], float | None]):
+    def __init__(self, module: str, step: Callable[[], float | None], failed: Callable[[Fault], float | None]):
         def turn() -> float | None:
             try:
                 return step()
             except Exception as error:
-                LOG.exception("The timer of %s failed", name)
+                LOG.exception("The timer of %s failed", module)
                 cause = f"{type(error).__name__}: {error}"
                 return failed(Fault("Something went wrong in the add-on.", cause, "See Blender's console."))
 
