@@ -16,7 +16,7 @@ import numpy as np
 
 def remeshed(given, faces: int) -> dict[str, np.ndarray]:
     """About so many quads over the same surface. Raises RuntimeError with Blender's reason."""
-    mesh = bpy.data.meshes.new("M")
+    mesh = bpy.data.meshes.new("Mesh")
     mesh.vertices.add(len(given["vertices"]))
     mesh.loops.add(len(given["corners"]))
     mesh.polygons.add(len(given["starts"]))
@@ -24,7 +24,7 @@ def remeshed(given, faces: int) -> dict[str, np.ndarray]:
     mesh.loops.foreach_set("vertex_index", given["corners"])
     mesh.polygons.foreach_set("loop_start", given["starts"])
     mesh.update(calc_edges=True)
-    item = bpy.data.objects.new("M", mesh)
+    item = bpy.data.objects.new("Mesh", mesh)
     bpy.context.scene.collection.objects.link(item)
     bpy.context.view_layer.objects.active = item
     item.select_set(True)
