@@ -5,7 +5,6 @@ As in session.py, only the timer and operators touch bpy's data; draw() reads ST
 """
 
 import atexit
-import logging
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -21,9 +20,9 @@ from .client.engine import ASTRAY, EngineFault, Fault
 from .client.installer import lacks_training
 from .client.library_work import CHECK, PREPARE, TRAIN, Wish, Work
 from .client.supervisor import write
+from .timer import Timer
 
 PAUSE_S = 0.3  # between two looks at what runs
-LOG = logging.getLogger(__package__)
 
 
 @dataclass
@@ -174,22 +173,13 @@ def shown() -> None:
         wake()
 
 
-def wake() -> None:
-    """Make sure that the timer runs."""
-    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=0.02, persistent=True)
+def _failed(fault: Fault) -> None:
+    STATE.fault, STATE.check, STATE.work = fault, None, None
+    session.redraw()
 
 
-def _tick() -> float | None:
-    """The timer. An exception must not end it silently."""
-    try:
-        return step()
-    except Exception as error:
-        LOG.exception("The library's timer failed")
-        STATE.fault = Fault("Something went wrong in the add-on.", f"{type(error).__name__}: {error}", "See Blender's console.")
-        STATE.check = STATE.work = None
-        session.redraw()
-        return None
+TIMER = Timer(__name__, lambda: step(), _failed)
+wake = TIMER.wake
 
 
 def step() -> float | None:
@@ -296,8 +286,7 @@ def register() -> None:
 def unregister() -> None:
     shutdown()
     atexit.unregister(shutdown)
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    TIMER.end()
     forget()
 
 

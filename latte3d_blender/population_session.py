@@ -8,7 +8,6 @@ import atexit
 import contextlib
 import hashlib
 import json
-import logging
 import re
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from .files import written
 from .populate import assets, form, job, recipe, run, scatter
 from .populate.work import Conversion, Result, Slices, Work
 from .scene import placing
+from .timer import Timer
 
 SWEEP_S = 0.05  # between two looks for what was thrown away
 QUIET_S = 0.4  # after the last change, before the recipe is looked at
@@ -32,7 +32,6 @@ PACE_S = {"draft": 0.25, "standard": 0.5, "high": 1.2, "full": 2.0}  # for one o
 MEGABYTES = {"draft": 3, "standard": 10, "high": 14, "full": 22}  # of one distinct object: mesh, simpler mesh, two images
 POINT_BYTES = 500  # of one more instance of it
 PRESETS = Path(__file__).resolve().parent / "populate" / "presets"
-LOG = logging.getLogger(__package__)
 
 
 @dataclass(frozen=True)
@@ -255,22 +254,13 @@ def shown(scene: bpy.types.Scene) -> None:
         wake()
 
 
-def wake() -> None:
-    """Make sure that the timer runs."""
-    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=0.02, persistent=True)
+def _failed(fault: Fault) -> None:
+    STATE.fault, STATE.work = fault, None
+    session.redraw()
 
 
-def _tick() -> float | None:
-    """The timer. An exception must not end it silently."""
-    try:
-        return step()
-    except Exception as error:
-        LOG.exception("The population's timer failed")
-        STATE.work = None
-        STATE.fault = Fault("Something went wrong in the add-on.", f"{type(error).__name__}: {error}", "See Blender's console.")
-        session.redraw()
-        return None
+TIMER = Timer(__name__, lambda: step(), _failed)
+wake = TIMER.wake
 
 
 def step() -> float | None:
@@ -383,7 +373,6 @@ def unregister() -> None:
     atexit.unregister(shutdown)
     for name, call in HANDLERS:
         getattr(bpy.app.handlers, name).remove(call)
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    TIMER.end()
     STATE.__init__()
 

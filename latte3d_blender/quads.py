@@ -22,6 +22,7 @@ from .client.guide import Guide
 from .client.job import EngineFault, Fault, Result
 from .library_session import environment
 from .scene import origin, painting
+from .timer import Timer
 
 SIZES = ("detail", "resolution", "texture_size", "triangles")
 LOOK_S = 0.2
@@ -71,9 +72,8 @@ def begin(scene: bpy.types.Scene, item: bpy.types.Object, faces: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         raise EngineFault(Fault("No second Blender can be started.", f"{error}.", "Free some memory.")) from error
     RUN = Run(process, folder, item.session_uid, session.at_cursor(scene), painting.topology(mesh))
-    if not bpy.app.background:
-        bpy.app.timers.register(_look, first_interval=LOOK_S, persistent=True)
-        session.redraw()
+    TIMER.wake(LOOK_S)
+    session.redraw()
 
 
 def end() -> None:
@@ -88,8 +88,13 @@ def end() -> None:
         session.redraw()
 
 
+def _failed(fault: Fault) -> None:
+    end()
+    session.SESSION.fault = fault
+    session.wake()
+
+
 def _look() -> float | None:
-    """The timer."""
     if RUN is None or RUN.process.poll() is None:
         return LOOK_S if RUN else None
     try:
@@ -98,6 +103,9 @@ def _look() -> float | None:
         session.SESSION.fault = error.fault
     session.wake()
     return None
+
+
+TIMER = Timer(__name__, lambda: _look(), _failed)
 
 
 def run_now() -> list[Result]:
@@ -154,5 +162,4 @@ def unregister() -> None:
     end()
     atexit.unregister(end)
     bpy.app.handlers.load_pre.remove(_detach)
-    if bpy.app.timers.is_registered(_look):
-        bpy.app.timers.unregister(_look)
+    TIMER.end()

@@ -7,7 +7,6 @@ engine makes the object of them as it makes any other, so that its look, its his
 
 import atexit
 import json
-import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +20,11 @@ from .client.job import EngineFault, Fault, Job
 from .client.library_work import ABOUT, MADE, REFINE, START, RefineWish, Work
 from .files import written
 from .scene import origin
+from .timer import Timer
 
 PAUSE_S = 0.3  # between two looks at what runs
 MOST = 8  # folders that stay: what was stopped can go on, and what could not be placed is not lost
 PRIORS = {"multiview": "unet", "depth": "unet", "controlnet": ""}  # where each has its network
-LOG = logging.getLogger(__package__)
 
 
 @dataclass
@@ -228,21 +227,13 @@ def shown() -> None:
         wake()
 
 
-def wake() -> None:
-    """Make sure that the timer runs."""
-    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=0.02, persistent=True)
+def _failed(fault: Fault) -> None:
+    STATE.fault = fault
+    session.redraw()
 
 
-def _tick() -> float | None:
-    """The timer. An exception must not end it silently."""
-    try:
-        return step()
-    except Exception as error:
-        LOG.exception("The timer of Refine failed")
-        STATE.fault = Fault("Something went wrong in the add-on.", f"{type(error).__name__}: {error}", "See Blender's console.")
-        session.redraw()
-        return None
+TIMER = Timer(__name__, lambda: step(), _failed)
+wake = TIMER.wake
 
 
 def step() -> float | None:
@@ -304,6 +295,5 @@ def register() -> None:
 def unregister() -> None:
     shutdown()
     atexit.unregister(shutdown)
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    TIMER.end()
     STATE.__init__()

@@ -5,7 +5,6 @@ Only this timer and operators touch bpy's data. Jobs hold numbers, never pointer
 """
 
 import atexit
-import logging
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,13 +20,13 @@ from .client.installer import Setup
 from .client.job import EngineFault, Failure, Fault, Job, Result
 from .panels import gallery, thumbnails
 from .scene import placing
+from .timer import Timer
 from .variations import Batch
 
 TAB = "LATTE3D"  # of the sidebar
 PICTURE = 128  # pixels of the picture of each object that the engine is asked for
 KEEP = 16  # results that can still be placed again
 LOOK_S = 30.0  # between two looks at whether the engine is of use
-LOG = logging.getLogger(__package__)
 
 
 @dataclass
@@ -116,12 +115,16 @@ class Session:
 SESSION = Session()
 
 
-def wake() -> None:
-    """Make sure that the timer runs."""
-    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=0.02, persistent=True)
+def _failed(fault: Fault) -> float | None:
+    SESSION.to_place.clear()
+    SESSION.fault = fault
+    _redraw_changed()
+    return 1.0 if SESSION.setup or SESSION.engine.active else None
 
 
+TIMER = Timer(__name__, lambda: _looked(), _failed)
+RESTING = Timer(__name__, lambda: _rest(), lambda fault: None)
+wake = TIMER.wake
 thumbnails.missed = wake  # a picture that draw() lacks is loaded by the timer
 
 
@@ -182,8 +185,7 @@ def start() -> None:
         SESSION.engine.stop()
     SESSION.engine.start(launch)
     wake()
-    if not bpy.app.background and not bpy.app.timers.is_registered(_rest):
-        bpy.app.timers.register(_rest, first_interval=LOOK_S, persistent=True)
+    RESTING.wake(LOOK_S)
     if SESSION.engine.state == client.FAILED:
         raise EngineFault(SESSION.engine.fault)
 
@@ -358,19 +360,16 @@ def _picture() -> tuple:
 _drawn: tuple = ()
 
 
-def _tick() -> float | None:
-    """The timer. An exception must not end it silently: the artist would wait for ever."""
+def _redraw_changed() -> None:
     global _drawn
-    try:
-        pause = _step()
-    except Exception as error:
-        LOG.exception("The session's timer failed")
-        SESSION.to_place.clear()
-        SESSION.fault = Fault("Something went wrong in the add-on.", f"{type(error).__name__}: {error}", "See Blender's console.")
-        pause = 1.0 if SESSION.setup or SESSION.engine.active else None
     if (picture := _picture()) != _drawn:
         _drawn = picture
         redraw()
+
+
+def _looked() -> float | None:
+    pause = _step()
+    _redraw_changed()
     return pause
 
 
@@ -443,8 +442,8 @@ def unregister() -> None:
     atexit.unregister(shutdown)
     bpy.app.handlers.load_pre.remove(_detach)
     live.unregister()
-    for timer in filter(bpy.app.timers.is_registered, (_tick, _rest)):
-        bpy.app.timers.unregister(timer)
+    TIMER.end()
+    RESTING.end()
     gallery.clear()
     thumbnails.clear()
     SESSION.__init__()

@@ -6,7 +6,7 @@
 Prompts and cameras are those of score_distillation.py: 8 kinds in four colours, from four sides. Printed, and written to FOLDER:
 - kind, color: the share of prompts whose four pictures lie nearest to those of an exact object of that kind, and of that colour.
 - hull: the visual hull of the four outlines is seen from the same four sides again; IoU of its outlines with theirs.
-- sides: of the four pictures, the share that looks most like the exact object from there.
+- sides: of the four pictures of kinds whose sides differ, the share that looks most like the exact object from there.
 - tint: how far the mean colour of a view lies from that of the four together, mean |Δ|.
 Lines: exact objects; the prior's four views together; four single pictures (the same weights, views and cameras off) in their stead.
 """
@@ -25,7 +25,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from score_distillation import COLORS, NAMES, SIDES, Domain, exact_pictures, page
+from score_distillation import COLORS, FRONT, NAMES, SIDES, Domain, exact_pictures, page
 
 from core.evaluation.summary import interval
 from core.files import replace_file
@@ -82,7 +82,7 @@ def measured(made: Tensor, exact: Tensor, own: Tensor) -> dict:
     kind, color = own // len(COLORS), own % len(COLORS)
     figures = {
         "kind": (nearest // len(COLORS) == kind).float(), "color": (nearest % len(COLORS) == color).float(), "hull": iou,
-        "tint": (mean - mean.mean(1, keepdim=True)).abs().mean((1, 2)), "sides": sides_right(made, exact[own]),
+        "tint": (mean - mean.mean(1, keepdim=True)).abs().mean((1, 2)), "sides": sides_right(made, exact[own])[fronted(kind)],
     }  # fmt: skip
     told = {name: [round(float(values.mean()), 3), interval(values.tolist())] for name, values in figures.items()}
     kinds = figures["kind"].unflatten(0, (len(NAMES), -1)).mean(1)
@@ -93,6 +93,11 @@ def sides_right(made: Tensor, exact: Tensor) -> Tensor:
     """Which of each object's four pictures look most like the exact one from there, as a share [M]; without a turn: cameras are given."""
     apart = (made[:, :, None] - exact[:, None]).abs().mean((3, 4, 5))  # [M, made, exact]
     return (apart.argmin(2) == torch.arange(4)).float().mean(1)
+
+
+def fronted(kind: Tensor) -> Tensor:
+    """Which numbers of kinds are of those whose sides differ."""
+    return torch.isin(kind, torch.tensor([NAMES.index(name) for name in FRONT]))
 
 
 def pages(exact: Tensor, made: Tensor, prompts: Sequence[str], path: Path) -> None:

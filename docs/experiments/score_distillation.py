@@ -61,7 +61,7 @@ CELLS, TURNS = 32, 8  # of the grid that IoUs are counted on; turns about the ve
 SIDES = Views.of([Camera(90.0 * i, 15.0, 40.0, 0.62 / math.tan(math.radians(20.0))) for i in range(4)])  # front, left, back, right: of +X
 LACKING = ("duck", "rocket")  # kinds whose prompts have no shape in two of the arms: a quarter of all prompts
 SEEN_AT = 24  # pixels of the pictures that are compared
-TOLD = ("iou", "iou_turned", "color_error", "mask_iou", "sides_right", "fronts", "kind_right")
+TOLD = ("iou", "iou_turned", "color_error", "mask_iou", "sides_right", "variety", "kind_right")
 
 
 @dataclass(frozen=True)
@@ -319,15 +319,16 @@ def pictured(generator: Generator, fields) -> tuple[Tensor, Tensor]:
 
 def compared(made: Tensor, full: Tensor, exact: Tensor, kind: str) -> dict[str, float]:
     """mask_iou: of the outlines, means over sides. Of kinds that have a front: sides_right, the share of the four pictures that look most
-    like the exact object's from there, after the turn by quarters that fits best; fronts: how many look most like its front."""
+    like the exact object's from there, after the turn by quarters that fits best; variety: how far the four pictures lie from one another,
+    as a share of how far the exact object's do. An object with the same face on each side has none."""
     wanted = (exact - GROUND).abs().amax(1) > 0.06
     iou = (full & wanted).sum((1, 2)) / (full | wanted).sum((1, 2)).clamp(min=1)
     told = {"mask_iou": float(iou.mean())}
     if kind in FRONT:
-        apart = (made[:, None] - exact[None]).abs().mean((2, 3, 4))  # [made, exact]
-        nearest = apart.argmin(1)
+        nearest = (made[:, None] - exact[None]).abs().mean((2, 3, 4)).argmin(1)  # [made, exact] -> [made]
         right = [float((nearest == (torch.arange(4) + turn) % 4).float().mean()) for turn in range(4)]
-        told |= {"sides_right": max(right), "fronts": float((nearest == 0).sum())}
+        apart = [float((p[:, None] - p[None]).abs().mean()) for p in (made, exact)]
+        told |= {"sides_right": max(right), "variety": apart[0] / apart[1]}
     return told
 
 
@@ -354,20 +355,29 @@ def page(tiles: Sequence[tuple[Tensor, Tensor, str]], path: Path) -> None:
 
 
 def table(out: Path) -> str:
-    """Markdown: means over prompts with 95 % bootstrap intervals."""
-    lines = ["| arm | prompts | IoU | IoU, best turn | colour error | Mask-IoU | sides right | fronts | kind right |", "|" + "---|" * 9]
-    for name in (*ARMS, *ALONE):
-        if not (out / name / "rows.json").exists():
-            continue
-        told = json.loads((out / name / "rows.json").read_text())
-        for group, rows in groups(name, told["rows"]).items():
-            cells = []
-            for figure in TOLD:
-                values = [row[figure] for row in rows if figure in row]
-                low, high = interval(values) if values else (0, 0)
-                cells.append(f"{np.mean(values):.3f} ({low:.3f}–{high:.3f})" if values else "")
-            lines.append(f"| {told['title']} | {group}, {len(rows)} | {' | '.join(cells)} |")
+    """Markdown: means over prompts with 95 % bootstrap intervals; the differences are those of the same prompts in the first arm."""
+    told = {name: json.loads((out / name / "rows.json").read_text()) for name in (*ARMS, *ALONE) if (out / name / "rows.json").exists()}
+    first = {row["prompt"]: row["iou"] for row in told.get("3d", {"rows": ()})["rows"]}
+    lines = [
+        "| arm | prompts | IoU | against the first | IoU, best turn | colour error | Mask-IoU | sides right | variety | kind right |",
+        "|" + "---|" * 10,
+    ]
+    for name, of in told.items():
+        for group, rows in groups(name, of["rows"]).items():
+            cells = [spread([row[figure] for row in rows if figure in row]) for figure in TOLD]
+            apart = [row["iou"] - first[row["prompt"]] for row in rows] if first and name != "3d" and name not in ALONE else []
+            cells.insert(1, spread(apart, "+"))
+            lines.append(f"| {of['title']} | {group}, {len(rows)} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def spread(values: list[float], sign: str = "") -> str:
+    """A mean with its interval, or nothing."""
+    if not values:
+        return ""
+    low, high = interval(values)
+    text = f"{np.mean(values):{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})" if sign else f"{np.mean(values):.3f} ({low:.3f}–{high:.3f})"
+    return text.replace("-", "−")
 
 
 def groups(name: str, rows: list[dict]) -> dict[str, list[dict]]:

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A timer of Blender's main thread that no exception ends silently: the artist would wait for ever."""
+
+import logging
+from collections.abc import Callable
+
+import bpy
+
+from .client.job import Fault
+
+LOG = logging.getLogger(__package__)
+
+
+class Timer:
+    """Calls `step` until that returns None, else again after as many seconds as it returns.
+
+    module: what the log names where a step fails; failed: is given the fault that the panel shows, and returns as step does.
+    """
+
+    def __init__(self, module: str, step: Callable[[], float | None], failed: Callable[[Fault], float | None]):
+        def turn() -> float | None:
+            try:
+                return step()
+            except Exception as error:
+                LOG.exception("The timer of %s failed", module)
+                cause = f"{type(error).__name__}: {error}"
+                return failed(Fault("Something went wrong in the add-on.", cause, "See Blender's console."))
+
+        self._turn = turn  # one object: Blender knows a timer by it
+
+    def wake(self, after_s: float = 0.02) -> None:
+        """Make sure that it runs; in background mode nothing does."""
+        if not bpy.app.background and not bpy.app.timers.is_registered(self._turn):
+            bpy.app.timers.register(self._turn, first_interval=after_s, persistent=True)
+
+    def end(self) -> None:
+        if bpy.app.timers.is_registered(self._turn):
+            bpy.app.timers.unregister(self._turn)
