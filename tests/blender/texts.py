@@ -31,7 +31,7 @@ DATA = {  # not shown, or the same in every language
     "LATTE3D layout", "LATTE3D long job", "LATTE3D {0}", "MB", "Mask", "Masks",
     "MemoryError|Cannot allocate memory|failed to map segment|[Ii]nsufficient memory|not enough memory|bad_alloc", "More/{0}", "Names",
     "OBJECT", "Own_Targets", "Plan", "Points", "Preview {0}", "Prompts", "Props/Food", "Python", "Recipe", "Samples", "Scatter",
-    "Scripts/python.exe", "Settle", "Shapes", "Simpler", "Taken", "Targets", 
+    "Scripts/python.exe", "Settle", "Shapes", "Simpler", "Taken", "Targets",
     "No module named", "The timer of %s failed",
     "Thing", "Things", "Zl", "Zp", "^(Error: |Operator .* poll\\(\\) )",
     "^line \\d+, column \\d+: ", "a brown mushroom", "a red mushroom with white spots", "a {0}", "a {red|brown} mushroom",
