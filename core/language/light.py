@@ -16,7 +16,13 @@ CLEAR = frozenset({"glass", "glassy", "crystal", "crystalline", "transparent", "
 FROSTED = frozenset({"translucent", "frosted", "milky"})  # the light that passes is scattered; of other materials these say no glass
 _GLOWING = "glowing glows luminous luminescent bioluminescent phosphorescent incandescent illuminated lit alight neon"
 GLOWING = frozenset(_GLOWING.split())
-ONE_WORD = {r"see[\s-]?through": "seethrough", r"glow(?:s|ing)?[\s-]in[\s-]the[\s-]dark": "glowing", r"lit[\s-]up": "lit"}
+ONE_WORD = {
+    r"see[\s-]?through": "seethrough", r"glow(?:s|ing)?[\s-]in[\s-]the[\s-]dark": "glowing", r"lit[\s-]up": "lit",
+    r"(?:semi|half)[\s-]transparent": "translucent", r"(?:glass|crystal)[\s-]like": "glassy", r"made\s+from": "made of",
+}  # fmt: skip
+NOUNS = frozenset({"glass", "crystal", "neon"})  # of those words, what a thing may be: "a wine glass"
+NEXT = re.compile(r"[\s-]+([^\W\d_]+)")
+PART = re.compile(r"-[^\W\d_]+ed\b")  # "glass-topped": it says something of a part
 COLORS = {*COLOR_OF, *SHADES, "orange", "yellow", "green", "blue", "white", "colored", "coloured", "colors", "colours", "color", "colour"}
 OF_IT = frozenset({"made", "of", "out", "in", "that", "which", "is", "are"})  # what opens a phrase about the whole thing, and no part of it
 SMOOTH, SCATTERING, STRENGTH = 0.05, 0.4, 4.0  # roughness of glass, of frosted glass; how strongly a glowing thing shines
@@ -71,7 +77,7 @@ def said_of_light(prompt: str) -> Said:
     phrases = phrases_of(text)
     found, spans = set(), []
     for phrase in phrases:
-        words = _light_words(phrase, first=phrase is phrases[0])
+        words = _light_words(phrase, text, first=phrase is phrases[0])
         found |= {word.text for word in words}
         whole = phrase is not phrases[0] and len(words) == len(phrase.content)
         single = [(word.start, longer.get(word.start, word.end), False) for word in words]
@@ -85,13 +91,13 @@ def said_of_light(prompt: str) -> Said:
     return Said(light, tuple(span for span in spans if span[:2] != ends), colored)
 
 
-def _light_words(phrase: Phrase, first: bool) -> list:
-    """A phrase's words that say something of the whole thing's light."""
-    content = phrase.content
-    words = []
-    for number, word in enumerate(content):
-        after = content[number + 1].text if number + 1 < len(content) else ""
-        if word.text in CLEAR | FROSTED or (word.text in GLOWING and not (word.text == "neon" and after in COLORS)):
+def _light_words(phrase: Phrase, text: str, first: bool) -> list:
+    """A phrase's words that say something of the whole thing's light. text: the prompt in small letters."""
+    content, words = phrase.content, []
+    for word in content:
+        after = NEXT.match(text, word.end)
+        a_color = word.text == "neon" and after and after[1] in COLORS
+        if word.text in CLEAR | FROSTED | GLOWING and not a_color and not PART.match(text, word.end):
             words.append(word)
     if not first and (phrase.opener not in (*OF_IT, ",") or not words or words[-1] != content[-1]):  # "with glass windows", "on glass"
         return []
@@ -102,4 +108,5 @@ def _light_words(phrase: Phrase, first: bool) -> list:
 def _noun_of_light(phrase: Phrase, spans: list) -> tuple[int, int] | None:
     """Where a prompt's own thing is such a word ("a wine glass"), which must not be taken out of it."""
     last = phrase.content[-1] if phrase.content else None
-    return (last.start, last.end) if last and any(span[:2] == (last.start, last.end) for span in spans) else None
+    thing = last and (last.text in NOUNS or len(phrase.content) == 1)  # else it says how the thing is: "a lamp glowing"
+    return (last.start, last.end) if thing and any(span[:2] == (last.start, last.end) for span in spans) else None

@@ -17,6 +17,10 @@ _STYLE = (
     r"\b(?:in|with)\s+(?:(?:an?|the)\s+)?(?:style\s+of\s+[^,.;]+|(?:[\w-]+\s+){1,3}?style\b)"
     r"|\b\w+[\s-]style\b|\binspired\s+by\s+[^,.;]+"
 )
+_LIT = (  # by what is around it: light of the picture
+    r"\b(?:\w{3,}ly|well|studio|back|side|rim|sun|moon|candle|torch)[\s-](?:lit|illuminated)\b"
+    r"|\b(?:lit|illuminated)\s+(?:up\s+)?(?:by|with|against|from(?!\s+(?:with)?in))\b[^,.;]*|\bneon\s+lighting\b"
+)
 
 _BREAK = r"[,;:.!?()|\n]|\b(?:but|with|featuring|has|made|painted|please|in|on|at|by|near)\b"
 _ITEM = rf"(?:(?!{_BREAK}).)+"
@@ -95,7 +99,7 @@ def _artists_words() -> re.Pattern:
     phrases = sorted(re.split(r"[|\n]", ARTISTS_WORDS.strip()), key=lambda p: -len(p))
     words = "|".join(re.escape(phrase).replace(r"\ ", r"[\s-]+") for phrase in phrases)
     pictures = rf"(?:3[\s-]?d\s+)?(?:{'|'.join(PICTURES.split())})s?\s+of\b"
-    return re.compile(rf"^\s*{_ASKED}|{_STYLE}|\b{pictures}|(?<![\w-])(?:{words})(?![\w])(?!\s+of\b)", re.I)
+    return re.compile(rf"^\s*{_ASKED}|{_STYLE}|{_LIT}|\b{pictures}|(?<![\w-])(?:{words})(?![\w])(?!\s+of\b)", re.I)
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,8 @@ GLASS, GLOW = Light(1.0, SMOOTH, 0.0), Light(0.0, SMOOTH, STRENGTH)
         ("a duck that is transparent", GLASS), ("a mug, transparent, 4k", GLASS), ("A Glass Vase", GLASS),
         ("a frosted glass vase", Light(1.0, SCATTERING, 0.0)), ("a translucent fish", Light(1.0, SCATTERING, 0.0)),
         ("a glowing lamp", GLOW), ("a lamp that glows", GLOW), ("a neon sword", GLOW), ("a glow in the dark duck", GLOW),
-        ("a lit lamp", GLOW),
+        ("a lit lamp", GLOW), ("a lamp glowing", GLOW), ("a pumpkin lit from within", GLOW),
+        ("a vase made from glass", GLASS), ("a glass-like vase", GLASS), ("a semi-transparent duck", Light(1.0, SCATTERING, 0.0)),
         ("a luminous mushroom with white spots", GLOW), ("a glowing glass lamp", Light(1.0, SMOOTH, STRENGTH)),
     ],
 )  # fmt: skip
@@ -29,6 +30,8 @@ def test_the_whole_thing(prompt, light):
     [
         "a vase", "a vase, no glass", "a vase without glass", "a lamp that is not glowing", "a non-glowing lamp", "an unlit lamp",
         "a glass-free house", "a car with glass windows", "a lamp on a glass table", "a house with glowing windows", "a neon green car",
+        "a glass-topped table", "a glowing-eyed robot", "a neon-colored car", "a neon coloured car", "a car, neon lighting",
+        "a house lit by candles", "a mushroom, softly lit", "a well-lit chair", "a brightly lit house", "a tree illuminated by the sun",
         "a duck, transparent background", "a frosted cake", "a lamp, volumetric light", "a duck and a glass vase", "a milky mug", "",
     ],
 )  # fmt: skip
@@ -44,6 +47,8 @@ def test_not_of_the_whole_thing(prompt):
         ("a mug, transparent, with a handle", "a mug, with a handle", "a mug in white, with a handle"),
         ("a wine glass", "a wine glass", "a wine glass"), ("a see-through mug", "a mug", "a white mug"),
         ("a lamp that glows", "a lamp", None),
+        ("a lamp glowing", "a lamp", None), ("a candle alight", "a candle", None), ("a neon", "a neon", None),
+        ("a bottle made from glass, tall", "a bottle, tall", "a bottle in white, tall"), ("a semi-transparent duck", "a duck", "a white duck"),
         ("a glowing orange lamp", "an orange lamp", None), ("a neon-lit tower", "a tower", None),
     ],
 )  # fmt: skip
