@@ -48,7 +48,8 @@ def test_not_of_the_whole_thing(prompt):
         ("a wine glass", "a wine glass", "a wine glass"), ("a see-through mug", "a mug", "a white mug"),
         ("a lamp that glows", "a lamp", None),
         ("a lamp glowing", "a lamp", None), ("a candle alight", "a candle", None), ("a neon", "a neon", None),
-        ("a bottle made from glass, tall", "a bottle, tall", "a bottle in white, tall"), ("a semi-transparent duck", "a duck", "a white duck"),
+        ("a bottle made from glass, tall", "a bottle, tall", "a bottle in white, tall"),
+        ("a semi-transparent duck", "a duck", "a white duck"),
         ("a glowing orange lamp", "an orange lamp", None), ("a neon-lit tower", "a tower", None),
     ],
 )  # fmt: skip
