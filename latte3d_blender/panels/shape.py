@@ -5,6 +5,7 @@ import bpy
 
 from .. import session
 from ..scene import painting
+from ..words import say
 from .setup import wrapped
 
 
@@ -13,7 +14,7 @@ def draw_shape(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     wanted = context.scene.latte3d
     restyles, paints = session.SESSION.engine.knows_adherence(wanted.model), "retexture" in session.SESSION.engine.features
     header, body = layout.panel("latte3d_shape", default_closed=True)
-    header.label(text=", ".join(["Blend", *(["Restyle"] if restyles else []), *(["Re-texture"] if paints else [])]))
+    header.label(text=", ".join([say("Blend"), *([say("Restyle")] if restyles else []), *([say("Re-texture")] if paints else [])]))
     if not body:
         return
     body.prop(wanted, "use_blend", text="Blend with a second prompt")

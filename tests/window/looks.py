@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs in a windowed Blender: the panel, folded and unfolded, in a language, a theme, a scale and a narrow sidebar, for people to look at.
+"""Runs in a windowed Blender: the panel, folded and unfolded, in a language, a theme and a scale, for people to look at.
 
-looks.py -- OUT ENGINE_PYTHON [language=de_DE] [theme=light] [scale=1.5] [width=180] [models=FOLDER] writes pictures and report.json to the
-folder OUT. width: of the sidebar, in pixels of the screen.
+looks.py -- OUT ENGINE_PYTHON [language=de_DE] [theme=light] [scale=1.5] [models=FOLDER] writes pictures and report.json to the folder OUT.
 """
 
 import sys
@@ -28,24 +27,6 @@ def dress() -> None:
         bpy.ops.script.execute_preset(filepath=str(path), menu_idname="USERPREF_MT_interface_theme_presets")
     if "language" in CHOSEN:
         view.language = CHOSEN["language"]
-
-
-def narrow(width: int):
-    """Drag the sidebar's edge until it is so wide."""
-    for beside in (0, -2, -4, 2, 4, -6):  # where the edge can be taken differs between versions
-        _, sidebar = steps.viewport()
-        before = sidebar.width
-        x, y, way = sidebar.x + beside, sidebar.y + sidebar.height // 4, sidebar.width - width
-        yield from steps.move(x - 20, y)
-        yield from steps.move(x, y)
-        steps.window().event_simulate(type="LEFTMOUSE", value="PRESS", **steps.MOUSE)
-        yield 0.3
-        for step in range(1, 9):
-            yield from steps.move(x + way * step // 8, y)
-        steps.window().event_simulate(type="LEFTMOUSE", value="RELEASE", **steps.MOUSE)
-        yield 0.5
-        if steps.viewport()[1].width < before:
-            return
 
 
 def look(name: str, *folds: str):
@@ -77,8 +58,6 @@ def main():
     steps.unfolded_draws()
     yield from steps.show_tab()
     yield from steps.until(lambda: state.engine.state in ("READY", "FAILED"), 180)
-    if "width" in CHOSEN:
-        yield from narrow(int(CHOSEN["width"]))
     REPORT["width"], REPORT["label"] = steps.viewport()[1].width, steps.addon("words").say("Generate")
     yield from look("1-empty")
     yield from make("a red mushroom with white spots")

@@ -250,6 +250,8 @@ def variations(state):
 def live(state):
     """Live with an engine that is slow, and then crashes: it says so, and Blender goes on."""
     follows, wanted = steps.addon("live").LIVE, scene().latte3d
+    wanted.prompt, wanted.count = "a cube", 1
+    yield from ready(state)
     operate("live")
     yield from steps.until(lambda: follows.shown, 40)
     for wanted.seed in (5, 6, 7):
