@@ -59,7 +59,7 @@ COLORS = tuple(color for color in ALL_COLORS if color != "gray")
 PROPORTIONS = (None, "tall", "wide")
 CELLS, TURNS = 32, 8  # of the grid that IoUs are counted on; turns about the vertical that the best one is taken of
 SIDES = Views.of([Camera(90.0 * i, 15.0, 40.0, 0.62 / math.tan(math.radians(20.0))) for i in range(4)])  # front, left, back, right: of +X
-LACKING = ("duck", "rocket")  # kinds whose prompts have no shape in two of the arms: a quarter of all prompts
+LACKING = ("duck", "rocket")  # kinds whose prompts have no shape in some of the arms: a quarter of all prompts
 SEEN_AT = 24  # pixels of the pictures that are compared
 TOLD = ("iou", "iou_turned", "color_error", "mask_iou", "sides_right", "variety", "kind_right")
 
@@ -81,10 +81,10 @@ class Arm:
 ARMS = {
     "3d": Arm("3D-aware, no shapes"),
     "2d": Arm("2D (same prior, views and cameras off), no shapes", flat=True),
-    "shapes": Arm("3D-aware, shapes by α", alpha=0.9),
     "lacking": Arm("3D-aware, shapes by α, two kinds have none", alpha=0.9, missing=LACKING),
     "lacking-untaught": Arm("shapes alone, two kinds have none", alpha=0.9, missing=LACKING, taught=False),
-    "2d-shapes": Arm("2D, shapes by α", flat=True, alpha=0.9),
+    "2d-lacking": Arm("2D, shapes by α, two kinds have none", flat=True, alpha=0.9, missing=LACKING),
+    "sharp": Arm("3D-aware, no shapes, 1/β from 60 to 300", more={"sharpness": (60.0, 300.0)}),
     "classic": Arm("3D-aware, no shapes, classic gradient", distillation={"loss": "sds"}),
     "unread": Arm("3D-aware, no shapes, no reading before", reading=False),
 }  # fmt: skip
