@@ -42,17 +42,17 @@ def steady(number: int, before: TextIO | None) -> TextIO:
 
 
 class SteadyFile(io.FileIO):
-    """A file whose reader may go away."""
+    """A file whose reader may go away. A disk that is full is an error once; what is still in buffers then goes nowhere, silently."""
 
     def write(self, data) -> int | None:
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno != (errno.EINVAL if sys.platform == "win32" else errno.EPIPE):  # what each says of a pipe that has ended
-                raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
+            if error.errno != (errno.EINVAL if sys.platform == "win32" else errno.EPIPE):  # what each says of a pipe that has ended
+                raise
             return len(data)
 
 
