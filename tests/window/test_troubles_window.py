@@ -27,9 +27,9 @@ def test_blender_outlives_its_engine(suite, extension_zip, misbehaving, tmp_path
     report = play(suite, "troubles.py", tmp_path, extension_zip, misbehaving)
     assert "errors" not in report, report
     assert report["load"][0] == "FAILED" and "There is no model." in report["load"][1] and report["again"] == "READY"
-    # Cancel, by a click of the mouse: a slow engine's job is over at once, the best of three
+    # Cancel, by a click of the mouse: once it is heard, which is when Blender has drawn, a slow engine's job is over; the best of three
     assert report["typed"] == "a lasting cube" and report["after_cancel"] == [[], ""]
-    assert min(ended for _, ended, _ in report["cancel_ms"]["slow"]) < CANCEL_MS
+    assert min(ended - heard for heard, ended, _ in report["cancel_ms"]["slow"]) < CANCEL_MS
     assert {state for one in report["cancel_ms"].values() for _, _, state in one} == {"cancelled"}
     [[heard, ended, _]] = report["cancel_ms"]["hang"]  # one that hangs has heard it, and is ended after its patience
     assert heard < 1000 and ended < 10_000
