@@ -58,4 +58,4 @@ def test_blender_outlives_its_engine(suite, extension_zip, misbehaving, tmp_path
     assert report["file"] == [False, "", 0]
     running, left = report["disabled"]
     assert running >= 1 and left == 0, "no process is left"
-    assert report["enabled"] == ["a last cube"]
+    assert report["enabled"] == ["a last cube 7"], "of the seed that Live was left at"
