@@ -50,6 +50,8 @@ def reason(item: bpy.types.Object | None) -> str:
         return "Its texture is not from here: it could not be painted again"
     if item.data.shape_keys:
         return "Its shape keys would be lost: remove them first"
+    if item.vertex_groups:
+        return "Vertex groups would be lost with its triangles: remove them first"
     return "Quads are being made" if RUN else ""
 
 

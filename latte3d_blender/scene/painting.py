@@ -205,6 +205,9 @@ def put_on(result: Result) -> bpy.types.Object:
         item["latte3d_texture"] = json.dumps(_facts(result, target.turn), ensure_ascii=False)
     if target.remeshed:
         item.color = material.diffuse_color
+        for old in filter(None, before.materials):
+            if "latte3d_key" not in old and not old.library:
+                old.use_fake_user = True  # the artist's own
         origin.forget_unused(before)
         mesh.name = mesh.name.removesuffix(".001")
     mesh.update()

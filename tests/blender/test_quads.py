@@ -119,3 +119,14 @@ def test_a_refined_object_is_painted_of_its_planes(addon, made, monkeypatch):
     monkeypatch.setattr(session, "submit", lambda *given, **named: asked.append(named) or submit(*given, **named))
     assert bpy.ops.latte3d.quad_remesh(faces=200) == {"FINISHED"} and len(made.data.polygons) > 60
     assert asked[0]["model"] == "fake" and asked[0]["guide"].arrays.keys() == {*planes, "vertices", "triangles", "faces", "box"}
+
+
+def test_the_artists_own_materials_stay_in_the_file(addon, made):
+    made.data.materials.append(bpy.data.materials.new("Mine"))
+    assert bpy.ops.latte3d.quad_remesh(faces=200) == {"FINISHED"} and len(made.data.materials) == 1
+    assert bpy.data.materials["Mine"].use_fake_user, "it outlives saving and loading"
+
+
+def test_weights_are_not_lost(addon, made):
+    made.vertex_groups.new(name="Bone")
+    assert not bpy.ops.latte3d.quad_remesh.poll() and "Vertex groups" in addon("quads").reason(made)
