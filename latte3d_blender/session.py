@@ -115,14 +115,14 @@ class Session:
 SESSION = Session()
 
 
-def _failed(fault: Fault) -> float | None:
+def _timer_failed(fault: Fault) -> float | None:
     SESSION.to_place.clear()
     SESSION.fault = fault
     _redraw_changed()
     return 1.0 if SESSION.setup or SESSION.engine.active else None
 
 
-TIMER = Timer(__name__, lambda: _looked(), _failed)
+TIMER = Timer(__name__, lambda: _looked(), _timer_failed)
 RESTING = Timer(__name__, lambda: _rest(), lambda fault: None)
 wake = TIMER.wake
 thumbnails.missed = wake  # a picture that draw() lacks is loaded by the timer

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The networks of a click on CUDA: in bfloat16, and their several hundred kernels recorded once and started as one (a CUDA graph).
+"""The networks of a click on CUDA: their several hundred kernels, recorded once and started as one (a CUDA graph).
 
-The plain twin is `Generator.made` itself, which every other device calls.
+The plain twin is `Generator.made` itself, which every other device calls. In single precision: on an H200 bfloat16 was slower, and less
+like the processor's objects (docs/benchmarks/README.md).
 """
 
 import sys
@@ -18,50 +19,37 @@ Inputs = tuple[Tensor | None, ...]  # of Generator.made
 
 def fastest(generator: Generator) -> Made:
     """`generator.made` (see there), as its device runs it best."""
-    device = generator.dummy.device
-    return Replay(generator, half_precision(device)) if device.type == "cuda" else generator.made
-
-
-def half_precision(device: torch.device) -> torch.dtype | None:
-    """bfloat16 where a GPU calculates with it, else None, which is float32: numbers of layers may be too large for float16."""
-    with torch.cuda.device(device):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    return Replay(generator) if generator.dummy.device.type == "cuda" else generator.made
 
 
 class Replay:
     """`Generator.made` of one object, with the dummy sphere or with a cloud of as many points: recorded at its first call, then replayed.
 
-    What has another shape, and what cannot be recorded, is called as it is. G's planes, the fields and the height are float32 throughout
-    (see `core.networks.generator`). Weights may change in place; a generator that moves to another device needs another Replay.
+    What has another shape, and what cannot be recorded, is called as it is. Weights may change in place; a generator that moves to another
+    device needs another Replay.
     """
 
-    def __init__(self, generator: Generator, half: torch.dtype | None, record: Callable[[Made, Inputs], Made] | None = None):
-        """half: the precision of the layers, None for float32. record: makes a replay of a call and its inputs; None: `record_graph`."""
-        self.generator, self.half, self.record = generator, half, record or record_graph
+    def __init__(self, generator: Generator, record: Callable[[Made, Inputs], Made] | None = None):
+        """record: makes a replay of a call and its inputs; None: `record_graph`."""
+        self.generator, self.record = generator, record or record_graph
         self.replays: dict[tuple[bool, ...], Made] = {}  # by which inputs there are: with a cloud or without
 
     @torch.inference_mode()
     def __call__(self, condition: Tensor, queries: Tensor, cloud: Tensor | None = None, adherence: Tensor | None = None) -> Fields:
         inputs = condition, queries, cloud, adherence
         if len(condition) != 1 or (cloud is not None and cloud.shape[:2] != (1, self.generator.config.points)):
-            return self.called(*inputs)
+            return self.generator.made(*inputs)
         there = tuple(given is not None for given in inputs)
         if there not in self.replays:
             self.replays[there] = self._recorded(inputs)
         return self.replays[there](*inputs)
 
-    def called(self, *inputs: Tensor | None) -> Fields:
-        """The call itself, in this precision."""
-        device = self.generator.dummy.device.type
-        with torch.autocast(device, self.half or torch.bfloat16, enabled=self.half is not None, cache_enabled=False):  # a graph casts anew
-            return self.generator.made(*inputs)
-
     def _recorded(self, inputs: Inputs) -> Made:
         try:
-            return self.record(self.called, inputs)
+            return self.record(self.generator.made, inputs)
         except RuntimeError as error:  # a kernel that cannot be recorded, or no memory for it
             print(f"The networks run without a CUDA graph: {str(error).splitlines()[0]}", file=sys.stderr)
-            return self.called
+            return self.generator.made
 
 
 def record_graph(function: Made, inputs: Inputs) -> Made:

@@ -2,7 +2,7 @@
 """The parts of gpu.sh, each in a process of its own, so that one that fails or takes too long leaves the others.
 
 tests: tests/gpu, twins and determinism · click: the stages from a prompt to a mesh · networks: these and a whole click with and without
-CUDA graphs and bfloat16, and how often a click waits for the GPU · batch: objects a second · starter, paper: a training step of these
+CUDA graphs, and how often a click waits for the GPU · batch: objects a second · starter, paper: a training step of these
 networks · multiview, depth: MVDream (867 M) and Stable Diffusion with a depth ControlNet, full size, random weights, against what was
 planned.
 """
@@ -126,21 +126,18 @@ def click(a: argparse.Namespace) -> dict:
 
 
 def networks(a: argparse.Namespace) -> dict:
-    """The networks and a whole click, as they are called and as a CUDA graph, in float32 and bfloat16: medians, milliseconds."""
-    import torch
-
+    """The networks and a whole click, as they are called and as a CUDA graph: medians, milliseconds."""
     from core.networks.replay import Replay
 
     pipeline, detail, result = load_pipeline(a), "draft" if a.small else "standard", {}
     usual, rounds = pipeline.made, 2 if a.small else 15
-    for name, half in (("float32", None), ("bfloat16", torch.bfloat16)):
-        replay = Replay(pipeline.generator, half)
-        for way, made in (("called", replay.called), ("graph", replay))[: 2 if pipeline.device.type == "cuda" else 1]:
-            pipeline.made = made
-            meshes = [pipeline([PROMPTS[0]], seeds=number, detail=detail)[0] for number in range(rounds + 1)][1:]
-            times = [mesh.timings_ms for mesh in meshes]
-            medians = {"networks_ms": [t["networks"] for t in times], "click_ms": [sum(t.values()) for t in times]}
-            result[f"{name}, {way}"] = {what: round(statistics.median(found), 2) for what, found in medians.items()}
+    ways = {"called": pipeline.generator.made} | ({"graph": Replay(pipeline.generator)} if pipeline.device.type == "cuda" else {})
+    for way, made in ways.items():
+        pipeline.made = made
+        meshes = [pipeline([PROMPTS[0]], seeds=number, detail=detail)[0] for number in range(rounds + 1)][1:]
+        times = [mesh.timings_ms for mesh in meshes]
+        medians = {"networks_ms": [t["networks"] for t in times], "click_ms": [sum(t.values()) for t in times]}
+        result[way] = {what: round(statistics.median(found), 2) for what, found in medians.items()}
     pipeline.made = usual
     return result | {"waits": count_waits(lambda: pipeline([PROMPTS[0]], detail=detail))}
 
