@@ -103,13 +103,20 @@ def _scene(objects: list[bpy.types.Object]) -> bpy.types.Scene:
     return scene
 
 
-def _choose_engine(scene: bpy.types.Scene, samples: int) -> None:
+def _see_through(objects: list[bpy.types.Object]) -> bool:
+    """Whether light passes through one of them."""
+    materials = {slot.material for item in objects for slot in item.material_slots if slot.material and slot.material.node_tree}
+    shaders = [node for material in materials for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED"]
+    return any(shader.inputs["Transmission Weight"].default_value > 0 for shader in shaders)
+
+
+def _choose_engine(scene: bpy.types.Scene, samples: int, bounces: int) -> None:
     """Cycles on the CPU; where this Blender was built without it, whatever it has."""
     try:
         scene.render.engine = "CYCLES"
     except TypeError:
         return
-    scene.cycles.device, scene.cycles.samples, scene.cycles.max_bounces = "CPU", samples, 2
+    scene.cycles.device, scene.cycles.samples, scene.cycles.max_bounces = "CPU", samples, bounces
     scene.cycles.use_adaptive_sampling, scene.cycles.adaptive_threshold = True, 0.05
     scene.cycles.use_light_tree, scene.cycles.use_denoising = False, True
     scene.cycles.denoising_prefilter = "FAST"
@@ -130,7 +137,7 @@ def studio_shot(objects: list[bpy.types.Object], path: Path, *, size: int = 640,
     """Render a square PNG of `size` pixels to `path`. The objects stay where they are; raises RuntimeError when rendering fails."""
     scene = _scene(objects)
     try:
-        _choose_engine(scene, samples)
+        _choose_engine(scene, samples, 12 if _see_through(objects) else 2)  # through both walls of a glass are four
         render = scene.render
         render.resolution_x = render.resolution_y = size
         render.resolution_percentage = 100

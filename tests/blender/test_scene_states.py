@@ -217,3 +217,20 @@ def test_a_picture_leaves_the_artist_s_objects_whatever_their_names(addon, tmp_p
     assert (tmp_path / "made.png").stat().st_size and made.data.name == "Studio" and theirs.data.energy
     after = {kind: len(getattr(bpy.data, kind)) for kind in before}
     assert after | {"images": 0} == before | {"images": 0}  # a render's result is an image of Blender's own
+
+
+def test_a_picture_shows_what_is_behind_glass(addon, tmp_path):
+    """Light goes in and out of both walls: with a few bounces glass is black."""
+    bpy.ops.mesh.primitive_uv_sphere_add(segments=32, ring_count=16, radius=0.5)
+    ball = bpy.context.active_object
+    inner = ball.modifiers.new("wall", "SOLIDIFY")
+    inner.thickness = 0.05
+    glass = bpy.data.materials.new("glass")
+    glass.use_nodes = True
+    glass.node_tree.nodes["Principled BSDF"].inputs["Transmission Weight"].default_value = 1.0
+    glass.node_tree.nodes["Principled BSDF"].inputs["Roughness"].default_value = 0.05
+    ball.data.materials.append(glass)
+    addon("scene.studio").studio_shot([ball], tmp_path / "glass.png", size=32, samples=8)
+    seen = bpy.data.images.load(str(tmp_path / "glass.png"))
+    pixels = np.array(seen.pixels[:]).reshape(32, 32, 4)[12:20, 12:20, :3]
+    assert pixels.mean() > 0.35
