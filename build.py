@@ -79,11 +79,13 @@ def environment(
 
 
 def find_python(versions: tuple[tuple[int, int], ...]) -> str:
-    """A Python of one of these versions: this one if it fits, else the first on the path that runs."""
+    """A Python of one of these versions: this one if it fits, else the first that runs, on the path or of pyenv's."""
     if sys.version_info[:2] in versions:
         return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     for major, minor in versions:
         launchers = [[f"python{major}.{minor}"], ["py", f"-{major}.{minor}"]]
+        launchers += [[str(path)] for path in sorted(pyenv.glob(f"{major}.{minor}.*/bin/python{major}.{minor}"))]
         for launcher in launchers:
             found = install.quiet([*launcher, "-I", "-c", "import sys; print(sys.version_info[:2], sys.executable, sep='|')"])
             version, _, executable = found.stdout.strip().partition("|")

@@ -358,6 +358,16 @@ def commands(monkeypatch, tmp_path) -> list[list]:
     return ran
 
 
+@posix
+def test_a_python_of_pyenvs_that_is_not_the_chosen_one_is_found(monkeypatch, tmp_path):
+    other = tmp_path / "versions" / "9.9.1" / "bin" / "python9.9"
+    other.parent.mkdir(parents=True)
+    other.write_text(f"#!/bin/sh\necho '(9, 9)|{other}'\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert build.find_python(((9, 8), (9, 9))) == str(other)
+
+
 def test_a_window_that_is_named_and_cannot_be_opened_is_a_failure(commands, monkeypatch, capsys):
     monkeypatch.setattr(build, "blender_python", lambda version="": Path("blender"))
     assert build.test(["window"]) == 1 and build.test(["style", "--window"]) == 1
