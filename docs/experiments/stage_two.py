@@ -63,12 +63,14 @@ TOLD = ("color_error", "color_made", "parts_error", "picture_error", "color_righ
 
 @dataclass(frozen=True)
 class Arm:
-    """title: what is changed; depth, views: weight of the prior that is led by depth, and of the multi-view one; fine: the upsampler."""
+    """title: what is changed; depth, views: weight of the prior that is led by depth, and of the multi-view one; fine: the upsampler;
+    scale: of the guidance, as a share of --scale."""
 
     title: str
     depth: float = 0.0
     views: float = 0.0
     fine: bool = True
+    scale: float = 1.0
 
 
 ARMS = {
@@ -76,11 +78,12 @@ ARMS = {
     "depth": Arm("stage 2: led by depth, upsampler", depth=1.0),
     "coarse": Arm("the same without the upsampler", depth=1.0, fine=False),
     "both": Arm("stage 2 with the multi-view prior beside it, weight 1", depth=1.0, views=1.0),
+    "mild": Arm("stage 2 with a third of the guidance's scale", depth=1.0, scale=1 / 3),
     "views": Arm("on the same surfaces, the multi-view prior alone", views=1.0),
 }
 PRIOR = "prior"
 LOOKS = (  # at it: scale of the guidance, how many rows the depths are moved by, how much they lead
-    ("led, scale 3", 3.0, 0, 1), ("led, scale 1", 1.0, 0, 1), ("no lead, scale 3", 3.0, 0, 0), ("another kind's depth", 3.0, 4, 1),
+    ("led", 3.0, 0, 1), ("no lead", 3.0, 0, 0), ("another kind's depth", 3.0, 4, 1),
 )  # fmt: skip
 
 
@@ -128,7 +131,7 @@ def run(name: str, domain: Domain, a: argparse.Namespace) -> None:
 
 
 def stage_of(arm: Arm, domain: Domain, generator: Generator, a: argparse.Namespace) -> Texture:
-    how, teachers = Distillation(loss="x0", scale=a.scale, rescale=0.0), []
+    how, teachers = Distillation(loss="x0", scale=a.scale * arm.scale, rescale=0.0), []
     for kind, folder, weight in ((DepthGuidance, a.depth, arm.depth), (MultiviewGuidance, a.prior, arm.views)):
         if weight:
             texts = EmbeddingCache.build(a.out / "texts", folder, domain.prompts)
@@ -194,7 +197,7 @@ def recognised(made: Tensor, exact: Tensor, own: int, kind: str) -> dict[str, fl
 
 
 @torch.no_grad()
-def look_at_prior(domain: Domain, a: argparse.Namespace, steps: int = 25) -> None:
+def look_at_prior(domain: Domain, a: argparse.Namespace, steps: int = 15) -> None:
     """Pictures of four colours of each kind, led by the depth of the exact object; and by that of another kind's."""
     path = a.out / "prior.json"
     if path.exists():
