@@ -210,9 +210,9 @@ def _result(work: Work) -> tuple[Guide, list[float] | None]:
 
 
 def _finish() -> None:
-    """The engine has ended its part: what was placed is forgotten here, and what was not can be placed again."""
+    """Nothing of it waits any more: what was placed is forgotten here, and what was not can be placed again."""
     job, STATE.job = STATE.job, None
-    if job.state == "done" and not job.failures:
+    if any(result.placed for result in job.made.values()):
         dismiss()
     elif fault := job.fault or (job.failures[0].fault if job.failures else None):
         STATE.fault = fault
@@ -247,7 +247,7 @@ def step() -> float | None:
         work.poll()
         if work.finished:
             _try_to_put()
-    if STATE.job and STATE.job.over:
+    if STATE.job and STATE.job.over and not session.waits(STATE.job):
         _finish()
     running = STATE.job or (STATE.work and not STATE.work.over)
     if running or _seen() != before:

@@ -284,6 +284,11 @@ def collect() -> None:
         del SESSION.results[old]
 
 
+def waits(job: Job) -> bool:
+    """Whether something that a job has made is still to be placed."""
+    return job in SESSION.waiting or any(result in SESSION.to_place for result in job.made.values())
+
+
 def keep(result: Result) -> Result:
     """Give a result the number by which it can be placed."""
     result.number = SESSION.last_number = SESSION.last_number + 1
