@@ -140,7 +140,8 @@ def paint():
     settings = {name: look["settings"].get(name) for name in SIZES} | {"model": look["model"] or None}
     settings["detail"] = settings["detail"] or "standard"
     styles = [look["style"]] if look["style"] else None
-    return session.submit(place, [look["prompt"]], [max(look["seed"], 0)], settings, styles=styles, model=look["model"], guide=guide)
+    seeds = [max(look["seed"], 0)]
+    return session.submit(place, [look["prompt"]], seeds, settings, styles=styles, model=look["model"], guide=guide, aside=True)
 
 
 def _made_of(item: bpy.types.Object) -> dict:

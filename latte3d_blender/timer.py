@@ -9,6 +9,7 @@ import bpy
 from .client.job import Fault
 
 LOG = logging.getLogger(__package__)
+AGAIN_S = 1.0  # after a step that has failed, where there still is something to wait for
 
 
 class Timer:
@@ -26,13 +27,13 @@ class Timer:
                 cause = f"{type(error).__name__}: {error}"
                 return failed(Fault("Something went wrong in the add-on.", cause, "See Blender's console."))
 
-        self._turn = turn  # one object: Blender knows a timer by it
+        self.turn = turn  # one object: Blender knows a timer by it
 
     def wake(self, after_s: float = 0.02) -> None:
         """Make sure that it runs; in background mode nothing does."""
-        if not bpy.app.background and not bpy.app.timers.is_registered(self._turn):
-            bpy.app.timers.register(self._turn, first_interval=after_s, persistent=True)
+        if not bpy.app.background and not bpy.app.timers.is_registered(self.turn):
+            bpy.app.timers.register(self.turn, first_interval=after_s, persistent=True)
 
     def end(self) -> None:
-        if bpy.app.timers.is_registered(self._turn):
-            bpy.app.timers.unregister(self._turn)
+        if bpy.app.timers.is_registered(self.turn):
+            bpy.app.timers.unregister(self.turn)

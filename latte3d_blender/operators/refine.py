@@ -119,6 +119,12 @@ class LATTE3D_OT_dismiss_refining(bpy.types.Operator):
     bl_idname = "latte3d.dismiss_refining"
     bl_label = "Dismiss"
 
+    @classmethod
+    def description(cls, context, properties):
+        work = refining.STATE.work
+        placeable = work and work.finished
+        return say("Close this message and place nothing; Refine on the same object begins anew" if placeable else cls.__doc__)
+
     def execute(self, context):
         refining.dismiss()
         refining.wake()

@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, IntProperty, StringProperty
 
-from .. import library_session
+from .. import library_session, refining
 from ..client.engine import EngineFault
 from ..client.library_work import PREPARE, TRAIN
 from ..panels import library as panels
@@ -19,13 +19,18 @@ STARTS = [
 ]
 
 
+def busy() -> str:
+    """Why no long work can begin, in the words of a disabled button."""
+    return library_session.busy() or refining.working()
+
+
 class LongWork:
     """An operator that starts long work."""
 
     @classmethod
     def reason(cls) -> str:
         """Why it is disabled."""
-        return library_session.missing() or library_session.busy()
+        return library_session.missing() or busy()
 
     @classmethod
     def poll(cls, context):
@@ -111,7 +116,7 @@ class LATTE3D_OT_resume_work(LongWork, bpy.types.Operator):
     @classmethod
     def reason(cls):
         work = library_session.STATE.work
-        return library_session.busy() or ("" if work and work.resumable else "Nothing was stopped")
+        return busy() or ("" if work and work.resumable else "Nothing was stopped")
 
     def execute(self, context):
         return self.begin(lambda: library_session.STATE.work.wish)
@@ -126,7 +131,7 @@ class LATTE3D_OT_work_anyway(LongWork, bpy.types.Operator):
     @classmethod
     def reason(cls):
         work = library_session.STATE.work
-        return library_session.busy() or ("" if work and work.over and work.refusal else "Nothing was refused")
+        return busy() or ("" if work and work.over and work.refusal else "Nothing was refused")
 
     def execute(self, context):
         return self.begin(lambda: replace(library_session.STATE.work.wish, anyway=True))

@@ -168,6 +168,64 @@ def test_what_cannot_be_placed_yet_is_not_forgotten(addon, stand_in, drawn):
     assert bpy.data.objects[0]["latte3d_planes"]
 
 
+def test_one_thing_at_a_time_for_all_cores(addon, stand_in, package, tmp_path):
+    """Prepare and Train say why they wait for Refine, as Refine does for them."""
+    made(addon)
+    bpy.context.preferences.addons[package].preferences.library_folder = str(tmp_path)
+    bpy.ops.latte3d.refine()
+    until(addon, lambda state: state.work.picture)
+    for start in (bpy.ops.latte3d.prepare_library, bpy.ops.latte3d.train, bpy.ops.latte3d.resume_work, bpy.ops.latte3d.work_anyway):
+        with pytest.raises(RuntimeError, match="“a red cube” is being refined: one at a time"):
+            start()
+    bpy.ops.latte3d.stop_refining()
+    until(addon, lambda state: state.work.over)
+    assert bpy.ops.latte3d.train.poll()
+    bpy.ops.latte3d.train()
+    with pytest.raises(RuntimeError, match="Training is running"):
+        bpy.ops.latte3d.resume_refining()
+    addon("library_session").shutdown()
+    bpy.context.preferences.addons[package].preferences.library_folder = ""
+
+
+def test_an_open_question_stays_open(addon, stand_in):
+    """What the artist has asked for stands, whatever comes of earlier work."""
+    item = made(addon)
+    bpy.ops.latte3d.refine()
+    bpy.context.scene.latte3d.prompt = "a dragon"
+    with pytest.raises(RuntimeError, match="is not one of the things"):
+        bpy.ops.latte3d.generate()
+    (stand_in / "go").touch()
+    until(addon, lambda state: state.work is None)
+    assert item["latte3d_planes"] and addon("session").SESSION.question.prompt == "a dragon"
+
+
+def test_a_look_that_fails_is_not_the_last(addon, stand_in, monkeypatch, drawn):
+    item, refining = made(addon), addon("refining")
+    bpy.ops.latte3d.refine()
+    work = until(addon, lambda state: state.work.picture).work
+    with monkeypatch.context() as broken:
+        broken.setattr(type(work), "poll", lambda self: 1 / 0)
+        pause = refining.TIMER.turn()
+        assert pause and refining.TIMER.turn() == pause and "division by zero" in drawn(addon("panels.refine").draw_refining).texts()
+    (stand_in / "go").touch()
+    until(addon, lambda state: state.work is None)
+    assert item["latte3d_planes"] and refining.TIMER.turn() is None
+
+
+def test_what_is_lost_by_dismissing_is_said(addon, stand_in):
+    made(addon)
+    bpy.ops.latte3d.refine()
+    said = addon("operators.refine").LATTE3D_OT_dismiss_refining.description
+    bpy.ops.latte3d.stop_refining()
+    until(addon, lambda state: state.work.over)
+    assert "goes on from there" in said(bpy.context, None)
+    bpy.ops.latte3d.resume_refining()
+    bpy.ops.wm.read_homefile(use_empty=True)
+    (stand_in / "go").touch()
+    until(addon, lambda state: state.work.finished)
+    assert "begins anew" in said(bpy.context, None) and "goes on" not in said(bpy.context, None)
+
+
 def test_undo_brings_the_object_back(addon, stand_in):
     item = made(addon)
     bpy.ops.ed.undo_push(message="made")
