@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..client.guide import Guide
+from ..client.guide import Guide, hash_of
 from ..client.job import Result
 from . import materials, origin
 from .meshes import short_name
@@ -19,19 +19,20 @@ from .sampling import to_engine
 
 LAYER = "LATTE3D"  # the UV layer of what is painted into new UVs
 MOST = 8  # UV layers of a mesh
+CHANGED = "Its mesh was changed meanwhile."
 EDGE = math.radians(45)  # quads that meet at more are shaded sharp
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
     """A mesh that is being painted. item: the session_uid of its object; loops [F, 3]: the corners of the mesh that make each triangle;
-    corners: its faces, as `topology` says them; layer: the UV layer that it is painted into; "": new UVs. turn: as `read` takes it; None:
+    before: what it is now, as `state` says it; layer: the UV layer that it is painted into; "": new UVs. turn: as `read` takes it; None:
     it was painted in the engine's own frame. remeshed: a mesh that takes the place of the object's own, as quad_program.py writes it.
     note: what the artist should know."""
 
     item: int
     loops: np.ndarray
-    corners: bytes
+    before: str
     layer: str = ""
     turn: int | None = 0
     remeshed: dict[str, np.ndarray] | None = None
@@ -47,6 +48,13 @@ def reason(item: bpy.types.Object | None) -> str:
     if item.override_library or item.data.override_library:
         return "This object overrides one of another file: make it local first"
     return "" if len(item.data.polygons) else "This object's mesh has no faces"
+
+
+def lost(item: bpy.types.Object) -> str:
+    """What an object would lose with its mesh, and why that is not replaced; nothing where it can be."""
+    if item.data.shape_keys:
+        return "Its shape keys would be lost: remove them first"
+    return "Vertex groups would be lost with its triangles: remove them first" if item.vertex_groups else ""
 
 
 def read(
@@ -79,7 +87,7 @@ def read(
     if own:
         arrays["uvs"] = floats(layer.uv, "vector", 2)[loops]
     note = "" if shaped else "Its modifiers change its faces: the mesh below them is painted"
-    return arrays, Target(item.session_uid, loops, topology(mesh), layer.name if own else "", turn, note=note)
+    return arrays, Target(item.session_uid, loops, state(mesh, places=False), layer.name if own else "", turn, note=note)
 
 
 def read_remeshed(item: bpy.types.Object, made: dict[str, np.ndarray], turn: int | None) -> tuple[dict[str, np.ndarray], Target]:
@@ -94,7 +102,7 @@ def read_remeshed(item: bpy.types.Object, made: dict[str, np.ndarray], turn: int
     own = _moved(floats(old.vertices, "co", 3), matrix)
     arrays = {"vertices": _moved(made["vertices"], matrix), "triangles": np.ascontiguousarray(made["corners"][loops]), "faces": faces}
     arrays["box"] = np.stack((own.min(0), own.max(0)))
-    return arrays, Target(item.session_uid, loops, topology(old), turn=turn, remeshed=made)
+    return arrays, Target(item.session_uid, loops, state(old), turn=turn, remeshed=made)
 
 
 def _mesh_of(name: str, made: dict[str, np.ndarray]) -> bpy.types.Mesh:
@@ -117,9 +125,9 @@ def _upright(item: bpy.types.Object, turn: int) -> Matrix:
     return Matrix.Rotation(-item.matrix_world.to_euler("XYZ").z - turn * math.pi / 2, 4, "Z") @ item.matrix_world
 
 
-def topology(mesh: bpy.types.Mesh) -> bytes:
-    """The vertices of a mesh's corners, face by face: what a texture's UVs depend on."""
-    return b"".join(part.tobytes() for part in corners_of(mesh))
+def state(mesh: bpy.types.Mesh, *, places: bool = True) -> str:
+    """A short text that stands for a mesh: its faces, on which a texture's UVs depend, and where its vertices are."""
+    return hash_of(*corners_of(mesh), *([floats(mesh.vertices, "co", 3)] if places else []))
 
 
 def corners_of(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +153,7 @@ def _evaluated(context: bpy.types.Context, item: bpy.types.Object) -> tuple[bool
     evaluated = item.evaluated_get(context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()
     try:
-        return topology(mesh) == topology(item.data), floats(mesh.vertices, "co", 3)
+        return all(map(np.array_equal, corners_of(mesh), corners_of(item.data))), floats(mesh.vertices, "co", 3)
     finally:
         evaluated.to_mesh_clear()
 
@@ -165,15 +173,25 @@ def _moved(places: np.ndarray, matrix: Matrix) -> np.ndarray:
 
 def find(target: Target) -> bpy.types.Object:
     """The object that is to be painted. Raises ValueError where it is gone, or is another now."""
-    item = next((item for item in bpy.data.objects if item.session_uid == target.item), None)
+    item = unchanged(target.item, target.before, replaced=target.remeshed is not None)
+    layers = item.data.uv_layers
+    if not (target.layer in layers if target.layer else LAYER in layers or len(layers) < MOST):
+        raise ValueError(CHANGED)
+    return item
+
+
+def unchanged(uid: int, before: str, *, replaced: bool = True) -> bpy.types.Object:
+    """The object with this session_uid, whose mesh is what it was `before`. replaced: that mesh goes, with all that it has, so that its
+    vertices must not have moved. Raises ValueError where it is another now."""
+    item = next((item for item in bpy.data.objects if item.session_uid == uid), None)
     if item is None:
         raise ValueError("The object was deleted meanwhile.")
-    if why := reason(item):
+    if item.type != "MESH":
+        raise ValueError("The object is no mesh any more.")
+    if why := reason(item) or (lost(item) if replaced else ""):
         raise ValueError(f"{why}.")
-    layers = item.data.uv_layers
-    there = target.layer in layers if target.layer else LAYER in layers or len(layers) < MOST
-    if not there or topology(item.data) != target.corners:
-        raise ValueError("Its mesh was changed meanwhile.")
+    if state(item.data, places=replaced) != before:
+        raise ValueError(CHANGED)
     return item
 
 
