@@ -14,7 +14,7 @@ from core.surface.atlas import Atlas, unwrap
 from core.surface.bake import Appearance, bake
 from core.surface.extract import LOOSE, EmptySurfaceError, ExtractionCancelled, SignedDistance
 from core.surface.meshing import make_surface
-from core.surface.texels import covered_texels
+from core.surface.texels import covered_once
 from core.surface.textured import Watch
 
 SAMPLES = 60_000  # of the object's surface, among which the nearest is looked for
@@ -131,10 +131,11 @@ def own_atlas(canvas: Canvas, sizes: Detail) -> Atlas:
         raise BadRequest(f"{part:.0%} of the surface has UVs outside of the image.", "They lie beyond 0 to 1.", NEW)
     if (part := share(flat < 1e-3 / size**2)) > LEEWAY:
         raise BadRequest(f"{part:.0%} of the surface has no room in its UVs.", "Its faces are points or lines there.", NEW)
-    triangle, texel = covered_texels(uvs * np.float32(size), size, size)
-    single = len(np.unique(texel))
-    if len(texel) - single > LEEWAY * single:
-        raise BadRequest("The UVs overlap.", f"{(len(texel) - single) / single:.0%} of the image would be painted more than once.", NEW)
+    found = covered_once(uvs * np.float32(size), size, size, int(LEEWAY * size**2))
+    triangle, texel = found or (None, None)
+    single = len(np.unique(texel)) if found else 0
+    if not found or len(texel) - single > LEEWAY * single:
+        raise BadRequest("The UVs overlap.", "Much of the image would be painted more than once.", NEW)
     if not single:
         raise BadRequest("The UVs cover no texel of the image.", "", NEW)
     return Atlas(uvs, np.zeros(len(uvs), np.int32), size, triangle, texel, np.empty((0, 2), np.int32))
