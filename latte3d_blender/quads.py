@@ -23,7 +23,7 @@ from .client.engine import log_tail
 from .client.guide import Guide
 from .client.job import EngineFault, Fault, Result
 from .library_session import environment
-from .scene import origin, painting, placing
+from .scene import mesh_data, origin, painting, placing
 from .timer import Timer
 
 SIZES = ("detail", "resolution", "texture_size", "triangles")
@@ -57,12 +57,12 @@ def begin(scene: bpy.types.Scene, item: bpy.types.Object, faces: int) -> None:
     """Start making about so many quads of an object. Raises EngineFault where that cannot begin."""
     global RUN
     program, mesh, folder = Path(painting.__file__).with_name("quad_program.py"), item.data, None
-    corners, starts = painting.corners_of(mesh)
+    corners, starts = mesh_data.corners_of(mesh)
     blender = [bpy.app.binary_path, "--background", "--factory-startup", "--python", str(program), "--"]
     command = blender if bpy.app.binary_path else [sys.executable, str(program), "--"]
     try:
         folder = Path(tempfile.mkdtemp(prefix="latte3d-quads-"))
-        np.savez(folder / "in.npz", vertices=painting.floats(mesh.vertices, "co", 3), corners=corners, starts=starts)
+        np.savez(folder / "in.npz", vertices=mesh_data.places_of(mesh), corners=corners, starts=starts)
         with open(folder / "log.txt", "wb") as log:
             process = subprocess.Popen(
                 [*command, str(folder / "in.npz"), str(folder / "out.npz"), str(faces)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -6,6 +6,7 @@ from bpy.props import IntProperty
 
 from .. import machine, session
 from ..client.guide import Guide
+from ..client.job import EngineFault
 from ..scene import meshes, painting, placement
 from ..words import say
 from .generate import Making, blend_of
@@ -34,7 +35,7 @@ class LATTE3D_OT_retexture(Making, bpy.types.Operator):
         wanted, item = context.scene.latte3d, chosen(context)
         try:
             canvas, target = painting.read(context, item, own=wanted.retexture_uvs == "OWN", turn=int(wanted.retexture_front))
-        except ValueError as error:
+        except (ValueError, EngineFault) as error:
             self.report({"ERROR"}, say(f"“{item.name}” cannot be painted: {error}"))
             return {"CANCELLED"}
         place, blend, settings = session.at_cursor(context.scene), blend_of(wanted), machine.settings(wanted.detail)

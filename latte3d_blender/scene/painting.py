@@ -11,9 +11,10 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..client.guide import Guide, hash_of
+from ..client.guide import Guide, check_triangles, hash_of
 from ..client.job import Result
 from . import materials, origin
+from .mesh_data import corners_of, places_of, triangles_of, values
 from .meshes import short_name
 from .sampling import to_engine
 
@@ -64,43 +65,45 @@ def read(
     the answer is put on.
 
     own: into its active UV layer, else into new UVs. turn: quarters by which its front is turned away from -Y, to the right. Where
-    modifiers leave its faces as they are, their shape counts; else only how large they make it. Raises ValueError with a sentence.
+    modifiers leave its faces as they are, their shape counts; else only how large they make it. Raises ValueError with a sentence, and
+    EngineFault where there is too much of it.
     """
+    check_triangles(len(item.data.loops) - 2 * len(item.data.polygons))
     mesh, layer = item.data, item.data.uv_layers.active
     if own and layer is None:
         raise ValueError("It has no UVs. Choose New UVs.")
     if not own and LAYER not in mesh.uv_layers and len(mesh.uv_layers) >= MOST:
         raise ValueError("It has eight UV layers, as many as Blender allows. Remove one, or choose Own UVs.")
     turned = _upright(item, turn)
-    loops, faces = _triangles(mesh)
-    shaped, shape = _evaluated(context, item)
-    places = shape if shaped else floats(mesh.vertices, "co", 3)
-    vertex, _ = corners_of(mesh)
+    corners, (loops, faces) = corners_of(mesh), triangles_of(mesh)
+    shaped, shape = _evaluated(context, item, corners)
+    places = shape if shaped else places_of(mesh)
     if turned.is_negative:  # a mirrored object's triangles turn over
         loops = loops[:, ::-1]
-    arrays = {"vertices": _moved(places, turned), "triangles": np.ascontiguousarray(vertex[loops]), "faces": faces}
-    if not all(np.isfinite(array).all() for array in arrays.values()):
+    arrays = {"vertices": _moved(places, turned), "triangles": corners[0][loops], "faces": faces}
+    if not np.isfinite(arrays["vertices"]).all():
         raise ValueError("Its vertices have no finite places.")
     if not shaped and len(shape):
         moved = _moved(shape, turned)
         arrays["box"] = np.stack((moved.min(0), moved.max(0)))
     if own:
-        arrays["uvs"] = floats(layer.uv, "vector", 2)[loops]
+        arrays["uvs"] = values(layer.uv, "vector", 2)[loops]
     note = "" if shaped else "Its modifiers change its faces: the mesh below them is painted"
-    return arrays, Target(item.session_uid, loops, state(mesh, places=False), layer.name if own else "", turn, note=note)
+    return arrays, Target(item.session_uid, loops, hash_of(*corners), layer.name if own else "", turn, note=note)
 
 
 def read_remeshed(item: bpy.types.Object, made: dict[str, np.ndarray], turn: int | None) -> tuple[dict[str, np.ndarray], Target]:
     """A mesh that shall take the place of an object's own, as `read` gives it: it lies in the same box. turn: None for an object that was
-    made here, whose mesh stands in the engine's frame as it is."""
+    made here, whose mesh stands in the engine's frame as it is. Raises EngineFault as `read` does."""
+    check_triangles(len(made["corners"]) - 2 * len(made["starts"]))
     matrix, old, mesh = Matrix() if turn is None else _upright(item, turn), item.data, _mesh_of("Quads", made)
     try:
-        loops, faces = _triangles(mesh)
+        loops, faces = triangles_of(mesh)
     finally:
         bpy.data.meshes.remove(mesh)
     loops = loops[:, ::-1] if matrix.is_negative else loops
-    own = _moved(floats(old.vertices, "co", 3), matrix)
-    arrays = {"vertices": _moved(made["vertices"], matrix), "triangles": np.ascontiguousarray(made["corners"][loops]), "faces": faces}
+    own = _moved(places_of(old), matrix)
+    arrays = {"vertices": _moved(made["vertices"], matrix), "triangles": made["corners"][loops], "faces": faces}
     arrays["box"] = np.stack((own.min(0), own.max(0)))
     return arrays, Target(item.session_uid, loops, state(old), turn=turn, remeshed=made)
 
@@ -127,48 +130,26 @@ def _upright(item: bpy.types.Object, turn: int) -> Matrix:
 
 def state(mesh: bpy.types.Mesh, *, places: bool = True) -> str:
     """A short text that stands for a mesh: its faces, on which a texture's UVs depend, and where its vertices are."""
-    return hash_of(*corners_of(mesh), *([floats(mesh.vertices, "co", 3)] if places else []))
+    return hash_of(*corners_of(mesh), *([places_of(mesh)] if places else []))
 
 
-def corners_of(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """The vertex of each corner [C], face by face, and each face's first corner [F]."""
-    vertex, starts = np.empty(len(mesh.loops), np.int32), np.empty(len(mesh.polygons), np.int32)
-    mesh.loops.foreach_get("vertex_index", vertex)
-    mesh.polygons.foreach_get("loop_start", starts)
-    return vertex, starts
-
-
-def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """The corners [F, 3] of a mesh's triangles, and the face [F] of each."""
-    mesh.calc_loop_triangles()
-    count = len(mesh.loop_triangles)
-    loops, faces = np.empty(3 * count, np.int32), np.empty(count, np.int32)
-    mesh.loop_triangles.foreach_get("loops", loops)
-    mesh.loop_triangles.foreach_get("polygon_index", faces)
-    return loops.reshape(-1, 3), faces
-
-
-def _evaluated(context: bpy.types.Context, item: bpy.types.Object) -> tuple[bool, np.ndarray]:
-    """Whether an object's modifiers leave its faces as they are, and the places [V, 3] of the vertices that they make."""
+def _evaluated(context: bpy.types.Context, item: bpy.types.Object, corners: tuple[np.ndarray, np.ndarray]) -> tuple[bool, np.ndarray]:
+    """Whether an object's modifiers leave its faces, which have these corners, as they are, and the places [V, 3] of the vertices that they
+    make."""
+    if not item.modifiers and not item.data.shape_keys:
+        return True, places_of(item.data)
     evaluated = item.evaluated_get(context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()
     try:
-        return all(map(np.array_equal, corners_of(mesh), corners_of(item.data))), floats(mesh.vertices, "co", 3)
+        return all(map(np.array_equal, corners_of(mesh), corners)), places_of(mesh)
     finally:
         evaluated.to_mesh_clear()
 
 
-def floats(data, name: str, width: int) -> np.ndarray:
-    """A property of each element, as [N, width] f32."""
-    found = np.empty(len(data) * width, np.float32)
-    data.foreach_get(name, found)
-    return found.reshape(-1, width)
-
-
 def _moved(places: np.ndarray, matrix: Matrix) -> np.ndarray:
     """Places [V, 3] moved by a matrix, in the engine's axes."""
-    whole = np.array(matrix)
-    return np.ascontiguousarray(to_engine(places @ whole[:3, :3].T + whole[:3, 3]), np.float32)
+    axes = to_engine(np.array(matrix)[:3].T)  # where each goes, and the origin
+    return (places @ axes[:3] + axes[3]).astype(np.float32)
 
 
 def find(target: Target) -> bpy.types.Object:
