@@ -27,7 +27,7 @@ WORDS = re.compile(r"[A-Z][a-z’']*[a-z…]\b[^_]*|.*[A-Za-z]\S* \S.*|.* \S*[A-
 DATA = {  # not shown, or the same in every language
     " or ", "# This is an Asset Catalog Definition file for Blender.\n\nVERSION 1\n\n", "%d %b %Y %H:%M", "< {0}{1}", "> {0}{1}",
     "Assets", "Avoid", "Blender", "Bodies", "Box", "Boxes", "CC0-1.0, CC-BY-4.0, all rights reserved …", "Cc", "Cf", "Cn", "Collision",
-    "Cs", "Entry", "Error: ", "GB", "Generated", "KB", "LATTE3D", "LATTE3D Set Up reader", "LATTE3D engine reader", "LATTE3D history",
+    "Cs", "Entry", "Error: ", "GB", "Generated", "KB", "LATTE3D", "LATTE3D Set Up reader", "LATTE3D engine {0}", "LATTE3D history",
     "LATTE3D layout", "LATTE3D long job", "LATTE3D {0}", "MB", "Mask", "Masks",
     "MemoryError|Cannot allocate memory|failed to map segment|[Ii]nsufficient memory|not enough memory|bad_alloc", "More/{0}", "Names",
     "OBJECT", "Own_Targets", "Plan", "Points", "Preview {0}", "Prompts", "Props/Food", "Python", "Recipe", "Samples", "Scatter",
