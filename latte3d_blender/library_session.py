@@ -76,7 +76,7 @@ def checking() -> str:
 def busy() -> str:
     """Why Prepare and Train cannot begin, in the words of a disabled button."""
     if STATE.work and not STATE.work.over:
-        return f"{library_work.NAMES[STATE.work.kind]} is running"
+        return library_work.RUNNING[STATE.work.kind]
     if session.SESSION.setup:
         return "Set Up is running"
     if session.SESSION.engine.state == client.NOT_INSTALLED and not session.SESSION.stale:

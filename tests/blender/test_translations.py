@@ -79,7 +79,8 @@ def test_sentences_with_values():
     assert german("“Stop” is not one of the things that the installed models know.") == (
         "„Stop“ gehört nicht zu den Dingen, die die installierten Modelle kennen."
     )
-    assert german("Training failed.") == "Training ist fehlgeschlagen."
+    assert german("Training failed.") == "Training ist fehlgeschlagen." and german("Prepare failed.") == "Vorbereiten ist fehlgeschlagen."
+    assert german("Training is running") == "Training läuft"
     assert german("Making the surface (2 of 6)") == "Oberfläche entsteht (2 von 6)"
     assert german("120 of 380 MB · 3 min left") == "120 von 380 MB · noch 3 min"
     assert german("Read “tires” as “wheels”. Not understood: “zorp”.") == "Gelesen: „tires“ als „wheels“. Nicht verstanden: “zorp”."
@@ -87,7 +88,8 @@ def test_sentences_with_values():
 
 def test_what_is_somebodys_own_stays():
     signs = (" (x of y)", " (", "; ", " · ", "a (b) (c). (d) ", "", " ")
-    for text in (*signs, "“Material”", "a bowl of fruit", "“a red car of 3 wheels”", "/tmp/Stop/3 of 4"):
+    others = "The graphics card failed.", "Another program is running"  # other programs' own sentences
+    for text in (*signs, *others, "“Material”", "a bowl of fruit", "“a red car of 3 wheels”", "/tmp/Stop/3 of 4"):
         assert german(text) == text
     assert german("“Stop” is an asset") == "“Stop” is an asset"  # a template with a name: only its own code fills it in
 
