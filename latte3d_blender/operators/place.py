@@ -21,7 +21,7 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
     """Build a finished object in the scene"""
 
     bl_idname = "latte3d.place_result"
-    bl_label = "Place Generated Object"
+    bl_label = "Place Object"
     bl_options = {"REGISTER", "UNDO"}
 
     result: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # its number; 0: the last one

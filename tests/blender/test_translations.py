@@ -4,6 +4,7 @@
 import re
 import string
 
+import blf
 import bpy
 import pytest
 
@@ -60,6 +61,17 @@ def test_all_that_blender_shows_of_the_classes_is_translated(addon, language):
     """Names, descriptions and choices as they are registered: those that are made of parts, too."""
     entries = translations.read(translations.FOLDER / f"{language}.po")
     assert not sorted(text for text in texts.registered() if ("*", text) not in entries)
+
+
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_labels_of_steps_that_can_be_adjusted_are_short(addon, language):
+    """They head a panel in the corner of the view whose width is Blender's own: at an interface scale of 1.5, longer ones are cut."""
+    said = {text: german for (_, text), german in GERMAN.items()} if language == "de" else {}
+    kinds = [kind for kind in bpy.types.Operator.__subclasses__() if kind.__name__.startswith("LATTE3D_") and kind.is_registered]
+    steps = [kind for kind in kinds if {"REGISTER", "UNDO"} <= getattr(kind, "bl_options", set()) and texts.adjustable(kind)]
+    labels = {said.get(kind.bl_label, kind.bl_label) for kind in steps}
+    blf.size(0, 1.5 * 11)
+    assert len(labels) > 3 and not [label for label in labels if blf.dimensions(0, label)[0] > 178]
 
 
 def test_what_blender_does_not_translate_goes_through_say():

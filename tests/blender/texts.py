@@ -159,6 +159,14 @@ def registered() -> set[str]:
     return {text for text in found if text not in DATA and re.search("[a-z]{3}", text)}
 
 
+def adjustable(kind) -> bool:
+    """Whether an operator has properties that are shown."""
+    import bpy
+
+    own = getattr(bpy.ops.latte3d, kind.bl_idname[8:]).get_rna_type().properties
+    return any(not one.is_hidden for one in own if one.identifier != "rna_type")
+
+
 def of_models() -> set[str]:
     """The names, groups and words of the model that comes with the engine, as the panel shows them, and the engine's own word."""
     folder = ROOT / "core" / "weights" / "starter"
