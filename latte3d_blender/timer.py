@@ -2,14 +2,25 @@
 """A timer of Blender's main thread that no exception ends silently: the artist would wait for ever."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 import bpy
 
 from .client.job import Fault
 
 LOG = logging.getLogger(__package__)
+MOMENT_S = 0.005  # between two redraws
 AGAIN_S = 1.0  # after a step that has failed, where there still is something to wait for
+
+
+def moment_of(items: Iterable) -> Iterator:
+    """As many items, one at least, as a moment has time for: what is to be done with all of them at once would hold Blender up."""
+    end = time.perf_counter() + MOMENT_S
+    for item in items:
+        yield item
+        if time.perf_counter() > end:
+            return
 
 
 class Timer:
