@@ -5,7 +5,8 @@ from pathlib import Path
 
 import bpy.utils.previews
 
-AT_ONCE = 4  # that are loaded between two redraws
+from ..timer import moment_of
+
 MOST = 400  # that stay in memory
 _pictures: bpy.utils.previews.ImagePreviewCollection | None = None
 _missing: dict[str, Path] = {}
@@ -34,13 +35,13 @@ def wanted() -> bool:
 def load() -> bool:
     """Load some of those that were missed; whether there were any."""
     global _pictures
-    found = [(name, path) for name, path in _missing.items() if path.is_file()][:AT_ONCE]
+    found = [(name, path) for name, path in _missing.items() if path.is_file()]
     if found and _pictures is not None and len(_pictures) >= MOST:
         bpy.utils.previews.remove(_pictures)
         _pictures = None
     if found and _pictures is None:
         _pictures = bpy.utils.previews.new()
-    for name, _ in found:
+    for name, _ in moment_of(found):
         _missing.pop(name, None)
         if name not in _pictures:
             picture = _pictures.load(name, name, "IMAGE")
