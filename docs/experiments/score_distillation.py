@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from core.evaluation.summary import interval
 from core.files import replace_file
 from core.frame import SPAN
-from core.guidance.multiview import FlatGuidance, MultiviewGuidance
+from core.guidance.multiview import FlatGuidance, MultiviewGuidance, views_of
 from core.guidance.prompts import EmbeddingCache
 from core.guidance.sds import Distillation, Guidance
 from core.language.encoder import TextEncoder
@@ -58,7 +58,7 @@ FRONT = ("cat", "duck", "teddy", "car", "chair", "mug")  # kinds whose sides dif
 COLORS = tuple(color for color in ALL_COLORS if color != "gray")
 PROPORTIONS = (None, "tall", "wide")
 CELLS, TURNS = 32, 8  # of the grid that IoUs are counted on; turns about the vertical that the best one is taken of
-SIDES = Views.of([Camera(90.0 * i, 15.0, 40.0, 0.62 / math.tan(math.radians(20.0))) for i in range(4)])  # front, left, back, right: of +X
+PICTURES = 16  # that the prior sees in a step: objects by its views of each
 LACKING = ("duck", "rocket")  # kinds whose prompts have no shape in some of the arms: a quarter of all prompts
 SEEN_AT = 24  # pixels of the pictures that are compared
 TOLD = ("iou", "iou_turned", "color_error", "mask_iou", "sides_right", "variety", "kind_right")
@@ -86,11 +86,20 @@ ARMS = {
     "2d-lacking": Arm("2D, shapes by α, two kinds have none", flat=True, alpha=0.9, missing=LACKING),
     "sharp": Arm("3D-aware, no shapes, 1/β from 60 to 300", more={"sharpness": (60.0, 300.0)}),
     "2d-sharp": Arm("2D, no shapes, 1/β from 60 to 300", flat=True, more={"sharpness": (60.0, 300.0)}),
+    "sharper": Arm("3D-aware, no shapes, 1/β from 100 to 600", more={"sharpness": (100.0, 600.0)}),
+    "finer": Arm("3D-aware, no shapes, 1/β from 100 to 600, 32 + 16 points along a ray",
+                 more={"sharpness": (100.0, 600.0), "rays": VolumeSettings(32, 16, 4)}),
     "classic": Arm("3D-aware, no shapes, classic gradient", distillation={"loss": "sds"}),
     "unread": Arm("3D-aware, no shapes, no reading before", reading=False),
 }  # fmt: skip
 
 
+def sides(count: int) -> Views:
+    """Cameras around, at equal angles; of four: front, left, back, right of +X."""
+    return Views.of([Camera(360.0 * i / count, 15.0, 40.0, 0.62 / math.tan(math.radians(20.0))) for i in range(count)])
+
+
+SIDES = sides(4)
 WEIGHTS = "generator.safetensors"
 ALONE = {
     "alone": "each unseen prompt by itself, from the start", "refined": "the amortised model refined on each unseen prompt",
@@ -181,7 +190,7 @@ def main() -> int:
     parser.add_argument("prior", type=Path)
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join((*ARMS, *ALONE))} (all, one after the other)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=500, help="of four objects, an arm")
+    parser.add_argument("--steps", type=int, default=500, help="of 16 pictures, an arm")
     parser.add_argument("--scale", type=float, default=3.0, help="of the guidance")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn; each seed wants a FOLDER of its own")
     parser.add_argument("--first", default="3d", help="the arm that the table's differences are from")
@@ -233,21 +242,23 @@ def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain
     texts = EmbeddingCache.build(a.out / "texts", a.prior, domain.prompts)
     if not arm.taught:
         silent = Silent(how, prior.signal)
-        silent.sizes, silent.viewpoints = prior.sizes, prior.viewpoints
+        silent.sizes, silent.views, silent.viewpoints = prior.sizes, prior.views, prior.viewpoints
         prior = silent
-    common = {"batch": 4, "rate": 2e-3, "size": 16, "average": 0.0, "steps": a.steps, "slopes": 128, "sharpness": (25.0, 100.0)}
-    settings = GeometrySettings(**common | {"alpha": arm.alpha, "rays": VolumeSettings(16, 8, 4)} | arm.more)
+    common = {"batch": PICTURES // views_of(a.prior), "steps": a.steps, "rate": 2e-3, "average": 0.0, "size": 16, "slopes": 128}
+    common |= {"sharpness": (25.0, 100.0), "rays": VolumeSettings(16, 8, 4)}
+    settings = GeometrySettings(**common | {"alpha": arm.alpha} | arm.more)
     yield Geometry(settings, generator, prior, texts, domain, seed=a.seed)
 
 
 @torch.no_grad()
-def exact_pictures(domain: Domain, out: Path, size: int = SEEN_AT) -> Tensor:
-    """Of the plain prompts, from four sides: [N, 4, 3, S, S]"""
-    path = out / f"exact-{size}.safetensors"
+def exact_pictures(domain: Domain, out: Path, size: int = SEEN_AT, views: Views = SIDES) -> Tensor:
+    """Of the plain prompts, from four sides or so many: [N, V, 3, S, S]"""
+    count = views.azimuth.shape[1]
+    path = out / (f"exact-{size}.safetensors" if count == 4 else f"exact-{size}-{count}.safetensors")
     if not path.exists():
         parts = [domain.subjects(domain.plain[i : i + len(COLORS)]) for i in range(0, len(domain.plain), len(COLORS))]
         parts = [replace(part, distance=ExactObjects(domain.described(part.prompts), part.z).sdf) for part in parts]
-        shots = torch.cat([pictures(part, SIDES, size)[0] for part in parts])
+        shots = torch.cat([pictures(part, views, size)[0] for part in parts])
         replace_file(path, lambda name: save_file({"pictures": shots.contiguous()}, name))
     return load_file(path)["pictures"]
 
