@@ -42,6 +42,7 @@ class PriorSettings:
     kinds: tuple[str, ...] = option((), "the starter's kinds to learn (all but the ones held out for evaluation)")
     views: int = option(4, "views of an object that are seen together", above=1)
     prompts: int = option(4096, "different prompts of the starter library", above=0)
+    start_from: Path | None = option(None, "start from this multi-view prior's weights and pictures, with or without --depth", flag="from")
     blocks: int = option(1024, "blocks of 16 objects whose pictures are kept on disk, a third of a megabyte each", above=0)
     seed: int = option(0, "of all that is drawn", least=0)
     device: str = option("auto", "auto, cpu or cuda")
