@@ -193,7 +193,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=500, help="of 16 pictures, an arm")
     parser.add_argument("--scale", type=float, default=3.0, help="of the guidance")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn; each seed wants a FOLDER of its own")
-    parser.add_argument("--first", default="3d", help="the arm that the table's differences are from")
+    parser.add_argument("--first", default="3d", help="the arm that the table's differences are from, also as ../FOLDER/ARM")
     a = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     encoder = TextEncoder(device="cpu")
@@ -378,7 +378,8 @@ def page(tiles: Sequence[tuple[Tensor, Tensor, str]], path: Path) -> None:
 def table(out: Path, first_arm: str = "3d") -> str:
     """Markdown: means over prompts with 95 % bootstrap intervals; the differences are those of the same prompts in the first arm."""
     told = {name: json.loads((out / name / "rows.json").read_text()) for name in (*ARMS, *ALONE) if (out / name / "rows.json").exists()}
-    first = {row["prompt"]: row["iou"] for row in told.get(first_arm, {"rows": ()})["rows"]}
+    from_ = out / first_arm / "rows.json"
+    first = {row["prompt"]: row["iou"] for row in json.loads(from_.read_text())["rows"]} if from_.exists() else {}
     lines = [
         "| arm | prompts | IoU | against the first | IoU, best turn | colour error | Mask-IoU | sides right | variety | kind right |",
         "|" + "---|" * 10,

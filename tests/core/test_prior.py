@@ -87,7 +87,7 @@ def test_a_multi_view_prior_is_learnt_resumed_and_taken_by_guidance(boxes, tmp_p
 
 
 def test_a_prior_of_two_views_is_asked_for_two(boxes, tmp_path) -> None:
-    """By guidance, by stage 1 and by the estimate of memory; and what has learnt two views does not go on with eight."""
+    """By guidance, by stage 1 and by the estimate of memory. It goes on with three views in another folder, not in its own."""
     folder = tmp_path / "prior"
     settings = PriorSettings(folder, str(boxes), views=2, learning=replace(LEARNING, steps=1), **SMALL)
     assert train_prior(settings)[0]
@@ -97,7 +97,9 @@ def test_a_prior_of_two_views_is_asked_for_two(boxes, tmp_path) -> None:
     assert (guidance.views, seen) == (2, [2, 4])
     assert check_prior(guidance, folder)["views"] == 2 and guidance_cli(["plan", str(folder), "--device", "cpu"]) == 0
     with pytest.raises(BadRequest, match="Give --views 2, or another folder"):
-        train_prior(replace(settings, views=8))
+        train_prior(replace(settings, views=3))
+    assert train_prior(replace(settings, out=tmp_path / "more", views=3, start_from=folder))[0]
+    assert MultiviewGuidance.load(tmp_path / "more", "cpu").views == 3
 
 
 def test_a_prior_of_some_kinds_draws_no_others(tmp_path) -> None:
