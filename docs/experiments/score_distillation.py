@@ -211,8 +211,8 @@ def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -
     arm, out, accelerator = ARMS[name], a.out / name, accelerator_on("cpu")
     identity = {"arm": name, "steps": a.steps, "scale": a.scale, "seed": a.seed}
     if (out / "rows.json").exists():
-        of = {"seed": 0} | json.loads((out / "rows.json").read_text())
-        if any(of[key] != identity[key] for key in ("steps", "scale", "seed")):
+        finished = {"seed": 0} | json.loads((out / "rows.json").read_text())
+        if any(finished[key] != identity[key] for key in ("steps", "scale", "seed")):
             sys.exit(f"{out} holds this arm with other --steps, --scale or --seed. Choose another --out.")
         return
     torch.manual_seed(a.seed)
@@ -220,7 +220,8 @@ def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -
     domain = Domain(encoder, generator.dummy, arm.missing if arm.alpha else NAMES, a.seed)
     for stage in stages(arm, a, generator, domain, encoder):
         logs = None if stage.name == "reading" else out / "tensorboard"
-        state = Checkpoint(out / f"{stage.name}.checkpoint.safetensors", identity)
+        where, of = (a.out, {"seed": a.seed}) if stage.name == "reading" else (out, identity)  # arms have read the same
+        state = Checkpoint(where / f"{stage.name}.checkpoint.safetensors", of)
         if not Run(stage, accelerator, state, logs=logs).go():
             sys.exit(130)
     replace_file(out / WEIGHTS, lambda path: save_file({k: v.contiguous() for k, v in generator.state_dict().items()}, path))
