@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("prior", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--views", type=int, default=4, help="that an object is shown in; a prior can be asked for others than it learnt")
+    parser.add_argument("--lines", type=int, default=len(ARMS), help="beside the exact one, the first so many")
     a = parser.parse_args()
     torch.set_num_threads(1)
     parts = {"unet": UNet2DConditionModel.from_pretrained(a.prior / "unet").float().eval()}
@@ -66,9 +67,11 @@ def main() -> int:
             out.append(some.unflatten(0, (len(r) // (1 if shared else a.views), -1)))
         return torch.cat(out).flatten(1, 2)
 
-    for name, scale, shared in ARMS:
+    for name, scale, shared in ARMS[: a.lines]:
         shown = made(scale, shared)
         lines[name] = measured(shown, exact, rows, views)
+        if (step := a.views // 4) > 1 and not a.views % 4:
+            lines[f"{name}, four of them"] = measured(shown[:, ::step], exact[:, ::step], rows, sides(4))
         if a.views == 4:
             pages(exact[rows], shown, prompts, a.out / f"prior {name}.png")
         replace_file(a.out / "prior.json", lambda path: Path(path).write_text(json.dumps(lines, indent=1)))
