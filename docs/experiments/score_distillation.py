@@ -206,9 +206,9 @@ def main() -> int:
     return 0
 
 
-def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -> None:
-    """Train one arm, resuming what there is of it, and measure it."""
-    arm, out, accelerator = ARMS[name], a.out / name, accelerator_on("cpu")
+def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor, arm: Arm | None = None, *, made=None, measured=None) -> None:
+    """Train one arm, resuming what there is of it, and measure it. arm, made, measured: in place of the name's, `stages`, `measure`."""
+    arm, out, accelerator = arm or ARMS[name], a.out / name, accelerator_on("cpu")
     identity = {"arm": name, "steps": a.steps, "scale": a.scale, "seed": a.seed}
     if (out / "rows.json").exists():
         finished = {"seed": 0} | json.loads((out / "rows.json").read_text())
@@ -218,14 +218,14 @@ def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -
     torch.manual_seed(a.seed)
     generator = Generator(PRESETS["tiny"])
     domain = Domain(encoder, generator.dummy, arm.missing if arm.alpha else NAMES, a.seed)
-    for stage in stages(arm, a, generator, domain, encoder):
+    for stage in (made or stages)(arm, a, generator, domain, encoder):
         logs = None if stage.name == "reading" else out / "tensorboard"
         where, of = (a.out, {"seed": a.seed}) if stage.name == "reading" else (out, identity)  # arms have read the same
         state = Checkpoint(where / f"{stage.name}.checkpoint.safetensors", of)
         if not Run(stage, accelerator, state, logs=logs).go():
             sys.exit(130)
     replace_file(out / WEIGHTS, lambda path: save_file({k: v.contiguous() for k, v in generator.state_dict().items()}, path))
-    rows = measure(generator, domain, exact, out / "sheet.png")
+    rows = (measured or measure)(generator, domain, exact, out / "sheet.png")
     seconds = Run(stage, accelerator, state).progress.seconds
     text = json.dumps({"title": arm.title, **identity, "seconds": round(seconds), "rows": rows})
     replace_file(out / "rows.json", lambda path: Path(path).write_text(text))
