@@ -5,7 +5,8 @@ from pathlib import Path
 
 import bpy.utils.previews
 
-AT_ONCE = 4  # that are loaded between two redraws
+from ..timer import moment_of
+
 HALF = 80  # of those that stay in memory: more than a panel shows
 _pictures: bpy.utils.previews.ImagePreviewCollection | None = None
 _earlier: bpy.utils.previews.ImagePreviewCollection | None = None  # those loaded before: Blender lets go of whole collections only
@@ -36,14 +37,14 @@ def wanted() -> bool:
 def load() -> bool:
     """Load some of those that were missed; whether there were any."""
     global _pictures, _earlier
-    found = [(name, path) for name, path in _missing.items() if path.is_file()][:AT_ONCE]
+    found = [(name, path) for name, path in _missing.items() if path.is_file()]
     if found and _pictures is not None and len(_pictures) >= HALF:
         if _earlier is not None:
             bpy.utils.previews.remove(_earlier)
         _pictures, _earlier = None, _pictures
     if found and _pictures is None:
         _pictures = bpy.utils.previews.new()
-    for name, _ in found:
+    for name, _ in moment_of(found):
         _missing.pop(name, None)
         if name not in _pictures:
             picture = _pictures.load(name, name, "IMAGE")

@@ -38,7 +38,7 @@ def test_what_is_shown_is_loaded_and_old_pictures_are_let_go(addon, pictures, mo
 
 def test_a_page_wider_than_half_of_what_stays_comes_to_rest(addon, pictures):
     thumbnails, page = addon("panels.thumbnails"), pictures[:150]
-    for _ in range(100):
+    for _ in range(400):
         missing = [path for path in page if thumbnails.icon(path) is None]
         if not missing:
             break
