@@ -17,12 +17,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -41,6 +40,7 @@ from core.library.starter.objects import Description, ExactObjects
 from core.networks.generator import Generator
 from core.networks.presets import PRESETS
 from core.training.checkpoint import Checkpoint
+from core.training.fit import meanings
 from core.training.prior.album import GROUND, pictures
 from core.training.prior.folder import sample
 from core.training.run import Run, accelerator_on
@@ -68,6 +68,7 @@ class Weighing:
     title: str
     fixed: float | None = None
     signal: str = ""
+    more: dict = field(default_factory=dict)  # of GeometrySettings
 
 
 ARMS = {
@@ -77,6 +78,7 @@ ARMS = {
     "fixed-45": Weighing("α = 0.45", 0.45),
     "drawn": Weighing("α drawn from 0 … 0.9"),
     "outlines": Weighing("α by the prior's outlines", signal="outlines"),
+    "texts-1": Weighing("α by the texts, L_reg weighs 1", signal="texts", more={"regularise": 1.0}),
 }
 
 
@@ -168,17 +170,11 @@ def signals(a: argparse.Namespace, library: Library, encoder: TextEncoder) -> No
 def signal(name: str, a: argparse.Namespace, library: Library, encoder: TextEncoder) -> Tensor:
     """Of all prompts and all given shapes [288, 96]: "texts", "outlines", or "iou", the truth."""
     if name == "texts":
-        return sentences(encoder, library.prompts) @ sentences(encoder, library.captions).T
+        return meanings(*encoder(library.prompts)) @ meanings(*encoder(library.captions)).T
     if name == "iou":
         return overlap((library.grids < 0).flatten(2), (library.grids_given < 0).flatten(2))[library.shape_of]
     signals(a, library, encoder)
     return load_file(a.out / "outlines.safetensors")["outlines"]
-
-
-def sentences(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
-    """Mean of the tokens, of length 1: [N, W]"""
-    tokens, mask = encoder(list(texts))
-    return F.normalize((tokens * mask[..., None]).sum(1), dim=-1)
 
 
 def outlines_drawn(a: argparse.Namespace, prompts: Sequence[str]) -> Tensor:
@@ -291,7 +287,7 @@ def train(name: str, a: argparse.Namespace, library: Library, encoder: TextEncod
         return
     torch.manual_seed(0)
     generator, weights = load(a.models / START).train(), weights_of(arm, a, library, encoder)
-    plan = Arm(arm.title, alpha=MOST, reading=False, more=ON, distillation=LOWER)
+    plan = Arm(arm.title, alpha=MOST, reading=False, more=ON | arm.more, distillation=LOWER)
 
     def weighed(*args, **more) -> Geometry:
         stage = Geometry(*args, **more) if weights is None else Weighed(*args, **more)
@@ -395,7 +391,8 @@ def difference(rows: list[dict], others: list[dict]) -> str:
 
 
 INK = ((27, 94, 32), (21, 101, 192), (230, 126, 0), (183, 28, 28))  # of the distances
-FINE, WIDE, HIGH, LEFT, TOP = 3, 420, 300, 46, 40  # pixels
+FINE, WIDE, HIGH, LEFT, TOP = 3, 460, 340, 40, 56  # pixels
+LOW, UP = 0.2, 0.7  # of the IoUs that are shown
 
 
 def curves(asked_rows: list[dict], arms: dict[str, dict], path: Path) -> None:
@@ -407,8 +404,8 @@ def curves(asked_rows: list[dict], arms: dict[str, dict], path: Path) -> None:
     learnt = [[np.mean(column([r for r in rows if r["level"] == level])) for _, rows in fixed] for level in LEVELS]
     whole = Image.new("RGB", (2 * WIDE * FINE, HIGH * FINE), "white")
     draw = ImageDraw.Draw(whole)
-    axes(draw, 0, "given to a finished model: IoU with the prompt's object (thin: with the shape)")
-    axes(draw, WIDE, "trained with a mixed library: IoU with the prompt's object (dots: alpha by the texts)")
+    axes(draw, 0, "Shapes given to a finished model, by alpha:", "IoU with the prompt's object (thin lines: with the shape)")
+    axes(draw, WIDE, "Learnt from a library of mixed distances, by alpha:", "IoU with the prompt's object (dots: alpha by the texts)")
     for ink, *lines in zip(INK, given_at, shape_at, learnt, strict=True):
         for values, at, left, wide in zip(lines, (ASKED, ASKED, known), (0, 0, WIDE), (3, 1, 3), strict=True):
             draw.line([place(left, x, y) for x, y in zip(at, values, strict=True)], fill=ink, width=wide * FINE // 2)
@@ -418,23 +415,26 @@ def curves(asked_rows: list[dict], arms: dict[str, dict], path: Path) -> None:
             x, y = place(WIDE, np.mean(column(rows, "alpha")), np.mean(column(rows)))
             draw.ellipse((x - 4 * FINE, y - 4 * FINE, x + 4 * FINE, y + 4 * FINE), fill=ink)
     for n, (ink, title) in enumerate(zip(INK, TITLES, strict=True)):
-        draw.text(((LEFT + n * 190) * FINE, (HIGH - 16) * FINE), title, fill=ink, font_size=12 * FINE)
+        draw.text(((LEFT + (0, 120, 330, 530)[n]) * FINE, (HIGH - 18) * FINE), "shape: " * (n == 0) + title, fill=ink, font_size=12 * FINE)
     small = whole.resize((2 * WIDE, HIGH), Image.Resampling.LANCZOS)
     replace_file(path, lambda name: small.save(name, format="PNG"))
 
 
 def place(left: int, x: float, y: float) -> tuple[float, float]:
-    """Of α and IoU, both 0 … 1, in the panel that begins there."""
-    return (left + LEFT + x * (WIDE - LEFT - 16)) * FINE, (HIGH - 40 - y * (HIGH - 40 - TOP)) * FINE
+    """Of α, 0 … 1, and an IoU, in the panel that begins there."""
+    return (left + LEFT + x * (WIDE - LEFT - 20)) * FINE, (HIGH - 44 - (y - LOW) / (UP - LOW) * (HIGH - 44 - TOP)) * FINE
 
 
-def axes(draw: ImageDraw.ImageDraw, left: int, title: str) -> None:
-    draw.text(((left + 8) * FINE, 8 * FINE), title, fill="black", font_size=10 * FINE)
-    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        draw.line([place(left, 0, tick), place(left, 1, tick)], fill=(220, 220, 220), width=FINE)
-        (x, y), (low_x, low_y) = place(left, 0, tick), place(left, tick, 0)
-        draw.text((x - 34 * FINE, y - 7 * FINE), f"{tick:g}", fill="black", font_size=11 * FINE)
-        draw.text((low_x - 8 * FINE, low_y + 3 * FINE), f"{tick:g}", fill="black", font_size=11 * FINE)
+def axes(draw: ImageDraw.ImageDraw, left: int, *title: str) -> None:
+    for n, line in enumerate(title):
+        draw.text(((left + 8) * FINE, (8 + 17 * n) * FINE), line, fill="black", font_size=12 * FINE)
+    for iou in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
+        x, y = place(left, 0, iou)
+        draw.line([(x, y), place(left, 1, iou)], fill=(220, 220, 220), width=FINE)
+        draw.text((x - 30 * FINE, y - 8 * FINE), f"{iou:.1f}", fill="black", font_size=12 * FINE)
+    for alpha in (0, 0.3, 0.6, 0.9):
+        x, y = place(left, alpha, LOW)
+        draw.text((x - 6 * FINE, y + 3 * FINE), f"{alpha:g}", fill="black", font_size=12 * FINE)
 
 
 if __name__ == "__main__":
