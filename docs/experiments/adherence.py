@@ -138,6 +138,7 @@ def main() -> int:
     parser.add_argument("--models", type=Path, required=True, help="folder of the finished arms of score_distillation.py")
     parser.add_argument("--steps", type=int, default=100, help="of four objects, an arm")
     parser.add_argument("--scale", type=float, default=3.0, help="of the guidance")
+    parser.set_defaults(seed=0)  # of score_distillation.py
     a = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     a.out.mkdir(parents=True, exist_ok=True)
