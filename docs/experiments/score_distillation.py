@@ -50,7 +50,7 @@ from core.training.run import Run, accelerator_on
 from core.training.stages.distilling import VolumeSettings
 from core.training.stages.geometry import Geometry, GeometrySettings
 from core.training.stages.reading import ReadingSettings, ReadingStage
-from core.training.subjects import Subjects
+from core.training.subjects import Distance, Subjects
 from core.training.views import fields_of, volume_views
 
 NAMES = ("cat", "duck", "teddy", "car", "chair", "mug", "mushroom", "rocket")
@@ -148,15 +148,9 @@ class Domain:
 
     def subjects(self, rows: Sequence[int]) -> Subjects:
         shapes, objects = self.shape_of[rows], ExactObjects([self.descriptions[n] for n in rows], torch.zeros(len(rows), 8))
-        grids = self.grids[shapes]
-
-        def distance(points: Tensor) -> Tensor:
-            places = (points / (SPAN / 2 + 0.04))[:, None, None]
-            return F.grid_sample(grids, places, padding_mode="border", align_corners=False)[:, 0, 0, 0]
-
         texts, z, shapeless = [self.prompts[n] for n in rows], torch.zeros(len(rows), 8), self.shapeless[rows]
         clouds = torch.where(shapeless[:, None, None], self.dummy, self.clouds[shapes])
-        return Subjects(texts, self.tokens[rows], self.mask[rows], z, clouds, distance, ~shapeless,
+        return Subjects(texts, self.tokens[rows], self.mask[rows], z, clouds, distance_of(self.grids[shapes]), ~shapeless,
                         lambda points: objects.appearance(points)[..., :3])  # fmt: skip
 
     def described(self, prompts: Sequence[str]) -> list[Description]:
@@ -171,6 +165,16 @@ class Domain:
             flow = F.affine_grid(rotation.expand(len(self.grids), 3, 4), list(self.grids.shape), align_corners=False)
             out.append((F.grid_sample(self.grids, flow, padding_mode="border", align_corners=False) < 0).float().flatten(1))
         return torch.stack(out)
+
+
+def distance_of(grids: Tensor) -> Distance:
+    """Of points [B, N, 3] to shapes' grids [B, 1, N, N, N]."""
+
+    def distance(points: Tensor) -> Tensor:
+        places = (points / (SPAN / 2 + 0.04))[:, None, None]
+        return F.grid_sample(grids, places, padding_mode="border", align_corners=False)[:, 0, 0, 0]
+
+    return distance
 
 
 def centres() -> Tensor:
@@ -231,15 +235,15 @@ def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor, a
     replace_file(out / "rows.json", lambda path: Path(path).write_text(text))
 
 
-def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain, encoder: TextEncoder):
-    """One after another, over the same networks: each is made when the one before has ended."""
+def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain, encoder: TextEncoder, kind: type[Geometry] = Geometry):
+    """One after another, over the same networks: each is made when the one before has ended. kind: of the one of distillation."""
     if arm.reading:
         captions = [(domain.prompts[n], None) for n in domain.seen]
         task = CaptionTask(captions, encoder, generator.config, a.seed, torch.device("cpu"))
         yield ReadingStage(ReadingSettings(steps=300, batch=64), generator, [task], LossWeights(), 1)
-    kind = FlatGuidance if arm.flat else MultiviewGuidance
+    sees = FlatGuidance if arm.flat else MultiviewGuidance
     how = Distillation(**{"loss": "x0", "scale": a.scale, "rescale": 0.0} | arm.distillation)
-    prior = kind.load(a.prior, "cpu", settings=how)
+    prior = sees.load(a.prior, "cpu", settings=how)
     texts = EmbeddingCache.build(a.out / "texts", a.prior, domain.prompts)
     if not arm.taught:
         silent = Silent(how, prior.signal)
@@ -248,7 +252,7 @@ def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain
     common = {"batch": PICTURES // views_of(a.prior), "steps": a.steps, "rate": 2e-3, "average": 0.0, "size": 16, "slopes": 128}
     common |= {"sharpness": (25.0, 100.0), "rays": VolumeSettings(16, 8, 4)}
     settings = GeometrySettings(**common | {"alpha": arm.alpha} | arm.more)
-    yield Geometry(settings, generator, prior, texts, domain, seed=a.seed)
+    yield kind(settings, generator, prior, texts, domain, seed=a.seed)
 
 
 @torch.no_grad()
