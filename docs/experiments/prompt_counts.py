@@ -5,7 +5,7 @@
 
 PRIOR is that of score_distillation.py. Prompts are those of the starter library's grammar about the prior's eight kinds: colours,
 materials, patterns, second parts, proportions, sizes, in many wordings. A smaller library is the beginning of every larger one; nobody
-learns the 576 that all are measured on, whose combinations of attributes are kept from training, the prior's too. No shape is given, and
+learns the 320 that all are measured on, whose combinations of attributes are kept from training, the prior's too. No shape is given, and
 the style is the typical one (z = 0). What is finished stays in FOLDER, the same command goes on where it was interrupted, and at the end
 prints the tables.
 """
@@ -51,8 +51,8 @@ from core.training.subjects import Subjects
 FAMILY = ("cat", "teddy", "duck")  # animals and toys: the specialist's kinds
 SEED = 1  # of the libraries; the prior's own prompts are the first 4,096 of seed 0
 BATCH = 4  # objects a step
-UNSEEN = 72  # prompts of each kind that all arms are measured on
-FIRST, SOME = 100, 256  # of the learnt ones: those that all libraries have, and so many that the arm has looked at
+UNSEEN = 40  # prompts of each kind that all arms are measured on
+FIRST, SOME = 100, 128  # of the learnt ones: those that all libraries have, and so many that the arm has looked at
 TOLD = ("iou", "iou_turned", "color_error", "kind_right")
 
 
@@ -69,11 +69,11 @@ class Arm:
 ARMS = {
     "100": Arm("100 prompts", 100),
     "1000": Arm("1,000 prompts", 1000),
-    "10000": Arm("10,000 prompts", 10_000),
-    "101608": Arm("101,608 prompts", 101_608),
     "100-tenth": Arm("100 prompts, a tenth of the steps", 100, 0.1),
-    "family": Arm("specialist, its share of 1,000 prompts", 1000, 1.0, FAMILY),
     "family-part": Arm("specialist, its share of the steps too", 1000, len(FAMILY) / len(NAMES), FAMILY),
+    "10000": Arm("10,000 prompts", 10_000),
+    "family": Arm("specialist, its share of 1,000 prompts", 1000, 1.0, FAMILY),
+    "101608": Arm("101,608 prompts", 101_608),
 }  # fmt: skip
 FURTHER = {
     "1000-threefold": Arm("1,000 prompts, three times the steps", 1000, 3.0),
@@ -118,8 +118,8 @@ def bare_of(d: Description) -> Description:
     return Description(d.kind, proportion=d.proportion, second=d.second and KINDS[d.kind].second.optional, count=d.count)
 
 
-def unseen_prompts() -> list[Prompt]:
-    return [prompt for kind in NAMES for prompt in StarterPrompts(UNSEEN, "unseen", SEED, [kind])]
+def unseen_prompts(kinds: Sequence[str] = NAMES) -> list[Prompt]:
+    return [prompt for kind in kinds for prompt in StarterPrompts(UNSEEN, "unseen", SEED, [kind])]
 
 
 def library_of(arm: Arm, steps: int, encoder: TextEncoder, dummy: Tensor) -> tuple[Library, list[int], list[int]]:
@@ -127,7 +127,7 @@ def library_of(arm: Arm, steps: int, encoder: TextEncoder, dummy: Tensor) -> tup
     drawn = enumerate(StarterPrompts(arm.count, "train", SEED, NAMES))
     learnt = [(n, prompt) for n, prompt in drawn if prompt.description.kind in arm.kinds]
     first = [i for i, (n, _) in enumerate(learnt) if n < FIRST]
-    looked, unseen = sorted(looked_at(len(learnt), steps)[:SOME]), unseen_prompts()
+    looked, unseen = sorted(looked_at(len(learnt), steps)[:SOME]), unseen_prompts(arm.kinds)
     measured = [*dict.fromkeys([*first, *looked]), *range(len(learnt), len(learnt) + len(unseen))]
     return Library(encoder, dummy, [prompt for _, prompt in learnt], unseen, measured), first, looked
 
