@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How many prompts score distillation by a small prior should learn, and whether a specialist of one family is better at it.
 
-    python docs/experiments/prompt_counts.py PRIOR --out FOLDER [ARM ...]
+    python docs/experiments/prompt_counts.py PRIOR --out FOLDER [ARM ...] [--plain SD/sharp]
 
 PRIOR is that of score_distillation.py. Prompts are those of the starter library's grammar about the prior's eight kinds: colours,
 materials, patterns, second parts, proportions, sizes, in many wordings. A smaller library is the beginning of every larger one; nobody
 learns the 320 that all are measured on, whose combinations of attributes are kept from training, the prior's too. No shape is given, and
-the style is the typical one (z = 0). What is finished stays in FOLDER, the same command goes on where it was interrupted, and at the end
-prints the tables.
+the style is the typical one (z = 0). --plain: an arm of score_distillation.py, which learnt 216 plain prompts, is measured as well.
+What is finished stays in FOLDER, the same command goes on where it was interrupted, and at the end prints the tables.
 """
 
 import argparse
@@ -82,6 +82,9 @@ FURTHER = {
 }  # only where they are named: 25 minutes of a core and more
 
 
+PLAIN = "plain"  # kind, colour and proportion in their usual words
+
+
 class Library(Domain):
     """Prompts that are learnt, and others that are not. measured: numbers of those among all whose exact shapes are held ready."""
 
@@ -138,9 +141,12 @@ def main() -> int:
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join(ARMS)} (all of these), {', '.join(FURTHER)}")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=500, help=f"of {BATCH} objects, an arm")
+    parser.add_argument("--plain", type=Path, help="the folder of an arm of score_distillation.py")
     a = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     encoder = TextEncoder(device="cpu")
+    if a.plain:
+        plain(a.plain, a, encoder)
     for name in a.arms or ARMS:
         if name not in ARMS | FURTHER:
             parser.error(f"There is no arm {name!r}.")
@@ -175,6 +181,21 @@ def run(name: str, a: argparse.Namespace, encoder: TextEncoder) -> None:
     replace_file(out / "rows.json", lambda path: Path(path).write_text(json.dumps(told)))
 
 
+def plain(arm: Path, a: argparse.Namespace, encoder: TextEncoder) -> None:
+    """Measure an arm of score_distillation.py on the prompts that all arms here are measured on."""
+    path, made = a.out / PLAIN / "rows.json", json.loads((arm / "rows.json").read_text())
+    if path.exists():
+        return
+    generator, count = Generator(PRESETS["tiny"]), sum(row["seen"] for row in made["rows"])
+    generator.load_state_dict(load_file(arm / WEIGHTS))
+    library, first, _ = library_of(ARMS["100"], 1, encoder, generator.dummy)
+    turned = library.turned()
+    rows = {group: measure(generator, library, some, turned) for group, some in (("unseen", library.unseen), ("first", first))}
+    told = {"title": f"{count} plain prompts", "prompts": count, "descriptions": count, "steps": made["steps"],
+            "looks": made["steps"] * BATCH / count, "rows": rows}  # fmt: skip
+    replace_file(path, lambda name: Path(name).write_text(json.dumps(told)))
+
+
 def stages(prior: Path, texts: Path, steps: int, generator: Generator, library: Library, kind: type[Geometry] = Geometry) -> Iterator:
     """Reading and stage 1 over the same networks: each is made when the one before has ended. texts: a folder for what the prior reads,
     of those prompts alone that the steps look at."""
@@ -201,7 +222,7 @@ def measure(generator: Generator, library: Library, some: Sequence[int], turned:
 
 
 def results(out: Path) -> dict[str, dict]:
-    return {name: json.loads(path.read_text()) for name in ARMS | FURTHER if (path := out / name / "rows.json").exists()}
+    return {name: json.loads(path.read_text()) for name in (PLAIN, *ARMS, *FURTHER) if (path := out / name / "rows.json").exists()}
 
 
 def table(out: Path) -> str:
