@@ -36,8 +36,8 @@ def limit() -> int:
 
 
 def take(job: Job, result: Result) -> None:
-    """Keep a result as soon as its picture is there, or will not come. A mesh that was painted is the artist's own, and no object of the
-    history."""
+    """Keep a result as soon as its picture is there, or will not come. A mesh that was painted is no object of the history, which places
+    whole objects again: it is the artist's own, with faces, modifiers and materials that no answer of the engine has."""
     if not (result.place and result.place.paints):
         _waiting.append((job, result))
 

@@ -20,7 +20,7 @@ from .client.engine import ASTRAY, EngineFault, Fault
 from .client.installer import lacks_training
 from .client.library_work import CHECK, PREPARE, TRAIN, Wish, Work
 from .client.supervisor import write
-from .timer import Timer
+from .timer import AGAIN_S, Timer
 
 PAUSE_S = 0.3  # between two looks at what runs
 
@@ -76,7 +76,7 @@ def checking() -> str:
 def busy() -> str:
     """Why Prepare and Train cannot begin, in the words of a disabled button."""
     if STATE.work and not STATE.work.over:
-        return f"{library_work.NAMES[STATE.work.kind]} is running"
+        return library_work.RUNNING[STATE.work.kind]
     if session.SESSION.setup:
         return "Set Up is running"
     if session.SESSION.engine.state == client.NOT_INSTALLED and not session.SESSION.stale:
@@ -173,9 +173,10 @@ def shown() -> None:
         wake()
 
 
-def _failed(fault: Fault) -> None:
-    STATE.fault, STATE.check, STATE.work = fault, None, None
+def _failed(fault: Fault) -> float | None:
+    STATE.fault = fault
     session.redraw()
+    return AGAIN_S if _running() else None
 
 
 TIMER = Timer(__name__, lambda: step(), _failed)
@@ -197,10 +198,14 @@ def step() -> float | None:
     if STATE.new_model and not session.SESSION.engine.jobs and not session.SESSION.running:
         STATE.new_model = False
         _show_model()
-    running = [work for work in (STATE.check, STATE.work) if work and not work.over]
-    if running or _seen() != before:
+    if _running() or _seen() != before:
         session.redraw()
-    return PAUSE_S if running or STATE.new_model else None
+    return PAUSE_S if _running() or STATE.new_model else None
+
+
+def _running() -> bool:
+    """Whether something has not ended, which has to be looked at again."""
+    return any(work and not work.over for work in (STATE.check, STATE.work))
 
 
 def _seen() -> tuple:

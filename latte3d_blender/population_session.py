@@ -255,8 +255,10 @@ def shown(scene: bpy.types.Scene) -> None:
 
 
 def _failed(fault: Fault) -> None:
-    STATE.fault, STATE.work = fault, None
+    work, STATE.fault, STATE.work = STATE.work, fault, None
     session.redraw()
+    if work and not work.over:
+        work.cancel()
 
 
 TIMER = Timer(__name__, lambda: step(), _failed)

@@ -5,6 +5,7 @@ The session's timer places what comes of it; a timer of this file's own waits fo
 """
 
 import atexit
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,11 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from . import kept, session
+from .client.engine import log_tail
 from .client.guide import Guide
 from .client.job import EngineFault, Fault, Result
 from .library_session import environment
-from .scene import origin, painting
+from .scene import mesh_data, origin, painting, placing
 from .timer import Timer
 
 SIZES = ("detail", "resolution", "texture_size", "triangles")
@@ -36,7 +38,7 @@ class Run:
     folder: Path
     item: int
     place: session.Place
-    before: bytes  # the object's mesh, as painting.topology says it
+    before: str  # the object's mesh, as painting.state says it
 
 
 RUN: Run | None = None
@@ -48,32 +50,30 @@ def reason(item: bpy.types.Object | None) -> str:
         return why
     if not (origin.of(item) or painting.about(item)):
         return "Its texture is not from here: it could not be painted again"
-    if item.data.shape_keys:
-        return "Its shape keys would be lost: remove them first"
-    if item.vertex_groups:
-        return "Vertex groups would be lost with its triangles: remove them first"
-    return "Quads are being made" if RUN else ""
+    return painting.lost(item) or ("Quads are being made" if RUN else "")
 
 
 def begin(scene: bpy.types.Scene, item: bpy.types.Object, faces: int) -> None:
     """Start making about so many quads of an object. Raises EngineFault where that cannot begin."""
     global RUN
-    folder, program = Path(tempfile.mkdtemp(prefix="latte3d-quads-")), Path(painting.__file__).with_name("quad_program.py")
-    mesh = item.data
-    corners, starts = painting.corners_of(mesh)
-    np.savez(folder / "in.npz", vertices=painting.floats(mesh.vertices, "co", 3), corners=corners, starts=starts)
+    program, mesh, folder = Path(painting.__file__).with_name("quad_program.py"), item.data, None
+    corners, starts = mesh_data.corners_of(mesh)
     blender = [bpy.app.binary_path, "--background", "--factory-startup", "--python", str(program), "--"]
     command = blender if bpy.app.binary_path else [sys.executable, str(program), "--"]
     try:
+        folder = Path(tempfile.mkdtemp(prefix="latte3d-quads-"))
+        np.savez(folder / "in.npz", vertices=mesh_data.places_of(mesh), corners=corners, starts=starts)
         with open(folder / "log.txt", "wb") as log:
             process = subprocess.Popen(
                 [*command, str(folder / "in.npz"), str(folder / "out.npz"), str(faces)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=environment(), creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )  # fmt: skip
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise EngineFault(Fault("No second Blender can be started.", f"{error}.", "Free some memory.")) from error
-    RUN = Run(process, folder, item.session_uid, session.at_cursor(scene), painting.topology(mesh))
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise EngineFault(Fault("Quads cannot be begun.", f"{error}.", "Free some space and memory.")) from error
+    RUN = Run(process, folder, item.session_uid, session.at_cursor(scene), painting.state(mesh))
+    session.SESSION.fault = None
     TIMER.wake(LOOK_S)
     session.redraw()
 
@@ -85,7 +85,8 @@ def end() -> None:
     if run:
         if run.process.poll() is None:
             run.process.kill()
-            run.process.wait(5)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.process.wait(5)
         shutil.rmtree(run.folder, ignore_errors=True)
         session.redraw()
 
@@ -126,13 +127,13 @@ def paint():
         if "fault" in made:
             raise EngineFault(Fault("No quads could be made of it.", f"{made['fault']}.", "Remesh it by voxels first.", "bad_request"))
     except (OSError, ValueError, KeyError) as error:
-        last = (run.folder / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
-        raise EngineFault(Fault("The second Blender made no quads.", f"{' '.join(last) or error}.", "Try fewer quads.")) from error
+        raise EngineFault(Fault("The second Blender made no quads.", f"{_why(run) or error}.", "Try fewer quads.")) from error
     finally:
         end()
-    item = next((item for item in bpy.data.objects if item.session_uid == run.item), None)
-    if item is None or painting.topology(item.data) != run.before:
-        raise EngineFault(Fault("The quads are of no use.", "The object's mesh was changed meanwhile.", "Remesh it again.", "bad_request"))
+    try:
+        item = painting.unchanged(run.item, run.before)
+    except ValueError as error:
+        raise EngineFault(Fault(placing.QUADS[0], str(error), placing.QUADS[1], "bad_request")) from error
     look = painting.about(item) or _made_of(item)
     canvas, target = painting.read_remeshed(item, made, look.get("turn"))
     place = replace(run.place, paints=target)
@@ -140,7 +141,14 @@ def paint():
     settings = {name: look["settings"].get(name) for name in SIZES} | {"model": look["model"] or None}
     settings["detail"] = settings["detail"] or "standard"
     styles = [look["style"]] if look["style"] else None
-    return session.submit(place, [look["prompt"]], [max(look["seed"], 0)], settings, styles=styles, model=look["model"], guide=guide)
+    seeds = [max(look["seed"], 0)]
+    return session.submit(place, [look["prompt"]], seeds, settings, styles=styles, model=look["model"], guide=guide, aside=True)
+
+
+def _why(run: Run) -> str:
+    """The second Blender's reason, as far as it has said one."""
+    lines = log_tail(run.folder / "log.txt", 20).splitlines()
+    return next((line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else "").rstrip(".")
 
 
 def _made_of(item: bpy.types.Object) -> dict:

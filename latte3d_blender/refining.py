@@ -20,7 +20,7 @@ from .client.job import EngineFault, Fault, Job
 from .client.library_work import ABOUT, MADE, REFINE, START, RefineWish, Work
 from .files import written
 from .scene import origin
-from .timer import Timer
+from .timer import AGAIN_S, Timer
 
 PAUSE_S = 0.3  # between two looks at what runs
 MOST = 8  # folders that stay: what was stopped can go on, and what could not be placed is not lost
@@ -90,10 +90,15 @@ def _wrong(message: str, remedy: str) -> EngineFault:
 # Begin, stop, forget --------------------------------------------------------------------------------------------------------------------
 
 
+def working() -> str:
+    """Why other long work has to wait, in the words of a disabled button: two would share the same cores."""
+    return f"“{STATE.work.wish.prompt}” is being refined: one at a time" if STATE.work and not STATE.work.over else ""
+
+
 def busy() -> str:
     """Why nothing can be refined now, in the words of a disabled button."""
-    if STATE.work and not STATE.work.over:
-        return f"“{STATE.work.wish.prompt}” is being refined: one at a time"
+    if why := working():
+        return why
     if STATE.job:
         return "A refined object is being made"
     return library_session.busy()
@@ -189,7 +194,8 @@ def put(anywhere: bool = False) -> None:
     settings = machine.settings((origin.of(item).detail if item else "") or scene.latte3d.detail)
     guide, style = _result(work)
     styles = [style] if style else None
-    STATE.job = session.submit(place, [work.wish.prompt], [work.wish.seed], settings, styles=styles, model=work.wish.model, guide=guide)
+    wish = work.wish
+    STATE.job = session.submit(place, [wish.prompt], [wish.seed], settings, styles=styles, model=wish.model, guide=guide, aside=True)
     wake()
 
 
@@ -210,9 +216,9 @@ def _result(work: Work) -> tuple[Guide, list[float] | None]:
 
 
 def _finish() -> None:
-    """The engine has ended its part: what was placed is forgotten here, and what was not can be placed again."""
+    """Nothing of it waits any more: what was placed is forgotten here, and what was not can be placed again."""
     job, STATE.job = STATE.job, None
-    if job.state == "done" and not job.failures:
+    if any(result.placed for result in job.made.values()):
         dismiss()
     elif fault := job.fault or (job.failures[0].fault if job.failures else None):
         STATE.fault = fault
@@ -227,9 +233,10 @@ def shown() -> None:
         wake()
 
 
-def _failed(fault: Fault) -> None:
+def _failed(fault: Fault) -> float | None:
     STATE.fault = fault
     session.redraw()
+    return AGAIN_S if _running() else None
 
 
 TIMER = Timer(__name__, lambda: step(), _failed)
@@ -247,12 +254,16 @@ def step() -> float | None:
         work.poll()
         if work.finished:
             _try_to_put()
-    if STATE.job and STATE.job.over:
+    if STATE.job and STATE.job.over and not session.waits(STATE.job):
         _finish()
-    running = STATE.job or (STATE.work and not STATE.work.over)
-    if running or _seen() != before:
+    if _running() or _seen() != before:
         session.redraw()
-    return PAUSE_S if running else None
+    return PAUSE_S if _running() else None
+
+
+def _running() -> bool:
+    """Whether there is something to look at again."""
+    return bool(STATE.job or working())
 
 
 def _try_to_put() -> None:

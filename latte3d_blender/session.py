@@ -20,7 +20,7 @@ from .client.installer import Setup
 from .client.job import EngineFault, Failure, Fault, Job, Result
 from .panels import gallery, thumbnails
 from .scene import placing
-from .timer import Timer
+from .timer import AGAIN_S, Timer
 from .variations import Batch
 
 TAB = "LATTE3D"  # of the sidebar
@@ -119,7 +119,7 @@ def _timer_failed(fault: Fault) -> float | None:
     SESSION.to_place.clear()
     SESSION.fault = fault
     _redraw_changed()
-    return 1.0 if SESSION.setup or SESSION.engine.active else None
+    return AGAIN_S if SESSION.setup or SESSION.engine.active else None
 
 
 TIMER = Timer(__name__, lambda: _looked(), _timer_failed)
@@ -225,13 +225,16 @@ def at_cursor(scene: bpy.types.Scene) -> Place:
 
 
 def submit(
-    place: Place, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = "", guide=None
-) -> Job:
+    place: Place, prompts: list[str], seeds: list[int], settings: dict, *, strict: bool = False, styles=None, model: str = "", guide=None,
+    aside: bool = False,
+) -> Job:  # fmt: skip
     """Start a job (and the engine, where it does not run). The same prompt several times: variations. model: the id of the one that shall
-    make it. guide: what shapes it beside its prompt (client.guide.Guide). Raises EngineFault."""
+    make it. guide: what shapes it beside its prompt (client.guide.Guide). aside: it ends earlier work, and what the artist has been told
+    or asked meanwhile stays. Raises EngineFault."""
     if fault := next(filter(None, map(client.check_prompt, prompts)), None):
         raise EngineFault(fault)
-    SESSION.fault = SESSION.question = None
+    if not aside:
+        SESSION.fault = SESSION.question = None
     start()
     wanted = [prompt.strip() for prompt in prompts]
     job = SESSION.engine.submit(
@@ -282,6 +285,11 @@ def collect() -> None:
     kept.remember()
     for old in [number for number, result in SESSION.results.items() if result not in SESSION.to_place][:-KEEP]:
         del SESSION.results[old]
+
+
+def waits(job: Job) -> bool:
+    """Whether something that a job has made is still to be placed."""
+    return job in SESSION.waiting or any(result in SESSION.to_place for result in job.made.values())
 
 
 def keep(result: Result) -> Result:

@@ -2,13 +2,25 @@
 """A timer of Blender's main thread that no exception ends silently: the artist would wait for ever."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 import bpy
 
 from .client.job import Fault
 
 LOG = logging.getLogger(__package__)
+MOMENT_S = 0.005  # between two redraws
+AGAIN_S = 1.0  # after a step that has failed, where there still is something to wait for
+
+
+def moment_of(items: Iterable) -> Iterator:
+    """As many items, one at least, as a moment has time for: what is to be done with all of them at once would hold Blender up."""
+    end = time.perf_counter() + MOMENT_S
+    for item in items:
+        yield item
+        if time.perf_counter() > end:
+            return
 
 
 class Timer:
@@ -26,13 +38,13 @@ class Timer:
                 cause = f"{type(error).__name__}: {error}"
                 return failed(Fault("Something went wrong in the add-on.", cause, "See Blender's console."))
 
-        self._turn = turn  # one object: Blender knows a timer by it
+        self.turn = turn  # one object: Blender knows a timer by it
 
     def wake(self, after_s: float = 0.02) -> None:
         """Make sure that it runs; in background mode nothing does."""
-        if not bpy.app.background and not bpy.app.timers.is_registered(self._turn):
-            bpy.app.timers.register(self._turn, first_interval=after_s, persistent=True)
+        if not bpy.app.background and not bpy.app.timers.is_registered(self.turn):
+            bpy.app.timers.register(self.turn, first_interval=after_s, persistent=True)
 
     def end(self) -> None:
-        if bpy.app.timers.is_registered(self._turn):
-            bpy.app.timers.unregister(self._turn)
+        if bpy.app.timers.is_registered(self.turn):
+            bpy.app.timers.unregister(self.turn)

@@ -23,6 +23,21 @@ def say(text: str, **parts: object) -> str:
     return _said[key].format(**parts) if parts else _said[key]
 
 
+class SaysWhy:
+    """An operator whose button says why it is disabled."""
+
+    @classmethod
+    def reason(cls, context: bpy.types.Context) -> str:
+        """Why, in a sentence; nothing where it can be used."""
+        raise NotImplementedError
+
+    @classmethod
+    def poll(cls, context):
+        if reason := cls.reason(context):
+            cls.poll_message_set(say(reason))
+        return not reason
+
+
 def register() -> None:
     bpy.app.translations.register(__package__, translations.for_blender())
 

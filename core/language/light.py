@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.language.lexicon import COLOR_OF, SHADES
-from core.language.phrases import Phrase, aside, blank, excluded, phrases_of, words_of
+from core.language.phrases import Phrase, Word, aside, blank, excluded, phrases_of, words_of
 
-CLEAR = frozenset({"glass", "glassy", "crystal", "crystalline", "transparent", "translucent", "seethrough"})
+CLEAR = frozenset({"glass", "glassy", "crystal", "crystalline", "transparent", "translucent", "seethrough", "clear"})
 FROSTED = frozenset({"translucent", "frosted", "milky"})  # the light that passes is scattered; of other materials these say no glass
 _GLOWING = "glowing glows luminous luminescent bioluminescent phosphorescent incandescent illuminated lit alight neon"
 GLOWING = frozenset(_GLOWING.split())
 ONE_WORD = {
     r"see[\s-]?through": "seethrough", r"glow(?:s|ing)?[\s-]in[\s-]the[\s-]dark": "glowing", r"lit[\s-]up": "lit",
     r"(?:semi|half)[\s-]transparent": "translucent", r"(?:glass|crystal)[\s-]like": "glassy", r"made\s+from": "made of",
+    r"stained[\s-]glass": "glass",
 }  # fmt: skip
 NOUNS = frozenset({"glass", "crystal", "neon"})  # of those words, what a thing may be: "a wine glass"
 NEXT = re.compile(r"[\s-]+([^\W\d_]+)")
@@ -59,7 +60,7 @@ class Said:
             at, new = end, ""
         if not at:
             return prompt
-        text = re.sub(r"(?<!\w)-+(?!\w)", " ", text + prompt[at:])  # "neon-lit"
+        text = re.sub(r"(?<!\w)-+|-+(?!\w)", " ", text + prompt[at:])  # "neon-lit"
         text = re.sub(r"\s+([,;.])", r"\1", " ".join(text.split())).strip(" ,;")
         return re.sub(r"\b(a)n?\s+(?=([a-z]))", lambda m: m[1] + ("n " if m[2] in "aeiou" else " "), text, flags=re.I)
 
@@ -67,7 +68,8 @@ class Said:
 def said_of_light(prompt: str) -> Said:
     """What a prompt says of its thing's light; nothing of what it excludes, nor of its background."""
     knows = (CLEAR | FROSTED | GLOWING).__contains__
-    text, longer = prompt.lower(), {}  # where a word stands that is several in the prompt, and where those end
+    whole = text = prompt.lower()
+    longer = {}  # where a word stands that is several in the prompt, and where those end
     for pattern, word in ONE_WORD.items():
         for several in re.finditer(rf"\b{pattern}\b", text):
             longer[several.start()] = several.end()
@@ -77,11 +79,12 @@ def said_of_light(prompt: str) -> Said:
     phrases = phrases_of(text)
     found, spans = set(), []
     for phrase in phrases:
-        words = _light_words(phrase, text, first=phrase is phrases[0])
+        words = [word for word in _light_words(phrase, text, first=phrase is phrases[0]) if not _of_a_picture(word, whole, text)]
         found |= {word.text for word in words}
-        whole = phrase is not phrases[0] and len(words) == len(phrase.content)
+        alone = phrase is not phrases[0] and len(words) == len(phrase.content)
         single = [(word.start, longer.get(word.start, word.end), False) for word in words]
-        spans += [(phrase.start, phrase.end, True)] if words and whole else single
+        end = longer.get(words[-1].start, phrase.end) if words else phrase.end
+        spans += [(phrase.start, end, True)] if words and alone else single
     if not found & (CLEAR | GLOWING):
         return Said(Light())
     clear = bool(found & CLEAR)
@@ -103,6 +106,16 @@ def _light_words(phrase: Phrase, text: str, first: bool) -> list:
         return []
     frosted_only = all(word.text in FROSTED - CLEAR for word in words)
     return [] if frosted_only else words
+
+
+def _of_a_picture(word: Word, whole: str, text: str) -> bool:
+    """Whether it speaks of what is set aside ("a clear picture of"), or is a part of another word ("clear-cut"). whole: the prompt; text:
+    the same without what is set aside."""
+    following = whole[word.end :].lstrip(" -")
+    if word.text != "clear" or not following:
+        return False
+    set_aside = text[len(whole) - len(following)].isspace()
+    return set_aside or (whole[word.end] == "-" and not following.startswith("glass"))
 
 
 def _noun_of_light(phrase: Phrase, spans: list) -> tuple[int, int] | None:

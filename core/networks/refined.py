@@ -36,21 +36,23 @@ class Refined:
         try:
             with safe_open(path, "pt", device=str(device)) as file:
                 facts = json.loads((file.metadata() or {})["refined"])
-                made = Fields(*(file.get_tensor(name) for name in PLANES))
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+                made, own = Fields(*(file.get_tensor(name) for name in PLANES)), facts["model"]
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise BadRequest(f"{path} holds no refined object.", str(error), f"Name the {SUFFIX} beside the mesh.") from error
-        if facts["model"] != model:
-            raise BadRequest(f"{path} was made by the model {facts['model']}.", f"This is {model}.", "Name that model.")
+        if own != model:
+            raise BadRequest(f"{path} was made by the model {own}.", f"This is {model}.", "Name that model.")
         return Refined(made, facts)
 
 
 def check_planes(planes: Fields, config: GeneratorConfig) -> None:
-    """Raises BadRequest for planes that a model of these sizes cannot read, or that are no numbers."""
+    """Raises BadRequest for planes that a model of these sizes cannot read, or that are of no object."""
     geometry, texture, condition, height = (getattr(planes, name) for name in PLANES)
     sides = [t.shape[-1] if t.ndim == 5 else 0 for t in (geometry, texture)]
     shapes = [(1, 3, config.plane_channels, side, side) for side in sides] + [(1, config.condition), (1,)]
     fits = all(tuple(t.shape) == shape for t, shape in zip((geometry, texture, condition, height), shapes, strict=True))
-    if not fits or sides[0] != config.resolution or sides[1] % sides[0]:
+    if not fits or sides[0] != config.resolution or sides[1] % sides[0] or not sides[1]:
         raise BadRequest("This refined object is of another model.", "Its planes have other sizes than this model's.", "Choose its model.")
     if not all(t.isfinite().all() for t in (geometry, texture, condition, height)):
         raise BadRequest("The planes of this refined object are damaged.", "They hold what is no number.", "Refine it again.")
+    if not height > 0:
+        raise BadRequest("The planes of this refined object are damaged.", "It has no height.", "Refine it again.")

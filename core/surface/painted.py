@@ -7,15 +7,14 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from core.canvas import Canvas
-from core.errors import BadRequest, Cancelled, EmptySurface
+from core.errors import BadRequest
 from core.limits import Detail
 from core.mesh import TexturedMesh, encode_look
 from core.surface.atlas import Atlas, unwrap
 from core.surface.bake import Appearance, bake
-from core.surface.extract import LOOSE, EmptySurfaceError, ExtractionCancelled, SignedDistance
-from core.surface.meshing import make_surface
-from core.surface.texels import covered_texels
-from core.surface.textured import Watch
+from core.surface.extract import LOOSE, SignedDistance
+from core.surface.texels import covered_once
+from core.surface.textured import Watch, plain_errors, surface_of
 
 SAMPLES = 60_000  # of the object's surface, among which the nearest is looked for
 SLIDE = 0.008  # how far along the surface a point may lie from its nearest sample
@@ -41,11 +40,8 @@ def painted_mesh(
     Raises Cancelled; BadRequest for UVs that nothing can be painted into; EngineError where the object's surface is empty.
     """
     watch = watch or Watch()
-    try:
-        surface = make_surface(
-            distance, resolution=sizes.resolution, triangles=sizes.triangles, device=watch.device, keep_volume=keep_volume,
-            cancelled=watch.cancelled, stage=watch.stage,
-        )  # fmt: skip
+    with plain_errors():
+        surface = surface_of(distance, sizes, keep_volume, watch)
         fitted, framed = canvas.fitted(np.stack((surface.vertices.min(0), surface.vertices.max(0)))), canvas.framed()
         with watch.stage("atlas"):
             atlas = new_atlas(canvas, framed, sizes.texture_size, watch.device) if canvas.uvs is None else own_atlas(canvas, sizes)
@@ -57,10 +53,6 @@ def painted_mesh(
             )  # fmt: skip
         with watch.stage("encode"):
             images = encode_look(*images, atlas)
-    except ExtractionCancelled as error:
-        raise Cancelled from error
-    except EmptySurfaceError as error:
-        raise EmptySurface from error
     return TexturedMesh(framed, canvas.triangles, atlas.uvs, timings_ms=watch.timings_ms, seams=atlas.seams, **images, **facts)
 
 
@@ -131,10 +123,11 @@ def own_atlas(canvas: Canvas, sizes: Detail) -> Atlas:
         raise BadRequest(f"{part:.0%} of the surface has UVs outside of the image.", "They lie beyond 0 to 1.", NEW)
     if (part := share(flat < 1e-3 / size**2)) > LEEWAY:
         raise BadRequest(f"{part:.0%} of the surface has no room in its UVs.", "Its faces are points or lines there.", NEW)
-    triangle, texel = covered_texels(uvs * np.float32(size), size, size)
-    single = len(np.unique(texel))
-    if len(texel) - single > LEEWAY * single:
-        raise BadRequest("The UVs overlap.", f"{(len(texel) - single) / single:.0%} of the image would be painted more than once.", NEW)
+    found = covered_once(uvs * np.float32(size), size, size, int(LEEWAY * size**2))
+    triangle, texel = found or (None, None)
+    single = len(np.unique(texel)) if found else 0
+    if not found or len(texel) - single > LEEWAY * single:
+        raise BadRequest("The UVs overlap.", "Much of the image would be painted more than once.", NEW)
     if not single:
         raise BadRequest("The UVs cover no texel of the image.", "", NEW)
     return Atlas(uvs, np.zeros(len(uvs), np.int32), size, triangle, texel, np.empty((0, 2), np.int32))

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The texels under triangles: a scan-line rasteriser in numpy, shared by the atlas's overlap test and the bake."""
 
+from collections.abc import Iterator
+
 import numpy as np
+
+BLOCK = 1 << 20  # texels, and rows of them, that are found at a time where there may be too many
 
 
 def covered_texels(points: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
@@ -21,6 +25,38 @@ def covered_texels(points: np.ndarray, width: int, height: int) -> tuple[np.ndar
     texel = np.repeat(start.astype(np.int32), count)
     texel += np.arange(texel.size, dtype=np.int32)
     return np.repeat(triangle[keep].astype(np.int32), count), texel
+
+
+def covered_once(points: np.ndarray, width: int, height: int, again: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """`covered_texels` of triangles that hardly overlap; None as soon as more than `again` texels are covered that were before: all of
+    them might not fit into memory."""
+    found, seen, more = [], np.zeros(width * height, bool), 0
+    for first, end in _blocks(points, width, height):
+        triangle, texel = covered_texels(points[first:end], width, height)
+        before = np.count_nonzero(seen)
+        seen[texel] = True
+        more += len(texel) - (np.count_nonzero(seen) - before)
+        if more > again:
+            return None
+        found.append((triangle + np.int32(first), texel))
+    triangles, texels = zip(*found, strict=True) if found else ([np.empty(0, np.int32)],) * 2
+    return np.concatenate(triangles), np.concatenate(texels)
+
+
+def _blocks(points: np.ndarray, width: int, height: int) -> Iterator[tuple[int, int]]:
+    """Runs of triangles that cover about BLOCK texels each, first and end; a large triangle is one by itself."""
+    high = np.clip(points[:, :, 1].max(1), 0, height)
+    rows = np.ceil(high - np.clip(points[:, :, 1].min(1), 0, height)).astype(np.int64) + 1
+    wide = np.clip(points[:, :, 0].max(1), 0, width) - np.clip(points[:, :, 0].min(1), 0, width)
+    u, v = (points[:, corner] - points[:, 0] for corner in (1, 2))
+    area = np.abs(u[:, 0].astype(np.float64) * v[:, 1] - u[:, 1].astype(np.float64) * v[:, 0]) / 2
+    up_to = np.cumsum(rows + np.minimum(area, rows * wide))
+    first = 0
+    while first < len(points):
+        before = up_to[first - 1] if first else 0
+        end = max(int(np.searchsorted(up_to, before + BLOCK)), first + 1)
+        yield first, end
+        first = end
 
 
 def owned_texels(points: np.ndarray, depth: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

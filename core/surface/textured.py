@@ -13,7 +13,7 @@ from core.mesh import TexturedMesh, encode_look
 from core.surface.atlas import unwrap
 from core.surface.bake import Appearance, bake
 from core.surface.extract import LOOSE, EmptySurfaceError, ExtractionCancelled, SignedDistance
-from core.surface.meshing import make_surface
+from core.surface.meshing import Surface, make_surface
 
 STAGES = ("decode", "extract", "atlas", "bake", "encode")
 Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all; a step is one stage of one object
@@ -50,6 +50,25 @@ class Watch:
         self.timings_ms[name] = (time.perf_counter() - begun) * 1000
 
 
+def surface_of(distance: SignedDistance, sizes: Detail, keep_volume: float, watch: Watch) -> Surface:
+    """The zero level of `distance`, as fine as `sizes` says."""
+    return make_surface(
+        distance, resolution=sizes.resolution, triangles=sizes.triangles, device=watch.device, keep_volume=keep_volume,
+        cancelled=watch.cancelled, stage=watch.stage,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """What extraction and baking raise, as Cancelled and EngineError."""
+    try:
+        yield
+    except ExtractionCancelled as error:
+        raise Cancelled from error
+    except EmptySurfaceError as error:
+        raise EmptySurface from error
+
+
 def textured_mesh(
     distance: SignedDistance,
     look: Appearance,
@@ -68,11 +87,8 @@ def textured_mesh(
     mesh's own. Raises Cancelled, or EngineError where the surface is empty.
     """
     watch = watch or Watch()
-    try:
-        surface = make_surface(
-            distance, resolution=sizes.resolution, triangles=sizes.triangles, device=watch.device, keep_volume=keep_volume,
-            cancelled=watch.cancelled, stage=watch.stage,
-        )  # fmt: skip
+    with plain_errors():
+        surface = surface_of(distance, sizes, keep_volume, watch)
         vertices, triangles, coarse = surface.vertices, surface.triangles, sizes.triangles is not None
         with watch.stage("atlas"):
             atlas = unwrap(vertices, triangles, size=sizes.texture_size, coarse=coarse, device=watch.device)
@@ -83,10 +99,6 @@ def textured_mesh(
             )  # fmt: skip
         with watch.stage("encode"):
             images = encode_look(*images, atlas)
-    except ExtractionCancelled as error:
-        raise Cancelled from error
-    except EmptySurfaceError as error:
-        raise EmptySurface from error
     return TexturedMesh(
         vertices, triangles, atlas.uvs, height_m=height_m, timings_ms=watch.timings_ms, sharp=surface.sharp, seams=atlas.seams,
         notes=[*notes, *([surface.note] if surface.note else [])], **images, **facts,

@@ -80,6 +80,8 @@ def sum_up(folder: Path) -> dict:
     ends, rounds, loaded = ([one for one in samples if one["what"] == what] for what in ("purged", "round", "loaded"))
     summary = {name: report.get(name) for name in ("version", "seconds", "rounds", "made", "drafts", "undone", "redone", "loads", "models")}
     summary["memory_mb"] = memory = {who: grown(ends, who) for who in ("blender", "engine")}
+    memory["blender"]["in_use_by_its_own_count"] = [ends[0].get("own"), ends[-1].get("own")]
+    memory["blender"]["rss_given_back"] = next((one["blender"]["rss"] for one in samples if one["what"] == "given back"), None)
     summary["engines"] = len({one["engine"]["pid"] for one in samples if one["engine"]})  # 1: it never had to start again
     summary["children"] = {"most": max(one["children"] for one in samples), "at the end": report.get("children")}
     kinds = ("objects", "collections", "meshes", "materials", "images")

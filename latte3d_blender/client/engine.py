@@ -56,7 +56,7 @@ class Launch:
 
 
 class Process:
-    """A running engine: one pipe in, one pipe out, and a thread that turns the latter into queue entries.
+    """A running engine: one pipe in, one pipe out, and for each a thread: one writes messages, one turns what comes into queue entries.
 
     Entries: ("message", rpc, arrays, seconds on the wire), ("text", what came before the handshake), ("end", reason).
     """
@@ -80,7 +80,9 @@ class Process:
         self.unwanted = False  # nobody asks for entries any more
         self.ended = False
         self.told_to_end = 0.0
-        threading.Thread(target=self._read, name="LATTE3D engine reader", daemon=True).start()
+        self.unsent: queue.SimpleQueue = queue.SimpleQueue()  # messages; None: no more will come
+        for name, work in (("reader", self._read), ("writer", self._write)):
+            threading.Thread(target=work, name=f"LATTE3D engine {name}", daemon=True).start()
 
     def _read(self) -> None:
         """The reader thread: touches the pipe and the queue, nothing else. Whatever happens, its last entry is the end."""
@@ -104,16 +106,23 @@ class Process:
             with contextlib.suppress(queue.Full):
                 return self.entries.put(entry, timeout=0.5)
 
+    def _write(self) -> None:
+        """The writer thread: nobody else touches the pipe in, which is full where the engine does not read. The reader thread reports an
+        engine that is gone."""
+        with contextlib.suppress(OSError), self.popen.stdin as pipe:
+            while (message := self.unsent.get()) is not None:
+                left = memoryview(message)
+                while left:
+                    left = left[os.write(pipe.fileno(), left) :]
+
     def send(self, rpc: dict, arrays: dict | None = None) -> None:
-        """Write one message; raises OSError when the engine is gone."""
-        self.popen.stdin.write(protocol.encode(rpc, arrays))
-        self.popen.stdin.flush()
+        """Write one message, soon. Raises ProtocolError where it is too large."""
+        self.unsent.put(protocol.encode(rpc, arrays))
 
     def end(self, patience_s: float = 0.0) -> None:
         """Tell the process to end, wait up to `patience_s` for that, then kill it."""
         self.unwanted = True
-        with contextlib.suppress(OSError):
-            self.popen.stdin.close()
+        self.unsent.put(None)
         if self.popen.poll() is None:
             self.popen.terminate()
             self.told_to_end = self.told_to_end or time.perf_counter()
@@ -266,8 +275,7 @@ class Engine:
             self.jobs.remove(job)
             return
         job.cancelled_at = time.perf_counter()
-        with contextlib.suppress(OSError, ValueError):  # the reader thread reports the end
-            self.process.send({"jsonrpc": "2.0", "method": "cancel", "params": {"id": job.id}})
+        self.process.send({"jsonrpc": "2.0", "method": "cancel", "params": {"id": job.id}})
 
     def poll(self, wait_s: float = 0.0) -> None:
         """Work off what the reader thread has delivered; wait up to `wait_s` for the first entry."""
@@ -326,8 +334,6 @@ class Engine:
             self.process.send({"jsonrpc": "2.0", "id": job.id, "method": method, "params": params}, arrays)
         except protocol.ProtocolError as error:
             return self._finish("failed", Fault("The request is too large.", str(error), "Ask for fewer objects at once.", "bad_request"))
-        except (OSError, ValueError):
-            return  # the reader thread reports the end
         job.state, self.state = "running", BUSY
 
     def _take(self, rpc: dict, arrays: dict, wire_s: float) -> None:

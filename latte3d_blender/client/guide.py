@@ -75,9 +75,15 @@ class Guide:
             _check_cloud(self.cloud)
         if self.planes and (set(self.planes) != set(PLANES) or any(array.dtype != np.float32 for array in self.planes.values())):
             raise _wrong("The planes of this refined object are damaged.", "Refine it again.")
-        if self.canvas is not None and len(self.canvas["triangles"]) > TRIANGLES:
-            cause = f"The mesh has {len(self.canvas['triangles']):,}; the engine paints up to {TRIANGLES:,}."
-            raise EngineFault(Fault("There are too many triangles.", cause, "Decimate it, or paint a part of it.", "bad_request"))
+        if self.canvas is not None:
+            check_triangles(len(self.canvas["triangles"]))
+
+
+def check_triangles(count: int) -> None:
+    """Raises EngineFault where a mesh has more than can be painted."""
+    if count > TRIANGLES:
+        cause = f"The mesh has {count:,}; the engine paints up to {TRIANGLES:,}."
+        raise EngineFault(Fault("There are too many triangles.", cause, "Decimate it, or paint a part of it.", "bad_request"))
 
 
 def _check_cloud(cloud: np.ndarray) -> None:

@@ -71,6 +71,11 @@ class Result:
         return hashlib.sha1(json.dumps(asked, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
     @property
+    def placed(self) -> bool:
+        """Whether it has been an object of some scene."""
+        return self.total_ms > 0
+
+    @property
     def complete(self) -> bool:
         """Whether it has a mesh whose numbers can be, a height and a look: an image, or the value that it would be everywhere."""
         color = "base_color" in self.arrays or self.fields.get("color") is not None

@@ -19,6 +19,8 @@ from .long_job import LongJob
 ABOUT = "about.json"
 CHECK, PREPARE, TRAIN, REFINE = "check", "prepare", "train", "refine"
 NAMES = {CHECK: "Check", PREPARE: "Prepare", TRAIN: "Training", REFINE: "Refine"}
+RUNNING = {PREPARE: "Prepare is running", TRAIN: "Training is running"}
+FAILED = {CHECK: "Check failed.", PREPARE: "Prepare failed.", TRAIN: "Training failed.", REFINE: "Refine failed."}
 STAGES = {
     "install": "Installing packages",
     "check": "Checking the library",
@@ -217,7 +219,7 @@ class Work:
             return Fault(f"{name} needs packages that the engine's Python lacks.", last.partition(". ")[0] + ".", remedy, "library")
         if status == 2 and last:  # wrong input is told in whole sentences
             return Fault(last, "", "", "library")
-        return Fault(f"{name} failed.", last or f"It ended with status {status}.", "", "library")
+        return Fault(FAILED[self.kind], last or f"It ended with status {status}.", "", "library")
 
     # What the panel says ----------------------------------------------------------------------------------------------------------------
 

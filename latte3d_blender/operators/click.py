@@ -40,13 +40,8 @@ class LATTE3D_OT_generate_here(Making, bpy.types.Operator):
     align: BoolProperty(name="Align to Surface", options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
-    def poll(cls, context):
-        if not LATTE3D_OT_generate.poll(context):  # which says why
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set(say("Switch to Object Mode first"))
-            return False
-        return True
+    def reason(cls, context):
+        return LATTE3D_OT_generate.reason(context) or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
 
     def invoke(self, context, event):
         context.window.cursor_modal_set("CROSSHAIR")

@@ -7,21 +7,18 @@ from bpy.props import FloatProperty, IntProperty
 from .. import quads, session
 from ..client.job import EngineFault
 from ..scene import extras, placement, placing
-from ..words import say
+from ..words import SaysWhy, say
 
 
-class OnSelected:
+class OnSelected(SaysWhy):
     """An operator on the selected meshes of this file."""
 
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
-        reason = reason or ("" if meshes(context) else "Select an object with a mesh of this file first")
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("" if meshes(context) else "Select an object with a mesh of this file first")
 
 
 def meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
@@ -85,7 +82,7 @@ class LATTE3D_OT_stand_on_base(OnSelected, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LATTE3D_OT_quad_remesh(bpy.types.Operator):
+class LATTE3D_OT_quad_remesh(SaysWhy, bpy.types.Operator):
     """Turn the active object's triangles into quads of the same look. Takes some seconds, in which Blender can be used"""
 
     bl_idname = "latte3d.quad_remesh"
@@ -94,13 +91,10 @@ class LATTE3D_OT_quad_remesh(bpy.types.Operator):
     faces: IntProperty(name="Quads", description="About how many quads", default=4000, min=100, soft_max=50_000, max=500_000)
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = placement.linked(context.scene) or session.busy()
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
-        reason = reason or quads.reason(context.active_object)
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or quads.reason(context.active_object)
 
     def invoke(self, context, event):
         return context.window_manager.invoke_props_dialog(self, title="Quad Remesh", confirm_text="Remesh")
@@ -118,16 +112,15 @@ class LATTE3D_OT_quad_remesh(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LATTE3D_OT_cancel_quads(bpy.types.Operator):
+class LATTE3D_OT_cancel_quads(SaysWhy, bpy.types.Operator):
     """Stop making quads; the object stays as it is"""
 
     bl_idname = "latte3d.cancel_quads"
     bl_label = "Cancel"
 
     @classmethod
-    def poll(cls, context):
-        cls.poll_message_set(say("No quads are being made"))
-        return quads.RUN is not None
+    def reason(cls, context):
+        return "" if quads.RUN else "No quads are being made"
 
     def execute(self, context):
         quads.end()

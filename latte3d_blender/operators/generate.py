@@ -8,7 +8,7 @@ from .. import machine, session
 from ..client.guide import Guide
 from ..client.job import EngineFault
 from ..scene import placement, placing
-from ..words import say
+from ..words import SaysWhy, say
 from .place import LATTE3D_OT_place_result
 
 SEEDS = 2**31  # that the panel's field can hold
@@ -19,17 +19,14 @@ def blend_of(wanted) -> Guide | None:
     return Guide(blend=(wanted.blend_prompt, round(wanted.blend, 4))) if wanted.use_blend else None
 
 
-class Making:
+class Making(SaysWhy):
     """An operator that starts a job. In background mode, or with `wait`, it returns when the object is there."""
 
     wait: BoolProperty(name="Wait", description="Return when the object is there", options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
-    def poll(cls, context):
-        reason = placement.linked(context.scene) or session.busy()
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+    def reason(cls, context):
+        return placement.linked(context.scene) or session.busy()
 
     def begin(self, place, prompt, seeds, settings, *, strict=False, styles=None, model="", guide=None):
         """Submit the job, with as many objects of the prompt as there are seeds; returns what execute() has to return."""
@@ -70,14 +67,12 @@ class LATTE3D_OT_generate(Making, bpy.types.Operator):
     )
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         typed = context.scene.latte3d.prompt.strip()
         reason = placement.linked(context.scene) or session.busy() or ("" if typed else "Type a prompt first")
         if not reason and context.scene.latte3d.use_blend and not context.scene.latte3d.blend_prompt.strip():
             reason = "Type what to blend with, or switch Blend off"
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason
 
     def execute(self, context):
         wanted = context.scene.latte3d
@@ -86,16 +81,16 @@ class LATTE3D_OT_generate(Making, bpy.types.Operator):
         return self.begin(place, wanted.prompt, seeds, settings, strict=not self.anyway, model=wanted.model, guide=blend_of(wanted))
 
 
-class LATTE3D_OT_cancel(bpy.types.Operator):
+class LATTE3D_OT_cancel(SaysWhy, bpy.types.Operator):
     """Stop what is being made or set up"""
 
     bl_idname = "latte3d.cancel"
     bl_label = "Cancel"
 
     @classmethod
-    def poll(cls, context):
-        cls.poll_message_set(say("Nothing is being made"))
-        return bool(session.SESSION.running or session.SESSION.setup or session.SESSION.to_do)
+    def reason(cls, context):
+        state = session.SESSION
+        return "" if state.running or state.setup or state.to_do else "Nothing is being made"
 
     def execute(self, context):
         state = session.SESSION

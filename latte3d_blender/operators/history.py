@@ -9,7 +9,7 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 from .. import kept, session
 from ..panels import history as panels
 from ..scene import placement, placing
-from ..words import say
+from ..words import SaysWhy, say
 from .prompt import write_wanted
 
 
@@ -46,17 +46,15 @@ class LATTE3D_OT_choose_history(OnEntry, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LATTE3D_OT_place_history(OnEntry, bpy.types.Operator):
+class LATTE3D_OT_place_history(SaysWhy, OnEntry, bpy.types.Operator):
     """Place it again at the 3D cursor, without the engine"""
 
     bl_idname = "latte3d.place_history"
     bl_label = "Place"
 
     @classmethod
-    def poll(cls, context):
-        if why := placement.why_not(context):
-            cls.poll_message_set(say(why))
-        return not why
+    def reason(cls, context):
+        return placement.why_not(context)
 
     def execute(self, context):
         if self.entry() is None:

@@ -13,7 +13,7 @@ from ..library_writer import PROMPT_LIMIT, Row
 from ..panels import library as panels
 from ..properties import LATTE3D_PG_asset
 from ..scene import asset_file
-from ..words import say
+from ..words import SaysWhy, say
 
 SPLITS = [
     ("train", "Train", "The model learns from it"),
@@ -49,7 +49,7 @@ def look(wanted, context) -> None:
     wanted.found = "" if said is None else str(said.get("name") or folder.name)
 
 
-class LATTE3D_OT_add_to_library(bpy.types.Operator):
+class LATTE3D_OT_add_to_library(SaysWhy, bpy.types.Operator):
     """Copy the selected objects into a prompt library, with words for them. The scene stays as it is"""
 
     bl_idname = "latte3d.add_to_library"
@@ -71,13 +71,11 @@ class LATTE3D_OT_add_to_library(bpy.types.Operator):
     wrong: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # why nothing can be added
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
         if not reason and not any(item.type not in asset_file.NO_SURFACE for item in context.selected_objects):
             reason = "Select the objects to add first"
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason
 
     def fill(self, context) -> None:
         """Propose prompts."""
@@ -190,19 +188,12 @@ def height_needed(context, folder: Path, prompts) -> bool:
     return True
 
 
-class WithLibrary:
+class WithLibrary(SaysWhy):
     """An operator on the library that the panel names."""
 
     @classmethod
-    def reason(cls) -> str:
-        """Why it is disabled."""
+    def reason(cls, context):
         return library_session.missing()
-
-    @classmethod
-    def poll(cls, context):
-        if reason := cls.reason():
-            cls.poll_message_set(say(reason))
-        return not reason
 
 
 class LATTE3D_OT_open_library(WithLibrary, bpy.types.Operator):
@@ -227,7 +218,7 @@ class LATTE3D_OT_check_library(WithLibrary, bpy.types.Operator):
     bl_label = "Check"
 
     @classmethod
-    def reason(cls):
+    def reason(cls, context):
         return library_session.missing() or library_session.checking()
 
     def execute(self, context):

@@ -7,23 +7,20 @@ from .. import machine, session
 from ..client.engine import EngineFault
 from ..live import LIVE, begin, end
 from ..scene import placement
-from ..words import say
+from ..words import SaysWhy, say
 from .generate import Making, blend_of
 
 
-class LATTE3D_OT_live(bpy.types.Operator):
+class LATTE3D_OT_live(SaysWhy, bpy.types.Operator):
     """Let a draft in the scene follow what you type and drag: prompt, seed and blend. Off takes the draft away"""
 
     bl_idname = "latte3d.live"
     bl_label = "Live"
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = "" if LIVE.on else placement.linked(context.scene) or session.busy()
-        reason = reason or ("" if LIVE.on or context.mode == "OBJECT" else "Switch to Object Mode first")
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("" if LIVE.on or context.mode == "OBJECT" else "Switch to Object Mode first")
 
     def execute(self, context):
         if LIVE.on:
@@ -49,12 +46,9 @@ class LATTE3D_OT_keep_live(Making, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = placement.linked(context.scene) or session.busy() or ("" if LIVE.draft else "There is no draft yet")
-        reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
 
     def execute(self, context):
         wanted, place = context.scene.latte3d, session.at_cursor(context.scene)

@@ -11,7 +11,7 @@ from bpy.props import EnumProperty, StringProperty
 from .. import catalogues, files, kept, machine, naming
 from ..client.job import EngineFault
 from ..scene import assets, origin, placement
-from ..words import say
+from ..words import SaysWhy, say
 from .prompt import FromObject, InItsPlace
 
 FORMATS = [
@@ -22,18 +22,7 @@ FORMATS = [
 SUFFIXES = {"GLB": ".glb", "USD": ".usdz", "FBX": ".fbx"}
 
 
-class OnObject(FromObject):
-    """An operator on the active object, which was made here."""
-
-    @classmethod
-    def poll(cls, context):
-        reason = cls.reason(context)
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
-
-
-class LATTE3D_OT_copy_prompt(OnObject, bpy.types.Operator):
+class LATTE3D_OT_copy_prompt(FromObject, bpy.types.Operator):
     """Copy the prompt of the active object"""
 
     bl_idname = "latte3d.copy_prompt"
@@ -45,7 +34,7 @@ class LATTE3D_OT_copy_prompt(OnObject, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LATTE3D_OT_select_same(OnObject, bpy.types.Operator):
+class LATTE3D_OT_select_same(FromObject, bpy.types.Operator):
     """Select all objects that were made from the same prompt as the active one"""
 
     bl_idname = "latte3d.select_same"
@@ -93,7 +82,7 @@ def own(context: bpy.types.Context) -> list[bpy.types.Object]:
     return [item for item in context.selected_objects if not (item.library or item.override_library)]
 
 
-class LATTE3D_OT_mark_assets(bpy.types.Operator):
+class LATTE3D_OT_mark_assets(SaysWhy, bpy.types.Operator):
     """Mark the selected objects as assets, with tags, a description, a licence and a preview"""
 
     bl_idname = "latte3d.mark_assets"
@@ -107,12 +96,9 @@ class LATTE3D_OT_mark_assets(bpy.types.Operator):
     catalogue: StringProperty(name="Catalogue", description="Its path, as in Props/Food; a new one is written beside the file")
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
-        reason = reason or ("" if own(context) else "Select objects of this file first")
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("" if own(context) else "Select objects of this file first")
 
     def invoke(self, context, event):
         self.author = self.author or getpass_user()
@@ -160,7 +146,7 @@ def getpass_user() -> str:
 # Export -----------------------------------------------------------------------------------------------------------------------------
 
 
-class LATTE3D_OT_export_selected(bpy.types.Operator):
+class LATTE3D_OT_export_selected(SaysWhy, bpy.types.Operator):
     """Write the selected objects into one file beside this one; where this one was never saved, ask where to"""
 
     bl_idname = "latte3d.export_selected"
@@ -171,12 +157,9 @@ class LATTE3D_OT_export_selected(bpy.types.Operator):
     filter_glob: StringProperty(default="*.glb;*.usdz;*.fbx", options={"HIDDEN"})
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
-        reason = reason or ("" if context.selected_objects else "Select something first")
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("" if context.selected_objects else "Select something first")
 
     @classmethod
     def description(cls, context, properties):

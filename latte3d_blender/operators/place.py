@@ -12,16 +12,16 @@ from mathutils import Quaternion, Vector
 from .. import session
 from ..scene import clearance, meshes, origin, placement
 from ..scene.placing import AGAIN
-from ..words import say
+from ..words import SaysWhy, say
 
 NEAR = 0.02  # share of an object's height up to which the cursor lies on a surface
 
 
-class LATTE3D_OT_place_result(bpy.types.Operator):
+class LATTE3D_OT_place_result(SaysWhy, bpy.types.Operator):
     """Build a finished object in the scene"""
 
     bl_idname = "latte3d.place_result"
-    bl_label = "Place Generated Object"
+    bl_label = "Place Object"
     bl_options = {"REGISTER", "UNDO"}
 
     result: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # its number; 0: the last one
@@ -61,11 +61,8 @@ class LATTE3D_OT_place_result(bpy.types.Operator):
     hides: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # the objects that it stands for, line by line
 
     @classmethod
-    def poll(cls, context):
-        why = placement.why_not(context)
-        if why:
-            cls.poll_message_set(say(why))
-        return not why
+    def reason(cls, context):
+        return placement.why_not(context)
 
     def execute(self, context):
         results = session.SESSION.results

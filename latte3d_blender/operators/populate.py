@@ -16,7 +16,7 @@ from ..panels import populate as panels
 from ..populate import preview, recipe, run, scatter, targets
 from ..populate.work import Work
 from ..scene import placement
-from ..words import say
+from ..words import SaysWhy, say
 
 LISTS = [(name.upper(), name.title(), "") for name in ("layers", "things", "masks", "targets", "avoid", "own_targets", "names")]
 LIST_HELP = {
@@ -27,15 +27,12 @@ LIST_HELP = {
 ACTIONS = [(name, name.title(), "") for name in ("ADD", "REMOVE", "DUPLICATE", "UP", "DOWN")]
 
 
-class Editing:
+class Editing(SaysWhy):
     """An operator on the recipe."""
 
     @classmethod
-    def poll(cls, context):
-        reason = placement.linked(context.scene)
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+    def reason(cls, context):
+        return placement.linked(context.scene)
 
 
 class LATTE3D_OT_recipe_list(Editing, bpy.types.Operator):
@@ -172,7 +169,7 @@ class LATTE3D_OT_load_recipe(Editing, bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
-class LATTE3D_OT_save_recipe(bpy.types.Operator, ExportHelper):
+class LATTE3D_OT_save_recipe(SaysWhy, bpy.types.Operator, ExportHelper):
     """Write the recipe to a file (JSON), for other scenes and for the command line"""
 
     bl_idname = "latte3d.save_recipe"
@@ -182,9 +179,8 @@ class LATTE3D_OT_save_recipe(bpy.types.Operator, ExportHelper):
     filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
 
     @classmethod
-    def poll(cls, context):
-        cls.poll_message_set(say("Add a layer first"))
-        return bool(len(populating.of(context.scene).layers))
+    def reason(cls, context):
+        return "" if len(populating.of(context.scene).layers) else "Add a layer first"
 
     def invoke(self, context, event):
         if not self.filepath:
@@ -205,25 +201,18 @@ class LATTE3D_OT_save_recipe(bpy.types.Operator, ExportHelper):
 # Making ---------------------------------------------------------------------------------------------------------------------------------
 
 
-class Populating:
+class Populating(SaysWhy):
     """An operator that starts a population or its preview. In background mode it returns when that is there."""
 
     sure: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # of a great number of objects
 
     @classmethod
-    def reason(cls, context) -> str:
-        """Why it is disabled."""
+    def reason(cls, context):
         wanted = populating.of(context.scene)
         why = placement.why_not(context) or populating.busy() or ("" if len(wanted.layers) else "Add a layer first, or choose a preset")
         if not why and populating.STATE.wrong and populating.STATE.scene == context.scene.session_uid:
             return populating.STATE.wrong[0]
         return why
-
-    @classmethod
-    def poll(cls, context):
-        if why := cls.reason(context):
-            cls.poll_message_set(say(why))
-        return not why
 
     def begin(self, context, change=lambda value: None, **how) -> set[str]:
         """Start it; returns what execute() has to return."""
@@ -329,16 +318,15 @@ class LATTE3D_OT_reseed_population(Populating, bpy.types.Operator):
         return self.begin(context, change, preview=populating.of(context.scene).collection is None)
 
 
-class LATTE3D_OT_cancel_population(bpy.types.Operator):
+class LATTE3D_OT_cancel_population(SaysWhy, bpy.types.Operator):
     """Stop it. The objects that are finished are kept, and Populate goes on with them"""
 
     bl_idname = "latte3d.cancel_population"
     bl_label = "Cancel"
 
     @classmethod
-    def poll(cls, context):
-        cls.poll_message_set(say("Nothing is on its way"))
-        return bool(populating.busy())
+    def reason(cls, context):
+        return "" if populating.busy() else "Nothing is on its way"
 
     def execute(self, context):
         populating.cancel()
@@ -407,18 +395,15 @@ def current(scene: bpy.types.Scene) -> bpy.types.Collection | None:
     return top if top is not None and top in scene.collection.children_recursive else None
 
 
-class OnPopulation:
+class OnPopulation(SaysWhy):
     """An operator on the population that stands."""
 
     @classmethod
-    def poll(cls, context):
-        why = placement.why_not(context) or populating.busy() or ("" if current(context.scene) else "There is no population yet")
-        if why:
-            cls.poll_message_set(say(why))
-        return not why
+    def reason(cls, context):
+        return placement.why_not(context) or populating.busy() or ("" if current(context.scene) else "There is no population yet")
 
 
-class LATTE3D_OT_clear_population(bpy.types.Operator):
+class LATTE3D_OT_clear_population(SaysWhy, bpy.types.Operator):
     """Remove the population, or its preview, from the scene; the recipe stays"""
 
     bl_idname = "latte3d.clear_population"
@@ -426,12 +411,9 @@ class LATTE3D_OT_clear_population(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         there = current(context.scene) or preview.previews()
-        why = placement.why_not(context) or populating.busy() or ("" if there else "There is no population yet")
-        if why:
-            cls.poll_message_set(say(why))
-        return not why
+        return placement.why_not(context) or populating.busy() or ("" if there else "There is no population yet")
 
     def execute(self, context):
         if not preview.clear() and (top := current(context.scene)) is not None:

@@ -13,7 +13,7 @@ from ..client import wording
 from ..panels import main as panels
 from ..properties import DETAILS
 from ..scene import origin, placement
-from ..words import say
+from ..words import SaysWhy, say
 from .generate import Making
 
 SEARCHED = "Generate: Text to 3D…"  # F3 finds a menu's entry by its words
@@ -92,12 +92,9 @@ class LATTE3D_OT_place_anyway(Making, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = placement.linked(context.scene) or session.busy()
-        reason = reason or ("" if session.SESSION.question else "The engine has not asked anything")
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("" if session.SESSION.question else "The engine has not asked anything")
 
     def execute(self, context):
         asked = session.SESSION.question.job
@@ -117,12 +114,11 @@ class LATTE3D_OT_dismiss(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class FromObject:
+class FromObject(SaysWhy):
     """An operator on the active object, which was made here."""
 
     @classmethod
     def reason(cls, context):
-        """Why it is disabled."""
         return "" if origin.of(context.active_object) else "Select an object that was made from a prompt"
 
 
@@ -132,13 +128,6 @@ class LATTE3D_OT_use_prompt(FromObject, bpy.types.Operator):
     bl_idname = "latte3d.use_prompt"
     bl_label = "Use Prompt"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context):
-        reason = cls.reason(context)
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
 
     def execute(self, context):
         found = origin.of(context.active_object)
@@ -162,13 +151,10 @@ class InItsPlace(FromObject, Making):
     """An operator that makes an object which takes the place of the active one."""
 
     @classmethod
-    def poll(cls, context):
-        reason = placement.linked(context.scene) or session.busy() or cls.reason(context)
+    def reason(cls, context):
+        reason = placement.linked(context.scene) or session.busy() or super().reason(context)
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
-        reason = reason or ("" if origin.replaceable(context.active_object.name) else "This object belongs to another file")
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("" if origin.replaceable(context.active_object.name) else "This object belongs to another file")
 
     @staticmethod
     def place_of(context) -> session.Place:
@@ -197,19 +183,17 @@ def known_detail(name: str, otherwise: str) -> str:
     return name if name in [level for level, *_ in DETAILS] else otherwise
 
 
-class LATTE3D_OT_from_prompt(bpy.types.Operator):
+class LATTE3D_OT_from_prompt(SaysWhy, bpy.types.Operator):
     """Describe an object, and the model makes it at the 3D cursor"""
 
     bl_idname = "latte3d.from_prompt"
     bl_label = "From Prompt…"
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = placement.linked(context.scene) or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
         reason = reason or ("Set Up is running" if session.SESSION.setup else "")
-        if reason := reason or ("An object is being made" if session.SESSION.running else ""):
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("An object is being made" if session.SESSION.running else "")
 
     def invoke(self, context, event):
         if session.SESSION.stale:

@@ -8,7 +8,7 @@ from .. import refining
 from ..client.job import EngineFault
 from ..panels import refine as panels
 from ..scene import placement
-from ..words import say
+from ..words import SaysWhy, say
 from .prompt import InItsPlace
 
 
@@ -55,14 +55,8 @@ class LATTE3D_OT_refine(Refining, InItsPlace, bpy.types.Operator):
         return self.attempt(lambda: refining.begin(refining.wish(item, self.steps, self.shape), item))
 
 
-class OnWork(Refining):
+class OnWork(SaysWhy, Refining):
     """An operator on the refinement that the panel shows."""
-
-    @classmethod
-    def poll(cls, context):
-        if reason := cls.reason(context):
-            cls.poll_message_set(say(reason))
-        return not reason
 
 
 class LATTE3D_OT_stop_refining(OnWork, bpy.types.Operator):
@@ -118,6 +112,12 @@ class LATTE3D_OT_dismiss_refining(bpy.types.Operator):
 
     bl_idname = "latte3d.dismiss_refining"
     bl_label = "Dismiss"
+
+    @classmethod
+    def description(cls, context, properties):
+        work = refining.STATE.work
+        placeable = work and work.finished
+        return say("Close this message and place nothing; Refine on the same object begins anew" if placeable else cls.__doc__)
 
     def execute(self, context):
         refining.dismiss()

@@ -18,16 +18,13 @@ class LATTE3D_OT_restyle(Making, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         wanted, engine = context.scene.latte3d, session.SESSION.engine
         reason = placement.linked(context.scene) or session.busy() or ("" if wanted.prompt.strip() else "Type a prompt first")
         if not reason and engine.models and not engine.knows_adherence(wanted.model):
             reason = "The chosen model was not trained to keep to a shape"
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
-        reason = reason or ("" if shapes(context) else "Select an object with a surface first")
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("" if shapes(context) else "Select an object with a surface first")
 
     def execute(self, context):
         wanted, items = context.scene.latte3d, shapes(context)

@@ -6,8 +6,9 @@ from bpy.props import IntProperty
 
 from .. import machine, session
 from ..client.guide import Guide
+from ..client.job import EngineFault
 from ..scene import meshes, painting, placement
-from ..words import say
+from ..words import SaysWhy, say
 from .generate import Making, blend_of
 
 
@@ -19,22 +20,19 @@ class LATTE3D_OT_retexture(Making, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         wanted, engine = context.scene.latte3d, session.SESSION.engine
         reason = placement.linked(context.scene) or session.busy() or ("" if wanted.prompt.strip() else "Type a prompt first")
         if not reason and engine.models and "retexture" not in engine.features:
             reason = "This engine cannot paint: set it up again"
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
-        reason = reason or painting.reason(chosen(context))
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or painting.reason(chosen(context))
 
     def execute(self, context):
         wanted, item = context.scene.latte3d, chosen(context)
         try:
             canvas, target = painting.read(context, item, own=wanted.retexture_uvs == "OWN", turn=int(wanted.retexture_front))
-        except ValueError as error:
+        except (ValueError, EngineFault) as error:
             self.report({"ERROR"}, say(f"“{item.name}” cannot be painted: {error}"))
             return {"CANCELLED"}
         place, blend, settings = session.at_cursor(context.scene), blend_of(wanted), machine.settings(wanted.detail)
@@ -49,7 +47,7 @@ def chosen(context: bpy.types.Context) -> bpy.types.Object | None:
     return item if item and item in context.selected_objects else None
 
 
-class LATTE3D_OT_put_texture(bpy.types.Operator):
+class LATTE3D_OT_put_texture(SaysWhy, bpy.types.Operator):
     """Put a finished texture on the object that it was made for"""
 
     bl_idname = "latte3d.put_texture"
@@ -59,11 +57,8 @@ class LATTE3D_OT_put_texture(bpy.types.Operator):
     result: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # its number
 
     @classmethod
-    def poll(cls, context):
-        why = placement.why_not(context)
-        if why:
-            cls.poll_message_set(say(why))
-        return not why
+    def reason(cls, context):
+        return placement.why_not(context)
 
     def execute(self, context):
         result = session.SESSION.results.get(self.result)

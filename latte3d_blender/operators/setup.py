@@ -9,7 +9,7 @@ from bpy.props import BoolProperty
 from .. import machine, session
 from ..client import engine as client
 from ..client.engine import EngineFault, Fault
-from ..words import say
+from ..words import SaysWhy, say
 
 
 def missing(wanted) -> str:
@@ -27,22 +27,15 @@ def missing(wanted) -> str:
     return ""
 
 
-class NotDuringSetUp:
-    """An operator that waits until Set Up has ended."""
-
-    @classmethod
-    def poll(cls, context):
-        if session.SESSION.setup:
-            cls.poll_message_set(say("Set Up is running"))
-            return False
-        return True
-
-
-class LATTE3D_OT_start_engine(NotDuringSetUp, bpy.types.Operator):
+class LATTE3D_OT_start_engine(SaysWhy, bpy.types.Operator):
     """Start the engine; end it first where it runs"""
 
     bl_idname = "latte3d.start_engine"
     bl_label = "Start Engine"
+
+    @classmethod
+    def reason(cls, context):
+        return "Set Up is running" if session.SESSION.setup else ""
 
     def execute(self, context):
         session.SESSION.fault = None
@@ -56,34 +49,30 @@ class LATTE3D_OT_start_engine(NotDuringSetUp, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LATTE3D_OT_stop_engine(bpy.types.Operator):
+class LATTE3D_OT_stop_engine(SaysWhy, bpy.types.Operator):
     """Stop the engine and free its memory"""
 
     bl_idname = "latte3d.stop_engine"
     bl_label = "Stop Engine"
 
     @classmethod
-    def poll(cls, context):
-        cls.poll_message_set(say("The engine is not running"))
-        return session.SESSION.engine.process is not None
+    def reason(cls, context):
+        return "" if session.SESSION.engine.process else "The engine is not running"
 
     def execute(self, context):
         session.stop()
         return {"FINISHED"}
 
 
-class LATTE3D_OT_setup_engine(bpy.types.Operator):
+class LATTE3D_OT_setup_engine(SaysWhy, bpy.types.Operator):
     """Install what the engine needs into a folder of its own; Blender's Python is not touched"""
 
     bl_idname = "latte3d.setup_engine"
     bl_label = "Set Up"
 
     @classmethod
-    def poll(cls, context):
-        reason = missing(context.window_manager.latte3d)
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+    def reason(cls, context):
+        return missing(context.window_manager.latte3d)
 
     def execute(self, context):
         try:

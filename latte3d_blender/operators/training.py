@@ -7,11 +7,11 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, IntProperty, StringProperty
 
-from .. import library_session
+from .. import library_session, refining
 from ..client.engine import EngineFault
 from ..client.library_work import PREPARE, TRAIN
 from ..panels import library as panels
-from ..words import say
+from ..words import SaysWhy, say
 
 STARTS = [
     ("starter", "Starter", "Go on from the model that comes with the add-on, and keep what it knows"),
@@ -19,19 +19,17 @@ STARTS = [
 ]
 
 
-class LongWork:
+def busy() -> str:
+    """Why no long work can begin, in the words of a disabled button."""
+    return library_session.busy() or refining.working()
+
+
+class LongWork(SaysWhy):
     """An operator that starts long work."""
 
     @classmethod
-    def reason(cls) -> str:
-        """Why it is disabled."""
-        return library_session.missing() or library_session.busy()
-
-    @classmethod
-    def poll(cls, context):
-        if reason := cls.reason():
-            cls.poll_message_set(say(reason))
-        return not reason
+    def reason(cls, context):
+        return library_session.missing() or busy()
 
     def begin(self, make_wish) -> set[str]:
         """Start what `make_wish` returns; returns what execute() has to return."""
@@ -82,19 +80,16 @@ class LATTE3D_OT_train(LongWork, bpy.types.Operator):
         return self.begin(lambda: library_session.wish(TRAIN, minutes=self.minutes, start=self.start, out=out))
 
 
-class LATTE3D_OT_stop_work(bpy.types.Operator):
+class LATTE3D_OT_stop_work(SaysWhy, bpy.types.Operator):
     """Stop it; what was done is kept, and Resume goes on from there"""
 
     bl_idname = "latte3d.stop_work"
     bl_label = "Stop"
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         work = library_session.STATE.work
-        if not work or work.over or work.stopping:
-            cls.poll_message_set(say("It is stopping" if work and work.stopping else "Nothing is running"))
-            return False
-        return True
+        return "Nothing is running" if not work or work.over else "It is stopping" if work.stopping else ""
 
     def execute(self, context):
         library_session.STATE.work.job.cancel()
@@ -109,9 +104,9 @@ class LATTE3D_OT_resume_work(LongWork, bpy.types.Operator):
     bl_label = "Resume"
 
     @classmethod
-    def reason(cls):
+    def reason(cls, context):
         work = library_session.STATE.work
-        return library_session.busy() or ("" if work and work.resumable else "Nothing was stopped")
+        return busy() or ("" if work and work.resumable else "Nothing was stopped")
 
     def execute(self, context):
         return self.begin(lambda: library_session.STATE.work.wish)
@@ -124,9 +119,9 @@ class LATTE3D_OT_work_anyway(LongWork, bpy.types.Operator):
     bl_label = "Go On Anyway"
 
     @classmethod
-    def reason(cls):
+    def reason(cls, context):
         work = library_session.STATE.work
-        return library_session.busy() or ("" if work and work.over and work.refusal else "Nothing was refused")
+        return busy() or ("" if work and work.over and work.refusal else "Nothing was refused")
 
     def execute(self, context):
         return self.begin(lambda: replace(library_session.STATE.work.wish, anyway=True))

@@ -16,14 +16,14 @@ from ..client.job import EngineFault, Result
 from ..scene import clearance, meshes, origin, placement, rows
 from ..scene.placing import AGAIN
 from ..variations import Batch
-from ..words import say
+from ..words import SaysWhy, say
 from .generate import Making
 from .prompt import FromObject, known_detail
 
 LIKE = 4  # variations of a style, where the panel asks for one object
 
 
-class LATTE3D_OT_place_variations(bpy.types.Operator):
+class LATTE3D_OT_place_variations(SaysWhy, bpy.types.Operator):
     """Build variations in the scene, side by side"""
 
     bl_idname = "latte3d.place_variations"
@@ -51,11 +51,8 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 
     @classmethod
-    def poll(cls, context):
-        why = placement.why_not(context)
-        if why:
-            cls.poll_message_set(say(why))
-        return not why
+    def reason(cls, context):
+        return placement.why_not(context)
 
     def execute(self, context):
         batch = session.SESSION.batch
@@ -106,18 +103,15 @@ class LATTE3D_OT_place_variations(bpy.types.Operator):
         return item
 
 
-class OnVariation:
+class OnVariation(SaysWhy):
     """An operator on one of the last variations."""
 
     number: IntProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         reason = "" if session.SESSION.batch else "There are no variations"
-        reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+        return reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
 
 
 class LATTE3D_OT_show_variation(OnVariation, bpy.types.Operator):
@@ -174,12 +168,9 @@ class LATTE3D_OT_remove_others(OnVariation, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def reason(cls, context):
         batch = session.SESSION.batch
-        if batch and not (batch.kept & batch.results.keys()):
-            cls.poll_message_set(say("Tick those to keep first"))
-            return False
-        return super().poll(context)
+        return super().reason(context) or ("" if batch.kept & batch.results.keys() else "Tick those to keep first")
 
     def execute(self, context):
         batch = session.SESSION.batch
@@ -221,12 +212,8 @@ class LATTE3D_OT_more_like_this(FromObject, Making, bpy.types.Operator):
     number: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # of a variation; 0: the active object
 
     @classmethod
-    def poll(cls, context):
-        batch = session.SESSION.batch
-        reason = placement.linked(context.scene) or session.busy() or ("" if batch else cls.reason(context))
-        if reason:
-            cls.poll_message_set(say(reason))
-        return not reason
+    def reason(cls, context):
+        return placement.linked(context.scene) or session.busy() or ("" if session.SESSION.batch else super().reason(context))
 
     def execute(self, context):
         wanted, batch = context.scene.latte3d, session.SESSION.batch

@@ -4,8 +4,8 @@
 import bpy.utils.previews
 
 from ..client.engine import Engine
+from ..timer import moment_of
 
-AT_ONCE = 4  # that are loaded between two redraws
 _hello: dict = {}  # what an engine has said last: while it starts again, that is still shown
 _things: dict[str, dict[str, dict]] = {}  # of each model, and of all under "": name -> {"name", "group", "example", "picture"}
 _pictures: bpy.utils.previews.ImagePreviewCollection | None = None  # by their paths
@@ -22,12 +22,12 @@ def show(engine: Engine) -> bool:
         for model in ("", *engine.models):
             _things[model] = {thing["name"]: thing for thing in engine.things(model)}
             _waiting.update(dict.fromkeys(filter(None, (thing.get("picture") for thing in _things[model].values()))))
-    now = list(_waiting)[:AT_ONCE]
-    for path in now:
+    some = bool(_waiting)
+    for path in moment_of(list(_waiting)):
         del _waiting[path]
         picture = _pictures.load(path, path, "IMAGE")
         picture.image_size[:]  # reads the file now, not when it is drawn; one that is not there has size 0
-    return bool(now)
+    return some
 
 
 def wanted() -> bool:

@@ -17,6 +17,7 @@ from .setup import draw_engine, wrapped
 EXAMPLE = "a red mushroom with white spots"
 PICTURE = 3.2  # its height, in rows
 CELL = 76  # pixels: the width of a picture with its name
+NARROW = 200  # pixels: a sidebar in which buttons need rows of their own
 STAGE_NAMES = {
     "text": "Text",
     "networks": "Networks",
@@ -89,7 +90,8 @@ def draw_popup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The big button, which becomes progress and Cancel."""
     state = session.SESSION
-    row = layout.row(align=True)
+    column = layout.column(align=True)
+    row = column.row(align=True)
     row.scale_y = 1.4
     if state.running:
         row.progress(factor=state.running.factor, text=say(state.running.text), type="BAR")
@@ -105,8 +107,10 @@ def draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         wanted = context.scene.latte3d
         what = say("Blend" if wanted.use_blend else "Generate")
         row.operator("latte3d.generate", text=f"{what} {wanted.count}" if wanted.count > 1 else what, icon="SHADERFX", translate=False)
-        row.operator("latte3d.generate_here", text="", icon="RESTRICT_SELECT_OFF")
-        row.operator("latte3d.live", text="", icon="PLAY")
+        narrow = context.region.width < NARROW * context.preferences.system.ui_scale
+        beside = column.row(align=True) if narrow else row  # so that the word Generate can be read
+        beside.operator("latte3d.generate_here", text="", icon="RESTRICT_SELECT_OFF")
+        beside.operator("latte3d.live", text="", icon="PLAY")
 
 
 def draw_things(

@@ -27,7 +27,7 @@ def wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, i
     up with it."""
     scale = context.preferences.system.ui_scale
     blf.size(0, 11 * scale)
-    width = max(context.region.width - (62 + inset + (20 if icon != "NONE" else 0)) * scale, 80)
+    width = max(context.region.width - (62 + inset + (20 if icon != "NONE" else 0)) * scale, 40 * scale)
     lines, line = [], ""
     for word in say(text).split():
         longer = f"{line} {word}".strip()

@@ -23,13 +23,13 @@ def draw_shape(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         body.prop(wanted, "blend", slider=True)
     if restyles:
         body.separator()
-        body.label(text="In the shape of what is selected:")
+        wrapped(body, context, "In the shape of what is selected:")
         body.prop(wanted, "adherence", slider=True)
         body.row().prop(wanted, "restyle_place", expand=True)
         body.operator("latte3d.restyle", icon="MOD_REMESH")
     if paints:
         body.separator()
-        body.label(text="The look alone, on the selected object:")
+        wrapped(body, context, "The look alone, on the selected object:")
         body.row().prop(wanted, "retexture_uvs", expand=True)
         body.prop(wanted, "retexture_front", text="")
         body.operator("latte3d.retexture", icon="TEXTURE")

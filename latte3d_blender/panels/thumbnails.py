@@ -5,9 +5,11 @@ from pathlib import Path
 
 import bpy.utils.previews
 
-AT_ONCE = 4  # that are loaded between two redraws
-MOST = 400  # that stay in memory
+from ..timer import moment_of
+
+HALF = 80  # of those that stay in memory: more than a panel shows
 _pictures: bpy.utils.previews.ImagePreviewCollection | None = None
+_earlier: bpy.utils.previews.ImagePreviewCollection | None = None  # those loaded before: Blender lets go of whole collections only
 _missing: dict[str, Path] = {}
 
 
@@ -18,8 +20,9 @@ def missed() -> None:
 def icon(path: Path) -> int | None:
     """The icon of a picture; None as long as it is not loaded."""
     name = str(path)
-    if _pictures is not None and name in _pictures:
-        return _pictures[name].icon_id
+    for loaded in (_pictures, _earlier):
+        if loaded is not None and name in loaded:
+            return loaded[name].icon_id
     _missing[name] = path
     if path.is_file():
         missed()
@@ -33,27 +36,29 @@ def wanted() -> bool:
 
 def load() -> bool:
     """Load some of those that were missed; whether there were any."""
-    global _pictures
-    found = [(name, path) for name, path in _missing.items() if path.is_file()][:AT_ONCE]
-    if found and _pictures is not None and len(_pictures) >= MOST:
-        bpy.utils.previews.remove(_pictures)
-        _pictures = None
+    global _pictures, _earlier
+    found = [(name, path) for name, path in _missing.items() if path.is_file()]
+    if found and _pictures is not None and len(_pictures) >= HALF:
+        if _earlier is not None:
+            bpy.utils.previews.remove(_earlier)
+        _pictures, _earlier = None, _pictures
     if found and _pictures is None:
         _pictures = bpy.utils.previews.new()
-    for name, _ in found:
+    for name, _ in moment_of(found):
         _missing.pop(name, None)
         if name not in _pictures:
             picture = _pictures.load(name, name, "IMAGE")
             picture.image_size[:]  # reads the file now, not when it is drawn
-    if len(_missing) > MOST:
+    if len(_missing) > 5 * HALF:
         _missing.clear()
     return bool(found)
 
 
 def clear() -> None:
     """Give the pictures back."""
-    global _pictures
-    if _pictures is not None:
-        bpy.utils.previews.remove(_pictures)
-    _pictures = None
+    global _pictures, _earlier
+    for loaded in (_pictures, _earlier):
+        if loaded is not None:
+            bpy.utils.previews.remove(loaded)
+    _pictures, _earlier = None, None
     _missing.clear()

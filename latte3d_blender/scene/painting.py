@@ -11,27 +11,29 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..client.guide import Guide
+from ..client.guide import Guide, check_triangles, hash_of
 from ..client.job import Result
 from . import materials, origin
+from .mesh_data import corners_of, places_of, triangles_of, values
 from .meshes import short_name
 from .sampling import to_engine
 
 LAYER = "LATTE3D"  # the UV layer of what is painted into new UVs
 MOST = 8  # UV layers of a mesh
+CHANGED = "Its mesh was changed meanwhile."
 EDGE = math.radians(45)  # quads that meet at more are shaded sharp
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
     """A mesh that is being painted. item: the session_uid of its object; loops [F, 3]: the corners of the mesh that make each triangle;
-    corners: its faces, as `topology` says them; layer: the UV layer that it is painted into; "": new UVs. turn: as `read` takes it; None:
+    before: what it is now, as `state` says it; layer: the UV layer that it is painted into; "": new UVs. turn: as `read` takes it; None:
     it was painted in the engine's own frame. remeshed: a mesh that takes the place of the object's own, as quad_program.py writes it.
     note: what the artist should know."""
 
     item: int
     loops: np.ndarray
-    corners: bytes
+    before: str
     layer: str = ""
     turn: int | None = 0
     remeshed: dict[str, np.ndarray] | None = None
@@ -49,6 +51,13 @@ def reason(item: bpy.types.Object | None) -> str:
     return "" if len(item.data.polygons) else "This object's mesh has no faces"
 
 
+def lost(item: bpy.types.Object) -> str:
+    """What an object would lose with its mesh, and why that is not replaced; nothing where it can be."""
+    if item.data.shape_keys:
+        return "Its shape keys would be lost: remove them first"
+    return "Vertex groups would be lost with its triangles: remove them first" if item.vertex_groups else ""
+
+
 def read(
     context: bpy.types.Context, item: bpy.types.Object, *, own: bool = False, turn: int = 0
 ) -> tuple[dict[str, np.ndarray], Target]:
@@ -56,45 +65,47 @@ def read(
     the answer is put on.
 
     own: into its active UV layer, else into new UVs. turn: quarters by which its front is turned away from -Y, to the right. Where
-    modifiers leave its faces as they are, their shape counts; else only how large they make it. Raises ValueError with a sentence.
+    modifiers leave its faces as they are, their shape counts; else only how large they make it. Raises ValueError with a sentence, and
+    EngineFault where there is too much of it.
     """
+    check_triangles(len(item.data.loops) - 2 * len(item.data.polygons))
     mesh, layer = item.data, item.data.uv_layers.active
     if own and layer is None:
         raise ValueError("It has no UVs. Choose New UVs.")
     if not own and LAYER not in mesh.uv_layers and len(mesh.uv_layers) >= MOST:
         raise ValueError("It has eight UV layers, as many as Blender allows. Remove one, or choose Own UVs.")
     turned = _upright(item, turn)
-    loops, faces = _triangles(mesh)
-    shaped, shape = _evaluated(context, item)
-    places = shape if shaped else floats(mesh.vertices, "co", 3)
-    vertex, _ = corners_of(mesh)
+    corners, (loops, faces) = corners_of(mesh), triangles_of(mesh)
+    shaped, shape = _evaluated(context, item, corners)
+    places = shape if shaped else places_of(mesh)
     if turned.is_negative:  # a mirrored object's triangles turn over
         loops = loops[:, ::-1]
-    arrays = {"vertices": _moved(places, turned), "triangles": np.ascontiguousarray(vertex[loops]), "faces": faces}
-    if not all(np.isfinite(array).all() for array in arrays.values()):
+    arrays = {"vertices": _moved(places, turned), "triangles": corners[0][loops], "faces": faces}
+    if not np.isfinite(arrays["vertices"]).all():
         raise ValueError("Its vertices have no finite places.")
     if not shaped and len(shape):
         moved = _moved(shape, turned)
         arrays["box"] = np.stack((moved.min(0), moved.max(0)))
     if own:
-        arrays["uvs"] = floats(layer.uv, "vector", 2)[loops]
+        arrays["uvs"] = values(layer.uv, "vector", 2)[loops]
     note = "" if shaped else "Its modifiers change its faces: the mesh below them is painted"
-    return arrays, Target(item.session_uid, loops, topology(mesh), layer.name if own else "", turn, note=note)
+    return arrays, Target(item.session_uid, loops, hash_of(*corners), layer.name if own else "", turn, note=note)
 
 
 def read_remeshed(item: bpy.types.Object, made: dict[str, np.ndarray], turn: int | None) -> tuple[dict[str, np.ndarray], Target]:
     """A mesh that shall take the place of an object's own, as `read` gives it: it lies in the same box. turn: None for an object that was
-    made here, whose mesh stands in the engine's frame as it is."""
+    made here, whose mesh stands in the engine's frame as it is. Raises EngineFault as `read` does."""
+    check_triangles(len(made["corners"]) - 2 * len(made["starts"]))
     matrix, old, mesh = Matrix() if turn is None else _upright(item, turn), item.data, _mesh_of("Quads", made)
     try:
-        loops, faces = _triangles(mesh)
+        loops, faces = triangles_of(mesh)
     finally:
         bpy.data.meshes.remove(mesh)
     loops = loops[:, ::-1] if matrix.is_negative else loops
-    own = _moved(floats(old.vertices, "co", 3), matrix)
-    arrays = {"vertices": _moved(made["vertices"], matrix), "triangles": np.ascontiguousarray(made["corners"][loops]), "faces": faces}
+    own = _moved(places_of(old), matrix)
+    arrays = {"vertices": _moved(made["vertices"], matrix), "triangles": made["corners"][loops], "faces": faces}
     arrays["box"] = np.stack((own.min(0), own.max(0)))
-    return arrays, Target(item.session_uid, loops, topology(old), turn=turn, remeshed=made)
+    return arrays, Target(item.session_uid, loops, state(old), turn=turn, remeshed=made)
 
 
 def _mesh_of(name: str, made: dict[str, np.ndarray]) -> bpy.types.Mesh:
@@ -117,63 +128,51 @@ def _upright(item: bpy.types.Object, turn: int) -> Matrix:
     return Matrix.Rotation(-item.matrix_world.to_euler("XYZ").z - turn * math.pi / 2, 4, "Z") @ item.matrix_world
 
 
-def topology(mesh: bpy.types.Mesh) -> bytes:
-    """The vertices of a mesh's corners, face by face: what a texture's UVs depend on."""
-    return b"".join(part.tobytes() for part in corners_of(mesh))
+def state(mesh: bpy.types.Mesh, *, places: bool = True) -> str:
+    """A short text that stands for a mesh: its faces, on which a texture's UVs depend, and where its vertices are."""
+    return hash_of(*corners_of(mesh), *([places_of(mesh)] if places else []))
 
 
-def corners_of(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """The vertex of each corner [C], face by face, and each face's first corner [F]."""
-    vertex, starts = np.empty(len(mesh.loops), np.int32), np.empty(len(mesh.polygons), np.int32)
-    mesh.loops.foreach_get("vertex_index", vertex)
-    mesh.polygons.foreach_get("loop_start", starts)
-    return vertex, starts
-
-
-def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """The corners [F, 3] of a mesh's triangles, and the face [F] of each."""
-    mesh.calc_loop_triangles()
-    count = len(mesh.loop_triangles)
-    loops, faces = np.empty(3 * count, np.int32), np.empty(count, np.int32)
-    mesh.loop_triangles.foreach_get("loops", loops)
-    mesh.loop_triangles.foreach_get("polygon_index", faces)
-    return loops.reshape(-1, 3), faces
-
-
-def _evaluated(context: bpy.types.Context, item: bpy.types.Object) -> tuple[bool, np.ndarray]:
-    """Whether an object's modifiers leave its faces as they are, and the places [V, 3] of the vertices that they make."""
+def _evaluated(context: bpy.types.Context, item: bpy.types.Object, corners: tuple[np.ndarray, np.ndarray]) -> tuple[bool, np.ndarray]:
+    """Whether an object's modifiers leave its faces, which have these corners, as they are, and the places [V, 3] of the vertices that they
+    make."""
+    if not item.modifiers and not item.data.shape_keys:
+        return True, places_of(item.data)
     evaluated = item.evaluated_get(context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()
     try:
-        return topology(mesh) == topology(item.data), floats(mesh.vertices, "co", 3)
+        return all(map(np.array_equal, corners_of(mesh), corners)), places_of(mesh)
     finally:
         evaluated.to_mesh_clear()
 
 
-def floats(data, name: str, width: int) -> np.ndarray:
-    """A property of each element, as [N, width] f32."""
-    found = np.empty(len(data) * width, np.float32)
-    data.foreach_get(name, found)
-    return found.reshape(-1, width)
-
-
 def _moved(places: np.ndarray, matrix: Matrix) -> np.ndarray:
     """Places [V, 3] moved by a matrix, in the engine's axes."""
-    whole = np.array(matrix)
-    return np.ascontiguousarray(to_engine(places @ whole[:3, :3].T + whole[:3, 3]), np.float32)
+    axes = to_engine(np.array(matrix)[:3].T)  # where each goes, and the origin
+    return (places @ axes[:3] + axes[3]).astype(np.float32)
 
 
 def find(target: Target) -> bpy.types.Object:
     """The object that is to be painted. Raises ValueError where it is gone, or is another now."""
-    item = next((item for item in bpy.data.objects if item.session_uid == target.item), None)
+    item = unchanged(target.item, target.before, replaced=target.remeshed is not None)
+    layers = item.data.uv_layers
+    if not (target.layer in layers if target.layer else LAYER in layers or len(layers) < MOST):
+        raise ValueError(CHANGED)
+    return item
+
+
+def unchanged(uid: int, before: str, *, replaced: bool = True) -> bpy.types.Object:
+    """The object with this session_uid, whose mesh is what it was `before`. replaced: that mesh goes, with all that it has, so that its
+    vertices must not have moved. Raises ValueError where it is another now."""
+    item = next((item for item in bpy.data.objects if item.session_uid == uid), None)
     if item is None:
         raise ValueError("The object was deleted meanwhile.")
-    if why := reason(item):
+    if item.type != "MESH":
+        raise ValueError("The object is no mesh any more.")
+    if why := reason(item) or (lost(item) if replaced else ""):
         raise ValueError(f"{why}.")
-    layers = item.data.uv_layers
-    there = target.layer in layers if target.layer else LAYER in layers or len(layers) < MOST
-    if not there or topology(item.data) != target.corners:
-        raise ValueError("Its mesh was changed meanwhile.")
+    if state(item.data, places=replaced) != before:
+        raise ValueError(CHANGED)
     return item
 
 

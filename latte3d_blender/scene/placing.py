@@ -11,6 +11,7 @@ from ..client.job import EngineFault, Fault, Result
 from . import framing, placement, rows
 
 EDITS = ("TRANSFORM_OT_", "VIEW3D_OT_", "MESH_OT_", "OBJECT_OT_", "PAINT_OT_", "SCULPT_OT_")  # modal tools that must not be interrupted
+QUADS = "The quads are of no use.", "Remesh it again."  # where the mesh that they replace is another by now
 AGAIN = "Generate it again: the same prompt and seed make the same object."
 
 
@@ -62,7 +63,9 @@ def _put_on(result: Result) -> None:
         bpy.ops.latte3d.put_texture("EXEC_DEFAULT", True, result=result.number)
     except RuntimeError as error:
         cause = re.sub(r"^(Error: |Operator .* poll\(\) )", "", str(error)).strip()
-        raise EngineFault(Fault("The texture could not be put on.", cause, "Re-texture it again.", "bad_request")) from error
+        quads = result.place.paints.remeshed is not None
+        what, remedy = QUADS if quads else ("The texture could not be put on.", "Re-texture it again.")
+        raise EngineFault(Fault(what, cause, remedy, "bad_request")) from error
     chosen = machine.get()
     if chosen and chosen.show_textures and bpy.context.screen:
         _show_textures(bpy.context.screen)

@@ -9,6 +9,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ..client.guide import SPAN
+from .mesh_data import corners_of, places_of, triangles_of
 
 POINTS = 2048  # as many as the models were trained with
 
@@ -62,12 +63,8 @@ def _triangles(context: bpy.types.Context, item: bpy.types.Object, matrix: Matri
     except RuntimeError:  # an object without a surface
         return np.zeros((0, 3, 3))
     try:
-        mesh.calc_loop_triangles()
-        places, faces = np.empty(len(mesh.vertices) * 3, np.float32), np.empty(len(mesh.loop_triangles) * 3, np.int32)
-        mesh.vertices.foreach_get("co", places)
-        mesh.loop_triangles.foreach_get("vertices", faces)
-        whole = np.array(matrix)
-        corners = (places.reshape(-1, 3) @ whole[:3, :3].T + whole[:3, 3])[faces.reshape(-1, 3)]
+        (loops, _), (vertex, _), whole = triangles_of(mesh), corners_of(mesh), np.array(matrix)
+        corners = (places_of(mesh) @ whole[:3, :3].T + whole[:3, 3])[vertex[loops]]
         return corners[:, ::-1] if matrix.is_negative else corners
     finally:
         evaluated.to_mesh_clear()

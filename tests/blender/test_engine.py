@@ -3,11 +3,15 @@
 
 import struct
 import sys
+import threading
 import time
 
+import numpy as np
 import pytest
 
 from latte3d_blender.client import engine as client
+from latte3d_blender.client import protocol
+from latte3d_blender.client.guide import Guide
 from latte3d_blender.client.job import Failure
 from tests.blender.conftest import ROOT
 
@@ -62,6 +66,40 @@ def test_a_waiting_job_survives_a_deaf_engine(engine, launch, fake_engine, monke
     engine.start(launch(fake_engine()))
     until(engine, lambda: second.over)
     assert second.state == "done"
+
+
+def test_an_engine_that_reads_nothing_does_not_hold_blender_up(engine, launch, tmp_path, monkeypatch):
+    """A pipe takes a few kilobytes, then waits for who reads it: the cancel that follows ends the wait."""
+    monkeypatch.setattr(client, "CANCEL_PATIENCE_S", 0.2)
+    hello = {"method": "hello", "params": {"protocol": client.PROTOCOL, "models": [{"id": "x"}], "features": ["retexture"]}}
+    (tmp_path / "hello").write_bytes(protocol.encode(hello))
+    program = tmp_path / "deaf"
+    program.write_text(f'#!/bin/sh\ncat "{tmp_path / "hello"}"\nexec sleep 60\n')
+    program.chmod(0o755)
+    engine.start(launch(program))
+    until(engine, lambda: engine.state == client.READY)
+    canvas = {"vertices": np.zeros((1_000_000, 3), np.float32), "triangles": np.zeros((1, 3), np.int32)}
+    jobs = []
+    asking = threading.Thread(target=lambda: jobs.append(engine.submit(["a cube"], [0], {}, guide=Guide(canvas=canvas))), daemon=True)
+    asking.start()
+    asking.join(5.0)
+    assert not asking.is_alive() and jobs[0].state == "running"
+    engine.cancel(jobs[0])
+    until(engine, lambda: jobs[0].over)
+    assert jobs[0].state == "cancelled" and engine.state == client.STOPPED
+
+
+def test_what_waits_to_be_written_is_written_in_order(engine, launch, fake_engine):
+    """A large request, and the cancel after it."""
+    engine.start(launch(fake_engine()))
+    until(engine, lambda: engine.state == client.READY)
+    rng = np.random.default_rng(0)
+    canvas = {"vertices": rng.random((300_000, 3), np.float32), "triangles": rng.integers(0, 300_000, (400_000, 3), np.int32)}
+    job = engine.submit(["a lasting cube"], [0], {}, guide=Guide(canvas=canvas))
+    assert job.state == "running"
+    engine.cancel(job)
+    until(engine, lambda: job.over)
+    assert job.state == "cancelled"
 
 
 def test_progress_counts_the_stages_of_all_objects_and_never_runs_back():

@@ -335,6 +335,17 @@ def test_training_ends_with_blender_unless_it_shall_go_on(addon, library, stand_
     assert work.job.status == 130
 
 
+def test_a_look_that_fails_is_not_the_last(addon, library, stand_in, monkeypatch, drawn):
+    """The work goes on, so it stays in the panel, and can be stopped."""
+    bpy.ops.latte3d.train()
+    work, session = until(addon, lambda state: state.work.total).work, addon("library_session")
+    with monkeypatch.context() as broken:
+        broken.setattr(type(work), "poll", lambda self: 1 / 0)
+        assert session.TIMER.turn() and session.STATE.work is work and "ZeroDivisionError" in str(session.STATE.fault)
+    (stand_in / "go").touch()
+    assert until(addon, lambda state: state.work.over).work.finished
+
+
 def test_who_insists_trains_where_room_is_short(addon, library, stand_in, drawn):
     (stand_in / "small").touch()
     bpy.ops.latte3d.train()

@@ -111,17 +111,31 @@ def greet(addon, things: list[dict]) -> None:
     addon("panels.gallery").show(engine)
 
 
-def test_pictures_are_loaded_a_few_at_a_time(addon, wanted, tmp_path):
-    """Twenty at once would hold Blender up."""
+def test_pictures_are_loaded_for_a_moment_at_a_time(addon, wanted, tmp_path, monkeypatch):
+    """All at once would hold Blender up: on a slow disk, or where they are large, so would four."""
+    monkeypatch.setattr(addon("timer"), "MOMENT_S", 0.0)
     gallery, names = addon("panels.gallery"), [f"thing {number}" for number in range(20)]
     for name in names:
         (tmp_path / f"{name}.png").write_bytes(png((200, 40, 30), 64))
     greet(addon, [{"name": name, "group": "", "example": name, "picture": str(tmp_path / f"{name}.png")} for name in names])
-    assert len(gallery.things()) == 20 and 0 < sum(map(gallery.has_picture, names)) <= 5 and gallery.wanted()
-    engine, rounds = addon("session").SESSION.engine, 1
-    while gallery.show(engine):
-        rounds += 1
-    assert rounds >= 4 and all(map(gallery.has_picture, names)) and not gallery.wanted()
+    assert len(gallery.things()) == 20 and sum(map(gallery.has_picture, names)) == 1 and gallery.wanted()
+    engine = addon("session").SESSION.engine
+    assert gallery.show(engine) and sum(map(gallery.has_picture, names)) == 2
+    monkeypatch.setattr(addon("timer"), "MOMENT_S", 60.0)
+    assert gallery.show(engine) and all(map(gallery.has_picture, names)) and not gallery.wanted() and not gallery.show(engine)
+
+
+def test_thumbnails_are_loaded_for_a_moment_at_a_time(addon, tmp_path, monkeypatch):
+    monkeypatch.setattr(addon("timer"), "MOMENT_S", 0.0)
+    thumbnails, paths = addon("panels.thumbnails"), [tmp_path / f"{number}.png" for number in range(3)]
+    for path in paths:
+        path.write_bytes(png((200, 40, 30), 64))
+    thumbnails.clear()  # what other panels have missed
+    assert [thumbnails.icon(path) for path in paths] == [None] * 3
+    assert thumbnails.load() and sum(thumbnails.icon(path) is not None for path in paths) == 1
+    while thumbnails.load():
+        pass
+    assert all(thumbnails.icon(path) is not None for path in paths) and not thumbnails.wanted()
 
 
 def test_pictures_of_what_it_can_make(addon, wanted, drawn, tmp_path):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Quad remesh: a second Blender makes the quads, the engine paints them, and the object has both at once; what cannot be done is said."""
 
+import errno
 import json
+import tempfile
 
 import bpy
 import numpy as np
@@ -94,9 +96,59 @@ def test_a_mesh_that_changed_meanwhile_stays_as_it_is(addon, made):
     quads = addon("quads")
     quads.begin(bpy.context.scene, made, 100)
     made.data.clear_geometry()
-    with pytest.raises(addon("client.job").EngineFault, match="changed meanwhile"):
+    with pytest.raises(addon("client.job").EngineFault, match="quads are of no use. This object's mesh has no faces"):
         quads.run_now()
     assert quads.RUN is None
+
+
+def test_vertices_that_move_meanwhile_are_not_lost(addon, made):
+    """While the quads are made, and while they are painted."""
+    quads, session, fault = addon("quads"), addon("session"), addon("client.job").EngineFault
+    quads.begin(bpy.context.scene, made, 100)
+    made.data.vertices[0].co.z += 5
+    with pytest.raises(fault, match="quads are of no use. Its mesh was changed meanwhile. Remesh it again"):
+        quads.run_now()
+    quads.begin(bpy.context.scene, made, 100)
+    (result,) = quads.run_now()
+    made.data.vertices[0].co.z += 2
+    moved, faces = world(made), len(made.data.polygons)
+    with pytest.raises(fault, match="quads are of no use. Its mesh was changed meanwhile. Remesh it again"):
+        addon("scene.placing").place(result)
+    assert np.array_equal(world(made), moved) and len(made.data.polygons) == faces
+    made.data.vertices[0].co.z -= 2
+    made.vertex_groups.new(name="Bone")
+    with pytest.raises(fault, match="Vertex groups would be lost"):
+        addon("scene.placing").place(result)
+    made.vertex_groups.clear()
+    session.SESSION.to_place.clear()
+    addon("scene.placing").place(result)
+    assert len(made.data.polygons) != faces
+
+
+def test_what_is_no_mesh_any_more_is_said(addon, made):
+    quads, fault = addon("quads"), addon("client.job").EngineFault
+    quads.begin(bpy.context.scene, made, 100)
+    bpy.ops.object.convert(target="POINTCLOUD")
+    assert made.type == "POINTCLOUD"
+    with pytest.raises(fault, match="quads are of no use. The object is no mesh any more"):
+        quads.run_now()
+    assert quads.RUN is None
+
+
+@pytest.mark.parametrize("what", ["full", "nowhere"])
+def test_a_disk_that_takes_nothing_is_a_sentence(addon, made, monkeypatch, tmp_path, what):
+    folder = tmp_path / "temp"
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    if what == "full":
+        folder.mkdir()
+
+        def full(*_, **__):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(RuntimeError, match="Quads cannot be begun.*(No space left on device|No such file).*Free some space"):
+        bpy.ops.latte3d.quad_remesh(faces=100)
+    assert addon("quads").RUN is None and not list(tmp_path.glob("temp/*"))
 
 
 def test_it_can_be_stopped(addon, made):

@@ -88,8 +88,8 @@ def stand_in(addon, chosen, engine_of, monkeypatch, tmp_path):
     return folder
 
 
-def until(addon, condition, seconds: float = 30.0):
-    """Let the timers look until something holds; what the engine makes meanwhile is placed."""
+def until(addon, condition, seconds: float = 30.0, *, place: bool = True):
+    """Let the timers look until something holds; what the engine makes meanwhile is placed, unless not."""
     end, state, session = time.monotonic() + seconds, addon("refining").STATE, addon("session")
     while not condition(state):
         assert time.monotonic() < end, f"it took too long: {state.fault} {state.work and state.work.fault}"
@@ -97,7 +97,7 @@ def until(addon, condition, seconds: float = 30.0):
         if session.SESSION.engine.jobs and session.SESSION.engine.state == "STOPPED":  # after a first crash
             session.start()
         session.collect()
-        while session.SESSION.to_place:
+        while place and session.SESSION.to_place:
             addon("scene.placing").place(session.SESSION.to_place.pop(0))
         time.sleep(0.02)
     return state
@@ -147,6 +147,83 @@ def test_an_object_is_refined_in_its_place_and_made_again(addon, stand_in, drawn
     assert again.planes == found.planes and again.detail == "draft" and again.notes[-1].startswith("planes")
     assert bpy.ops.latte3d.more_like_this() == {"FINISHED"}
     assert not addon("scene.origin").of(bpy.context.view_layer.objects.active).planes, "others of its kind are made anew"
+
+
+def test_what_cannot_be_placed_yet_is_not_forgotten(addon, stand_in, drawn):
+    """The engine is done and the artist in another mode, when another file is opened: there it can be placed."""
+    made(addon)
+    bpy.ops.latte3d.refine()
+    (stand_in / "go").touch()
+    session, refining = addon("session"), addon("refining")
+    until(addon, lambda state: session.SESSION.to_place or (state.job and state.job.over), place=False)
+    for _ in range(3):
+        session.collect()
+        refining.step()
+    assert session.SESSION.to_place and refining.STATE.job, "it is being placed, as far as the panel knows"
+    bpy.ops.wm.read_homefile(use_empty=True)
+    refining.step()
+    assert not refining.STATE.job and "latte3d.place_refined" in drawn(addon("panels.refine").draw_refining).of("operator")
+    assert bpy.ops.latte3d.place_refined() == {"FINISHED"}
+    until(addon, lambda state: state.work is None)
+    assert bpy.data.objects[0]["latte3d_planes"]
+
+
+def test_one_thing_at_a_time_for_all_cores(addon, stand_in, package, tmp_path):
+    """Prepare and Train say why they wait for Refine, as Refine does for them."""
+    made(addon)
+    bpy.context.preferences.addons[package].preferences.library_folder = str(tmp_path)
+    bpy.ops.latte3d.refine()
+    until(addon, lambda state: state.work.picture)
+    for start in (bpy.ops.latte3d.prepare_library, bpy.ops.latte3d.train, bpy.ops.latte3d.resume_work, bpy.ops.latte3d.work_anyway):
+        with pytest.raises(RuntimeError, match="“a red cube” is being refined: one at a time"):
+            start()
+    bpy.ops.latte3d.stop_refining()
+    until(addon, lambda state: state.work.over)
+    assert bpy.ops.latte3d.train.poll()
+    bpy.ops.latte3d.train()
+    with pytest.raises(RuntimeError, match="Training is running"):
+        bpy.ops.latte3d.resume_refining()
+    addon("library_session").shutdown()
+    bpy.context.preferences.addons[package].preferences.library_folder = ""
+
+
+def test_an_open_question_stays_open(addon, stand_in):
+    """What the artist has asked for stands, whatever comes of earlier work."""
+    item = made(addon)
+    bpy.ops.latte3d.refine()
+    bpy.context.scene.latte3d.prompt = "a dragon"
+    with pytest.raises(RuntimeError, match="is not one of the things"):
+        bpy.ops.latte3d.generate()
+    (stand_in / "go").touch()
+    until(addon, lambda state: state.work is None)
+    assert item["latte3d_planes"] and addon("session").SESSION.question.prompt == "a dragon"
+
+
+def test_a_look_that_fails_is_not_the_last(addon, stand_in, monkeypatch, drawn):
+    item, refining = made(addon), addon("refining")
+    bpy.ops.latte3d.refine()
+    work = until(addon, lambda state: state.work.picture).work
+    with monkeypatch.context() as broken:
+        broken.setattr(type(work), "poll", lambda self: 1 / 0)
+        pause = refining.TIMER.turn()
+        assert pause and refining.TIMER.turn() == pause and "division by zero" in drawn(addon("panels.refine").draw_refining).texts()
+    (stand_in / "go").touch()
+    until(addon, lambda state: state.work is None)
+    assert item["latte3d_planes"] and refining.TIMER.turn() is None
+
+
+def test_what_is_lost_by_dismissing_is_said(addon, stand_in):
+    made(addon)
+    bpy.ops.latte3d.refine()
+    said = addon("operators.refine").LATTE3D_OT_dismiss_refining.description
+    bpy.ops.latte3d.stop_refining()
+    until(addon, lambda state: state.work.over)
+    assert "goes on from there" in said(bpy.context, None)
+    bpy.ops.latte3d.resume_refining()
+    bpy.ops.wm.read_homefile(use_empty=True)
+    (stand_in / "go").touch()
+    until(addon, lambda state: state.work.finished)
+    assert "begins anew" in said(bpy.context, None) and "goes on" not in said(bpy.context, None)
 
 
 def test_undo_brings_the_object_back(addon, stand_in):

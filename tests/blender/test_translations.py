@@ -4,6 +4,7 @@
 import re
 import string
 
+import blf
 import bpy
 import pytest
 
@@ -62,6 +63,17 @@ def test_all_that_blender_shows_of_the_classes_is_translated(addon, language):
     assert not sorted(text for text in texts.registered() if ("*", text) not in entries)
 
 
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_labels_of_steps_that_can_be_adjusted_are_short(addon, language):
+    """They head a panel in the corner of the view whose width is Blender's own: at an interface scale of 1.5, longer ones are cut."""
+    said = {text: german for (_, text), german in GERMAN.items()} if language == "de" else {}
+    kinds = [kind for kind in bpy.types.Operator.__subclasses__() if kind.__name__.startswith("LATTE3D_") and kind.is_registered]
+    steps = [kind for kind in kinds if {"REGISTER", "UNDO"} <= getattr(kind, "bl_options", set()) and texts.adjustable(kind)]
+    labels = {said.get(kind.bl_label, kind.bl_label) for kind in steps}
+    blf.size(0, 1.5 * 11)
+    assert len(labels) > 3 and not [label for label in labels if blf.dimensions(0, label)[0] > 178]
+
+
 def test_what_blender_does_not_translate_goes_through_say():
     assert not texts.unsaid()
 
@@ -79,7 +91,8 @@ def test_sentences_with_values():
     assert german("“Stop” is not one of the things that the installed models know.") == (
         "„Stop“ gehört nicht zu den Dingen, die die installierten Modelle kennen."
     )
-    assert german("Training failed.") == "Training ist fehlgeschlagen."
+    assert german("Training failed.") == "Training ist fehlgeschlagen." and german("Prepare failed.") == "Vorbereiten ist fehlgeschlagen."
+    assert german("Training is running") == "Training läuft"
     assert german("Making the surface (2 of 6)") == "Oberfläche entsteht (2 von 6)"
     assert german("120 of 380 MB · 3 min left") == "120 von 380 MB · noch 3 min"
     assert german("Read “tires” as “wheels”. Not understood: “zorp”.") == "Gelesen: „tires“ als „wheels“. Nicht verstanden: “zorp”."
@@ -87,7 +100,8 @@ def test_sentences_with_values():
 
 def test_what_is_somebodys_own_stays():
     signs = (" (x of y)", " (", "; ", " · ", "a (b) (c). (d) ", "", " ")
-    for text in (*signs, "“Material”", "a bowl of fruit", "“a red car of 3 wheels”", "/tmp/Stop/3 of 4"):
+    others = "The graphics card failed.", "Another program is running"  # other programs' own sentences
+    for text in (*signs, *others, "“Material”", "a bowl of fruit", "“a red car of 3 wheels”", "/tmp/Stop/3 of 4"):
         assert german(text) == text
     assert german("“Stop” is an asset") == "“Stop” is an asset"  # a template with a name: only its own code fills it in
 

@@ -27,7 +27,7 @@ WORDS = re.compile(r"[A-Z][a-z’']*[a-z…]\b[^_]*|.*[A-Za-z]\S* \S.*|.* \S*[A-
 DATA = {  # not shown, or the same in every language
     " or ", "# This is an Asset Catalog Definition file for Blender.\n\nVERSION 1\n\n", "%d %b %Y %H:%M", "< {0}{1}", "> {0}{1}",
     "Assets", "Avoid", "Blender", "Bodies", "Box", "Boxes", "CC0-1.0, CC-BY-4.0, all rights reserved …", "Cc", "Cf", "Cn", "Collision",
-    "Cs", "Entry", "Error: ", "GB", "Generated", "KB", "LATTE3D", "LATTE3D Set Up reader", "LATTE3D engine reader", "LATTE3D history",
+    "Cs", "Entry", "Error: ", "GB", "Generated", "KB", "LATTE3D", "LATTE3D Set Up reader", "LATTE3D engine {0}", "LATTE3D history",
     "LATTE3D layout", "LATTE3D long job", "LATTE3D {0}", "MB", "Mask", "Masks",
     "MemoryError|Cannot allocate memory|failed to map segment|[Ii]nsufficient memory|not enough memory|bad_alloc", "More/{0}", "Names",
     "OBJECT", "Own_Targets", "Plan", "Points", "Preview {0}", "Prompts", "Props/Food", "Python", "Recipe", "Samples", "Scatter",
@@ -157,6 +157,14 @@ def registered() -> set[str]:
                 items = one.enum_items_static if one.type == "ENUM" else ()
                 found |= {one.name, one.description, *(text for item in items for text in (item.name, item.description))}
     return {text for text in found if text not in DATA and re.search("[a-z]{3}", text)}
+
+
+def adjustable(kind) -> bool:
+    """Whether an operator has properties that are shown."""
+    import bpy
+
+    own = getattr(bpy.ops.latte3d, kind.bl_idname[8:]).get_rna_type().properties
+    return any(not one.is_hidden for one in own if one.identifier != "rna_type")
 
 
 def of_models() -> set[str]:

@@ -18,7 +18,10 @@ GLASS, GLOW = Light(1.0, SMOOTH, 0.0), Light(0.0, SMOOTH, STRENGTH)
         ("a glowing lamp", GLOW), ("a lamp that glows", GLOW), ("a neon sword", GLOW), ("a glow in the dark duck", GLOW),
         ("a lit lamp", GLOW), ("a lamp glowing", GLOW), ("a pumpkin lit from within", GLOW),
         ("a vase made from glass", GLASS), ("a glass-like vase", GLASS), ("a semi-transparent duck", Light(1.0, SCATTERING, 0.0)),
-        ("a luminous mushroom with white spots", GLOW), ("a glowing glass lamp", Light(1.0, SMOOTH, STRENGTH)),
+        ("a stained glass lamp", GLASS), ("a stained-glass window", GLASS), ("a vase of stained glass", GLASS), ("a clear vase", GLASS),
+        ("a clear glass bottle", GLASS), ("a bottle, crystal clear", GLASS), ("a clear blue mug", GLASS), ("a bottle that is clear", GLASS),
+        ("a clear frosted vase", Light(1.0, SCATTERING, 0.0)), ("a luminous mushroom with white spots", GLOW),
+        ("a glowing glass lamp", Light(1.0, SMOOTH, STRENGTH)),
     ],
 )  # fmt: skip
 def test_the_whole_thing(prompt, light):
@@ -33,6 +36,8 @@ def test_the_whole_thing(prompt, light):
         "a glass-topped table", "a glowing-eyed robot", "a neon-colored car", "a neon coloured car", "a car, neon lighting",
         "a house lit by candles", "a mushroom, softly lit", "a well-lit chair", "a brightly lit house", "a tree illuminated by the sun",
         "a duck, transparent background", "a frosted cake", "a lamp, volumetric light", "a duck and a glass vase", "a milky mug", "",
+        "a stained wooden table", "a stained mug", "an unclear vase", "a clear picture of a duck", "a clear 3d render of a mug",
+        "a duck with clear details", "a duck, clear background", "a church with stained glass windows", "a clear-cut tree",
     ],
 )  # fmt: skip
 def test_not_of_the_whole_thing(prompt):
@@ -50,6 +55,10 @@ def test_not_of_the_whole_thing(prompt):
         ("a lamp glowing", "a lamp", None), ("a candle alight", "a candle", None), ("a neon", "a neon", None),
         ("a bottle made from glass, tall", "a bottle, tall", "a bottle in white, tall"),
         ("a semi-transparent duck", "a duck", "a white duck"),
+        ("a stained glass lamp", "a lamp", "a white lamp"), ("a vase of stained glass", "a vase", "a vase in white"),
+        ("a duck that is see-through", "a duck", "a duck in white"), ("a clear glass vase", "a vase", "a white vase"),
+        ("a bottle, clear, tall", "a bottle, tall", "a bottle in white, tall"),
+        ("a crystal-clear bottle", "a bottle", "a white bottle"),
         ("a glowing orange lamp", "an orange lamp", None), ("a neon-lit tower", "a tower", None),
     ],
 )  # fmt: skip

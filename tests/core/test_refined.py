@@ -152,7 +152,10 @@ def test_planes_of_another_model_fail_with_a_sentence(models, planes) -> None:
     small = np.ascontiguousarray(planes["geometry"][..., :16, :16])
     broken = planes["texture"].copy()
     broken[0, 0, 0, 0, 0] = np.nan
-    for change, said in (({"geometry": small}, "of another model"), ({"texture": broken}, "damaged")):
+    empty, flat = np.zeros((*planes["texture"].shape[:3], 0, 0), np.float32), np.zeros(1, np.float32)
+    other, damaged = "of another model", "damaged"
+    changes = ({"geometry": small}, other), ({"texture": empty}, other), ({"texture": broken}, damaged), ({"height_m": flat}, damaged)
+    for change, said in (*changes, ({"height_m": flat - 1}, damaged)):
         objects, (failed,) = asked(models, planes | change)
         assert not objects and said in failed["message"] and failed["remedy"]
 
@@ -163,6 +166,11 @@ def test_a_file_of_planes_says_what_it_is(pipeline, tmp_path) -> None:
     assert Refined.load(path, "tiny", torch.device("cpu")).facts["steps"] == 9
     with pytest.raises(BadRequest, match="made by the model tiny"):
         Refined.load(path, "other", torch.device("cpu"))
+    planes = {name: np.zeros(3, np.float32) for name in PLANES}
+    for facts in ("[]", "{}", '{"model": "tiny"'):
+        save_file(planes, path, {"refined": facts})
+        with pytest.raises(BadRequest, match="holds no refined object"):
+            Refined.load(path, "tiny", torch.device("cpu"))
     save_file({"x": np.zeros(3)}, path)
     with pytest.raises(BadRequest, match="holds no refined object"):
         Refined.load(path, "tiny", torch.device("cpu"))

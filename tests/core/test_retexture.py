@@ -2,6 +2,7 @@
 """A given mesh gets the look of a generated object: its own colours back on its own shape, on others the nearest; and clear refusals."""
 
 import io
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from core.canvas import Canvas
 from core.errors import BadRequest, Cancelled
 from core.limits import CANVAS_TRIANGLES, choose_detail
 from core.surface.painted import Nearest, cloud_of, own_atlas, painted_mesh
-from core.surface.texels import covered_texels
+from core.surface.texels import covered_once, covered_texels
 from core.surface.textured import Watch, textured_mesh
 
 SIZES = choose_detail("draft", texture_size=256)
@@ -163,6 +164,28 @@ def test_uvs_that_cannot_be_painted_into_are_said(word):
     with pytest.raises(BadRequest, match=word) as said:
         own_atlas(replace(CUBE, uvs=BAD_UVS[word]), SIZES)
     assert "new UVs" in said.value.remedy
+
+
+def test_uvs_that_overlap_much_are_refused_before_they_fill_the_memory():
+    """Each triangle half of the image: all their texels together would be half a gigabyte."""
+    triangles = np.tile(TRIANGLES, (10, 1))
+    canvas = Canvas(CORNERS, triangles, uvs=np.tile(SQUARE, (60, 1, 1)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadRequest, match="UVs overlap"):
+            own_atlas(canvas, replace(SIZES, texture_size=1024))
+        assert tracemalloc.get_traced_memory()[1] < 1e8
+    finally:
+        tracemalloc.stop()
+
+
+def test_texels_found_in_blocks_are_the_same(monkeypatch):
+    points = np.random.default_rng(1).random((300, 3, 2), np.float32) * 90 - 10
+    whole = covered_texels(points, 64, 70)
+    monkeypatch.setattr("core.surface.texels.BLOCK", 500)
+    for part, all_of_it in zip(covered_once(points, 64, 70, len(whole[1])), whole, strict=True):
+        assert np.array_equal(part, all_of_it)
+    assert covered_once(points, 64, 70, 3) is None
 
 
 FULL = {"vertices": CORNERS, "triangles": TRIANGLES}

@@ -6,10 +6,12 @@ objects in so many minutes or more; a file OUT/stop ends it after the round. doc
 up. Not one of the default tests.
 """
 
+import ctypes
 import gc
 import json
 import os
 import random
+import re
 import sys
 import time
 from pathlib import Path
@@ -90,6 +92,23 @@ def unexplained(lost: dict[str, list[str]]) -> list[str]:
     return [f"{kind}: {name}" for kind, names in lost.items() for name in names if name not in allowed[kind]]
 
 
+def own() -> float:
+    """Megabytes that Blender itself has in use for data, as its status bar says."""
+    with steps.override():
+        said = bpy.context.scene.statistics(bpy.context.view_layer)
+    found = re.search(r"Memory: ([\d.,]+) (\w)iB", said)
+    return float(found[1].replace(",", "")) * {"K": 1 / 1024, "M": 1, "G": 1024}[found[2]] if found else 0.0
+
+
+def give_back() -> None:
+    """Let the allocator return to the system what it keeps for later: TBB's, where Blender has it, and the C library's."""
+    gc.collect()
+    names = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libtbbmalloc.so" in line}
+    for name in names:
+        ctypes.CDLL(name).scalable_allocation_command(0, None)
+    ctypes.CDLL(None).malloc_trim(0)
+
+
 def files(folder: Path) -> list:
     """How many files a folder holds, and their bytes."""
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
@@ -97,11 +116,12 @@ def files(folder: Path) -> list:
 
 
 def alive() -> dict[str, int]:
-    """How many of the add-on's own objects that hold meshes Python keeps."""
+    """How many of the add-on's own objects that hold meshes Python keeps, and pictures of the panel."""
     job, variations = steps.addon("client.job"), steps.addon("variations")
     kinds = {"Result": job.Result, "Job": job.Job, "Batch": variations.Batch}
-    tracked = gc.get_objects()
-    return {name: sum(type(one) is kind for one in tracked) for name, kind in kinds.items()}
+    tracked, thumbnails = gc.get_objects(), steps.addon("panels.thumbnails")
+    pictures = sum(len(loaded or ()) for loaded in (thumbnails._pictures, thumbnails._earlier))
+    return {name: sum(type(one) is kind for one in tracked) for name, kind in kinds.items()} | {"pictures": pictures}
 
 
 def sample(what: str) -> None:
@@ -113,7 +133,7 @@ def sample(what: str) -> None:
     about |= {"blocks": blocks(), "orphans": {kind: len(names) for kind, names in lost.items()}, "unexplained": unexplained(lost)}
     about |= {"temp": files(Path(bpy.app.tempdir)), "history": [len(log.entries), log.size], "fault": str(session.fault or "")}
     about |= {"results": len(session.results), "threads": len(os.listdir("/proc/self/task")), "open": len(os.listdir("/proc/self/fd"))}
-    about["alive"] = alive()
+    about |= {"alive": alive(), "own": round(own(), 1)}
     with open(OUT / "samples.jsonl", "a") as out:
         out.write(json.dumps(about) + "\n")
 
@@ -362,6 +382,8 @@ def main():
         sample("purged")
         if REPORT["rounds"] % 5 == 0:
             yield from file(state)
+    give_back()
+    sample("given back")
     yield from file(state)
     state.engine.stop()
     yield 2.0

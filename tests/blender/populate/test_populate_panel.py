@@ -97,6 +97,14 @@ def test_preview_then_populate(yard, addon, drawn):
     assert lowest > -0.5 + 0.25, "they stand on cubes, not on the ground"
 
 
+def test_what_a_failed_look_leaves_is_taken_back(yard, monkeypatch):
+    """What was half built for it would stay in the file, and a thread would go on."""
+    ended = []
+    yard.state.work = SimpleNamespace(over=False, cancel=lambda: ended.append(True))
+    monkeypatch.setattr(yard.module, "_go_on", lambda work: {}["nothing"])
+    assert yard.module.TIMER.turn() is None and ended and yard.state.work is None and "KeyError" in yard.state.fault.cause
+
+
 def test_headless_is_the_same(yard, addon):
     bpy.ops.latte3d.populate()
     work = yard.state.work
