@@ -365,14 +365,14 @@ def sheet(made: Tensor, exact: Tensor, prompts: Sequence[str], path: Path) -> No
     page([(exact[n], made[n], prompts[n]) for n in rows], path)
 
 
-def page(tiles: Sequence[tuple[Tensor, Tensor, str]], path: Path) -> None:
-    """A PNG: above the exact object [4, 3, S, S], below what was made, from four sides."""
-    size, line = tiles[0][0].shape[-1], 14
+def page(tiles: Sequence[tuple], path: Path) -> None:
+    """A PNG of tiles, each of pictures [4, 3, S, S] from four sides, one above the other, and a prompt: the exact object, what was made."""
+    size, line, rows = tiles[0][0].shape[-1], 14, len(tiles[0]) - 1
     zoom = 72 // size
-    width, height = 4 * size * zoom, 2 * size * zoom + line
+    width, height = 4 * size * zoom, rows * size * zoom + line
     whole = Image.new("RGB", (4 * width, -(-len(tiles) // 4) * height), "white")
-    for place, (exact, made, prompt) in enumerate(tiles):
-        tile = torch.stack((exact, made)).permute(0, 3, 1, 4, 2).reshape(2 * size, 4 * size, 3)
+    for place, (*seen, prompt) in enumerate(tiles):
+        tile = torch.stack(seen).permute(0, 3, 1, 4, 2).reshape(rows * size, 4 * size, 3)
         left, top = place % 4 * width, place // 4 * height
         picture = Image.fromarray(to_bytes(tile).numpy()).resize((width, height - line), Image.Resampling.NEAREST)
         whole.paste(picture, (left, top))
