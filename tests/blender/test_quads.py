@@ -131,6 +131,8 @@ def test_who_looks_at_it_in_edit_mode_meanwhile_loses_nothing(addon, made):
     quads.begin(bpy.context.scene, made, 100)
     bpy.ops.object.mode_set(mode="EDIT")
     (result,) = quads.run_now()
+    with pytest.raises(ValueError, match="Switch to Object Mode first"):
+        addon("scene.painting").put_on(result)
     bpy.ops.object.mode_set(mode="OBJECT")
     addon("scene.placing").place(result)
     assert len(made.data.polygons) != faces
