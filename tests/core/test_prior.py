@@ -13,6 +13,8 @@ pytest.importorskip("diffusers")
 from diffusers import UNet2DConditionModel
 
 from core.errors import BadRequest
+from core.guidance.cli import check_prior
+from core.guidance.cli import main as guidance_cli
 from core.guidance.depth import DepthGuidance
 from core.guidance.folder import signal_of
 from core.guidance.multiview import FlatGuidance, MultiviewGuidance
@@ -21,11 +23,13 @@ from core.language.encoder import TextEncoder
 from core.library.starter.parser import parse
 from core.rendering.cameras import Camera, Views
 from core.training.prior import train
-from core.training.prior.album import GROUND, pictures
-from core.training.prior.folder import predict, unet
+from core.training.prior.album import GROUND, Album, pictures
+from core.training.prior.folder import begin_as, controlnet, predict, unet
 from core.training.prior.settings import DenoisingSettings, PriorSettings
 from core.training.prior.train import main, source_of, train_prior
 from core.training.settings import STARTER
+from core.training.stages.distilling import suited
+from core.training.stages.geometry import GeometrySettings
 from core.training.subjects import StarterSubjects, Subjects
 from tests.core.boxes import make_boxes
 
@@ -82,6 +86,22 @@ def test_a_multi_view_prior_is_learnt_resumed_and_taken_by_guidance(boxes, tmp_p
     assert images.grad.abs().sum() > 0
 
 
+def test_a_prior_of_two_views_is_asked_for_two(boxes, tmp_path) -> None:
+    """By guidance, by stage 1 and by the estimate of memory. It goes on with three views in another folder, not in its own."""
+    folder = tmp_path / "prior"
+    settings = PriorSettings(folder, str(boxes), views=2, learning=replace(LEARNING, steps=1), **SMALL)
+    assert train_prior(settings)[0]
+    assert load_file(folder / "album" / "000000.safetensors")["images"].shape[1] == 2
+    guidance, flat = MultiviewGuidance.load(folder, "cpu"), FlatGuidance.load(folder, "cpu")
+    seen = [suited(GeometrySettings(), prior).viewpoints.views for prior in (guidance, flat)]
+    assert (guidance.views, seen) == (2, [2, 4])
+    assert check_prior(guidance, folder)["views"] == 2 and guidance_cli(["plan", str(folder), "--device", "cpu"]) == 0
+    with pytest.raises(BadRequest, match="Give --views 2, or another folder"):
+        train_prior(replace(settings, views=3))
+    assert train_prior(replace(settings, out=tmp_path / "more", views=3, start_from=folder))[0]
+    assert MultiviewGuidance.load(tmp_path / "more", "cpu").views == 3
+
+
 def test_a_prior_of_some_kinds_draws_no_others(tmp_path) -> None:
     settings = PriorSettings(tmp_path, STARTER, kinds=("mug", "mushroom"), prompts=40, learning=replace(LEARNING, steps=1), **SMALL)
     source = source_of(settings, TextEncoder(device="cpu"))
@@ -126,6 +146,48 @@ def test_a_prior_led_by_depth_is_taken_by_guidance(boxes, tmp_path) -> None:
     views = Views.of([Camera()]).matrices()
     guidance.loss(images, cache.batch(["a post"]), views, 0.5, generator=torch.Generator(), depth=depth)[0].backward()
     assert images.grad.abs().sum() > 0
+
+
+@pytest.fixture(scope="module")
+def known(boxes, tmp_path_factory) -> Path:
+    """A multi-view prior of the boxes, after a few steps."""
+    folder = tmp_path_factory.mktemp("known") / "prior"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "DENOISED", 2)
+        train_prior(PriorSettings(folder, str(boxes), learning=replace(LEARNING, steps=3), **SMALL))
+    return folder
+
+
+def test_a_prior_led_by_depth_begins_as_a_multi_view_one(boxes, known, tmp_path, monkeypatch) -> None:
+    """Its first prediction is what the other says of single pictures, whatever the depth; and the other's pictures are not taken again."""
+    monkeypatch.setattr(Album, "take", lambda *_: pytest.fail("pictures that are there were taken again"))
+    settings = PriorSettings(tmp_path / "prior", str(boxes), depth=True, start_from=known, learning=replace(LEARNING, steps=1), **SMALL)
+    parts = {"unet": unet(16, (16, 32), 384, cameras=False)}
+    begin_as(parts["unet"], known)
+    parts["controlnet"] = controlnet(parts["unet"], alike=True)
+    rng = torch.Generator().manual_seed(0)
+    noisy, times, text = torch.randn(4, 3, 16, 16, generator=rng), torch.full((4,), 500), torch.randn(4, 3, 384, generator=rng)
+    cameras, hints = torch.eye(4).expand(4, 1, 4, 4), torch.rand(4, 1, 3, 16, 16, generator=rng)
+    other = {"unet": UNet2DConditionModel.from_pretrained(known / "unet").float()}
+    with torch.no_grad():
+        own, single = predict(parts, noisy, times, text, hints, 1), predict(other, noisy, times, text, cameras, 1)
+    assert torch.allclose(own, single, atol=1e-5) and single.std() > 0.01
+    encoder = parts["controlnet"].down_blocks.state_dict()
+    assert all(torch.equal(value, encoder[name]) for name, value in parts["unet"].down_blocks.state_dict().items())
+    assert train_prior(settings)[0]
+    assert torch.equal(*(load_file(folder / "album" / "000001.safetensors")["depth"] for folder in (known, settings.out)))
+
+
+def test_what_a_prior_cannot_begin_as_is_refused(boxes, known, tmp_path) -> None:
+    settings = PriorSettings(tmp_path / "prior", str(boxes), start_from=known, learning=LEARNING, **SMALL)
+    with pytest.raises(BadRequest, match="is of another size") as wrong:
+        train_prior(replace(settings, widths=("16", "48")))
+    assert wrong.value.remedy == "Give --widths 16,32."
+    with pytest.raises(BadRequest, match="There is no folder"):
+        train_prior(replace(settings, start_from=tmp_path / "nothing"))
+    assert train_prior(replace(settings, out=tmp_path / "led", depth=True, learning=replace(LEARNING, steps=1)))[0]
+    with pytest.raises(BadRequest, match="is no multi-view prior to start from"):
+        train_prior(replace(settings, start_from=tmp_path / "led"))
 
 
 def test_learning_lessens_the_loss(boxes, tmp_path) -> None:

@@ -7,6 +7,7 @@ in front of the grey that distillation uses.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +41,13 @@ class Shots:
 
 
 class Album:
-    """Blocks of shots in a folder, each made when it is first asked for. name: what is drawn from; another library's blocks are remade."""
+    """Blocks of shots in a folder, each made when it is first asked for. name: what is drawn from; another library's blocks are remade.
+    other: the folder of another album, whose blocks are taken where they are the same."""
 
-    def __init__(self, folder: Path, drawing: Drawing, name: str, viewpoints: Viewpoints, size: int, seed: int):
-        self.folder, self.drawing, self.viewpoints, self.size, self.seed = folder, drawing, viewpoints, size, seed
+    def __init__(
+        self, folder: Path, drawing: Drawing, name: str, viewpoints: Viewpoints, size: int, seed: int, other: Path | None = None
+    ):  # fmt: skip
+        self.other, self.folder, self.drawing, self.viewpoints, self.size, self.seed = other, folder, drawing, viewpoints, size, seed
         told = json.dumps([FORMAT, name, repr(viewpoints), size, seed, len(drawing.prompts)])
         self.mark = hashlib.sha256(told.encode()).hexdigest()[:16]
         self._open: dict[int, safe_open] = {}
@@ -54,6 +58,8 @@ class Album:
         if number in self._open:
             return
         path = self.folder / f"{number:06d}.safetensors"
+        if self._mark_of(path) != self.mark and self.other and self._mark_of(self.other / path.name) == self.mark:
+            replace_file(path, lambda name: shutil.copyfile(self.other / path.name, name))
         if self._mark_of(path) != self.mark:
             shots = self.take(number)
             tensors = {"images": (shots.images * 255).round().to(torch.uint8), "depth": shots.depth.half(), "cameras": shots.cameras}

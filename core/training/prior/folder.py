@@ -10,8 +10,10 @@ from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from core.errors import BadRequest
 from core.files import replace_file
 from core.guidance.convert import write_json
+from core.guidance.folder import find_folder, kind_of, load_part
 from core.guidance.multiview import CAMERA, camera_numbers, share_views
 from core.guidance.prior import VIEWPOINTS
 from core.guidance.prompts import SENTENCE, SENTENCE_TOKENS
@@ -36,9 +38,28 @@ def unet(size: int, widths: Sequence[int], text_width: int, *, cameras: bool) ->
     )  # fmt: skip
 
 
-def controlnet(net: UNet2DConditionModel) -> ControlNetModel:
-    """One for a U-Net on pixels, which reads hints of the pictures' own size."""
-    return ControlNetModel.from_unet(net, conditioning_channels=3, conditioning_embedding_out_channels=(16,), load_weights_from_unet=False)
+def begin_as(net: UNet2DConditionModel, folder: Path) -> None:
+    """Give a U-Net the weights of a multi-view prior of one's own. One without cameras is then what that one is to single pictures: what
+    zeros come to as a camera is added to its times. Raises BadRequest where they are no such weights, or of another size."""
+    folder = find_folder(folder)
+    if kind_of(folder) != "multiview":
+        raise BadRequest(f"{folder} is no multi-view prior to start from.", "", "Give --from one that `train-prior` made without --depth.")
+    other = load_part(UNet2DConditionModel, folder, "unet", torch.float32, torch.device("cpu"))
+    weights = other.state_dict()
+    if net.class_embedding is None:
+        with torch.no_grad():
+            weights["time_embedding.linear_2.bias"] += other.class_embedding(torch.zeros(1, CAMERA))[0]
+        weights = {name: value for name, value in weights.items() if not name.startswith("class_embedding.")}
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        widths = ",".join(map(str, other.config.block_out_channels))
+        raise BadRequest(f"The prior in {folder} is of another size.", f"Its widths are {widths}.", f"Give --widths {widths}.") from error
+
+
+def controlnet(net: UNet2DConditionModel, *, alike: bool = False) -> ControlNetModel:
+    """One for a U-Net on pixels, which reads hints of the pictures' own size. alike: it begins with the U-Net's weights."""
+    return ControlNetModel.from_unet(net, conditioning_channels=3, conditioning_embedding_out_channels=(16,), load_weights_from_unet=alike)
 
 
 def write_folder(parts: Mapping[str, nn.Module], folder: Path, encoder: TextEncoder, viewpoints: Viewpoints) -> None:

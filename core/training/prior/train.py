@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from core.errors import BadRequest
 from core.files import replace_file
 from core.guidance.folder import signal_of
+from core.guidance.prior import read_viewpoints
 from core.guidance.prompts import SentenceText
 from core.language.encoder import TextEncoder
 from core.library.folder import PreparedFolder
@@ -29,7 +30,7 @@ from core.training.cli import tell
 from core.training.options import add_flags, from_flags
 from core.training.prior.album import Album
 from core.training.prior.denoising import Denoising
-from core.training.prior.folder import controlnet, sample, unet, write_folder
+from core.training.prior.folder import begin_as, controlnet, sample, unet, write_folder
 from core.training.prior.settings import PriorSettings
 from core.training.run import Run, Tell, accelerator_on
 from core.training.settings import STARTER
@@ -59,6 +60,9 @@ def main(argv: list[str]) -> int:
 def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool, dict]:
     """Train, resuming what `settings.out` holds. Returns whether it is finished, and steps and hours. Raises BadRequest."""
     settings.check()
+    if (known := read_viewpoints(settings.out)) and known.views != settings.views:
+        cause = f"It sees {known.views} views of an object together, not {settings.views}."
+        raise BadRequest(f"The prior in {settings.out} cannot be resumed.", cause, f"Give --views {known.views}, or another folder.")
     accelerator = accelerator_on(settings.device)
     if accelerator.num_processes > 1:
         raise BadRequest("A prior learns in one process.", f"There are {accelerator.num_processes}.", "Start it without a launcher.")
@@ -66,13 +70,18 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
     source = source_of(settings, encoder)
     drawing = drawing_of(source, encoder, fibonacci_sphere(POINTS).to(encoder.device), settings.seed, settings.prompts)
     name = " ".join((source.name, *settings.kinds))
-    album = Album(settings.out / "album", drawing, name, settings.viewpoints, settings.size, settings.seed)
+    start = settings.start_from
+    album = Album(
+        settings.out / "album", drawing, name, settings.viewpoints, settings.size, settings.seed, start and Path(start) / "album"
+    )  # fmt: skip
     text = SentenceText(encoder)
     with torch.random.fork_rng(devices=[]):  # the first weights follow from the seed
         torch.default_generator.manual_seed(settings.seed)  # the CPU's alone, as in CaptionTask
         parts = {"unet": unet(settings.size, settings.channels, encoder.width, cameras=not settings.depth)}
+        if start and not (settings.out / CHECKPOINT).exists():
+            begin_as(parts["unet"], start)
         if settings.depth:
-            parts["controlnet"] = controlnet(parts["unet"])
+            parts["controlnet"] = controlnet(parts["unet"], alike=start is not None)
     write_folder({}, settings.out, encoder, settings.viewpoints)
     stage = Denoising(settings.learning, parts, album, text, signal_of(settings.out)[0], settings.seed, settings.blocks)
     identity = {"library": name, "depth": settings.depth, "size": settings.size, "widths": settings.widths, "seed": settings.seed}
