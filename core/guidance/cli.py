@@ -15,7 +15,7 @@ from core.errors import BadRequest, EngineError
 from core.guidance.depth import DepthGuidance, ImageGuidance
 from core.guidance.estimate import Prior, plan_training
 from core.guidance.folder import KINDS, find_folder, go_offline, kind_of, pick_dtype
-from core.guidance.multiview import VIEWS, MultiviewGuidance
+from core.guidance.multiview import MultiviewGuidance, views_of
 from core.guidance.prior import PriorGuidance
 from core.guidance.prompts import can_read, negative_of, text_of
 from core.guidance.sds import Text
@@ -54,7 +54,7 @@ def _check(a: argparse.Namespace) -> int:
 def _plan(a: argparse.Namespace) -> int:
     kind, folder, more = _kind(a)
     device = pick_device(a.device)
-    views = VIEWS if kind is MultiviewGuidance else 1
+    views = views_of(folder) if kind is MultiviewGuidance else 1
     prior = Prior(kind, folder, views, 256 if views > 1 else 512, more)
     steps, batch = _natural(a.steps, "steps"), _natural(a.batch, "objects")
     plan = plan_training([prior], batch=batch, steps=steps, device=device, dtype=pick_dtype(a.dtype, device), at_once=max(a.at_once, 0))

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from core.errors import BadRequest
 from core.guidance.folder import read_config
-from core.guidance.prior import PriorGuidance
+from core.guidance.prior import PriorGuidance, read_viewpoints
 from core.guidance.sds import Distillation
 
-VIEWS = 4  # that MVDream was trained on
+VIEWS = 4  # that MVDream was trained on; a prior of one's own says its number itself
 CAMERA = 16  # numbers: a matrix
 
 
@@ -41,6 +41,12 @@ def camera_numbers(cameras: Tensor) -> Tensor:
     return matrices.flatten(2).flatten(0, 1)
 
 
+def views_of(folder: Path) -> int:
+    """How many views of an object a multi-view prior has learnt to see at once."""
+    known = read_viewpoints(folder)
+    return known.views if known else VIEWS
+
+
 class MultiviewGuidance(PriorGuidance):
     """Guidance by MVDream, or another prior with its two changes, from a diffusers folder."""
 
@@ -48,7 +54,7 @@ class MultiviewGuidance(PriorGuidance):
     usual = Distillation(loss="x0", scale=50.0, rescale=0.5)
     flat = False  # whether views are pictures of their own
 
-    def __init__(self, folder: Path, *args, views: int = VIEWS, **more):
+    def __init__(self, folder: Path, *args, **more):
         takes = read_config(folder, "unet").get("projection_class_embeddings_input_dim")
         if takes != CAMERA:
             cause = f"Its camera input takes {takes} numbers; a camera has {CAMERA}."
@@ -56,8 +62,8 @@ class MultiviewGuidance(PriorGuidance):
                 f"The prior in {folder} does not know cameras as MVDream does.", cause, "Use MVDream, or a prior trained as it was."
             )
         super().__init__(folder, *args, **more)
-        self.views = None if self.flat else views
-        if not share_views(self.unet, 1 if self.flat else views):
+        self.views = None if self.flat else views_of(folder)
+        if not share_views(self.unet, self.views or 1):
             raise BadRequest(f"The prior in {folder} has no self-attention that views could share.", "", "Use MVDream.")
 
     def leads(self, cameras: Tensor, depth: Tensor | None) -> list[Tensor]:

@@ -68,7 +68,7 @@ class Said:
 def said_of_light(prompt: str) -> Said:
     """What a prompt says of its thing's light; nothing of what it excludes, nor of its background."""
     knows = (CLEAR | FROSTED | GLOWING).__contains__
-    whole = text = prompt.lower()
+    whole = text = prompt.replace("İ", "I").lower()  # of all letters, the one whose small one is longer: places would not fit
     longer = {}  # where a word stands that is several in the prompt, and where those end
     for pattern, word in ONE_WORD.items():
         for several in re.finditer(rf"\b{pattern}\b", text):
@@ -122,4 +122,4 @@ def _noun_of_light(phrase: Phrase, spans: list) -> tuple[int, int] | None:
     """Where a prompt's own thing is such a word ("a wine glass"), which must not be taken out of it."""
     last = phrase.content[-1] if phrase.content else None
     thing = last and (last.text in NOUNS or len(phrase.content) == 1)  # else it says how the thing is: "a lamp glowing"
-    return (last.start, last.end) if thing and any(span[:2] == (last.start, last.end) for span in spans) else None
+    return next((span[:2] for span in spans if span[0] == last.start), None) if thing else None

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from core.guidance.depth import DepthGuidance, ImageGuidance
 from core.guidance.estimate import Cost, Plan, Prior, plan_training
 from core.guidance.folder import go_offline, pick_dtype
-from core.guidance.multiview import VIEWS, MultiviewGuidance
+from core.guidance.multiview import MultiviewGuidance, views_of
 from core.guidance.prior import PriorGuidance
 from core.guidance.prompts import EmbeddingCache
 from core.networks.generator import Generator
@@ -105,10 +105,10 @@ def plan_of(
     hidden, config = generator.config.decoder_hidden, generator.config
     planes = 6 * 3 * sum(c * (config.resolution >> level) ** 2 for level, c in enumerate(config.channels)) * 4
     if stage == "geometry":
-        views = settings.geometry.viewpoints.views
+        views = settings.geometry.viewpoints.views if settings.image else views_of(folders["multiview"])
         points, held = views * own.size**2 * (own.rays.coarse + own.rays.fine), own.rays.at_once
     else:
-        views = VIEWS if settings.texture.multiview else settings.texture.views
+        views = views_of(folders["multiview"]) if settings.texture.multiview else settings.texture.views
         points, held = views * own.size**2 // 3, settings.texture.points
     working = planes + 4 * POINT * hidden * min(points, held)
     operations = 12.0 * points * hidden * (config.plane_channels + hidden) + 50.0 * weights

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from core.evaluation.summary import interval
 from core.files import replace_file
 from core.frame import SPAN
-from core.guidance.multiview import FlatGuidance, MultiviewGuidance
+from core.guidance.multiview import FlatGuidance, MultiviewGuidance, views_of
 from core.guidance.prompts import EmbeddingCache
 from core.guidance.sds import Distillation, Guidance
 from core.language.encoder import TextEncoder
@@ -50,7 +50,7 @@ from core.training.run import Run, accelerator_on
 from core.training.stages.distilling import VolumeSettings
 from core.training.stages.geometry import Geometry, GeometrySettings
 from core.training.stages.reading import ReadingSettings, ReadingStage
-from core.training.subjects import Subjects
+from core.training.subjects import Distance, Subjects
 from core.training.views import fields_of, volume_views
 
 NAMES = ("cat", "duck", "teddy", "car", "chair", "mug", "mushroom", "rocket")
@@ -58,7 +58,7 @@ FRONT = ("cat", "duck", "teddy", "car", "chair", "mug")  # kinds whose sides dif
 COLORS = tuple(color for color in ALL_COLORS if color != "gray")
 PROPORTIONS = (None, "tall", "wide")
 CELLS, TURNS = 32, 8  # of the grid that IoUs are counted on; turns about the vertical that the best one is taken of
-SIDES = Views.of([Camera(90.0 * i, 15.0, 40.0, 0.62 / math.tan(math.radians(20.0))) for i in range(4)])  # front, left, back, right: of +X
+PICTURES = 16  # that the prior sees in a step: objects by its views of each
 LACKING = ("duck", "rocket")  # kinds whose prompts have no shape in some of the arms: a quarter of all prompts
 SEEN_AT = 24  # pixels of the pictures that are compared
 TOLD = ("iou", "iou_turned", "color_error", "mask_iou", "sides_right", "variety", "kind_right")
@@ -85,11 +85,21 @@ ARMS = {
     "lacking-untaught": Arm("shapes alone, two kinds have none", alpha=0.9, missing=LACKING, taught=False),
     "2d-lacking": Arm("2D, shapes by α, two kinds have none", flat=True, alpha=0.9, missing=LACKING),
     "sharp": Arm("3D-aware, no shapes, 1/β from 60 to 300", more={"sharpness": (60.0, 300.0)}),
+    "2d-sharp": Arm("2D, no shapes, 1/β from 60 to 300", flat=True, more={"sharpness": (60.0, 300.0)}),
+    "sharper": Arm("3D-aware, no shapes, 1/β from 100 to 600", more={"sharpness": (100.0, 600.0)}),
+    "finer": Arm("3D-aware, no shapes, 1/β from 100 to 600, 32 + 16 points along a ray",
+                 more={"sharpness": (100.0, 600.0), "rays": VolumeSettings(32, 16, 4)}),
     "classic": Arm("3D-aware, no shapes, classic gradient", distillation={"loss": "sds"}),
     "unread": Arm("3D-aware, no shapes, no reading before", reading=False),
 }  # fmt: skip
 
 
+def sides(count: int) -> Views:
+    """Cameras around, at equal angles; of four: front, left, back, right of +X."""
+    return Views.of([Camera(360.0 * i / count, 15.0, 40.0, 0.62 / math.tan(math.radians(20.0))) for i in range(count)])
+
+
+SIDES = sides(4)
 WEIGHTS = "generator.safetensors"
 ALONE = {
     "alone": "each unseen prompt by itself, from the start", "refined": "the amortised model refined on each unseen prompt",
@@ -98,9 +108,11 @@ SPANS = (0, 25, 50, 100)  # steps of one object that each takes
 
 
 class Domain:
-    """All prompts, and those of them that are drawn. missing: kinds without a shape, which show the dummy's cloud [P, 6]."""
+    """All prompts, and those of them that are drawn. missing: kinds without a shape, which show the dummy's cloud [P, 6]; seed: of the
+    order in which prompts are drawn."""
 
-    def __init__(self, encoder: TextEncoder, dummy: Tensor, missing: Sequence[str] = ()):
+    def __init__(self, encoder: TextEncoder, dummy: Tensor, missing: Sequence[str] = (), seed: int = 0):
+        self.seed = seed
         self.shapes = [Description(kind, proportion=p) for kind in NAMES for p in PROPORTIONS]
         cells = [(s, c) for s in range(len(self.shapes)) for c in range(len(COLORS))]
         kinds = [NAMES.index(shape.kind) for shape in self.shapes]
@@ -130,20 +142,15 @@ class Domain:
         rows = []
         for number in numbers:
             turn, place = divmod(number, len(self.seen))
-            rows.append(self.seen[int(torch.randperm(len(self.seen), generator=torch.Generator().manual_seed(turn))[place])])
+            order = torch.randperm(len(self.seen), generator=torch.Generator().manual_seed(self.seed * 1_000_003 + turn))
+            rows.append(self.seen[int(order[place])])
         return self.subjects(rows)
 
     def subjects(self, rows: Sequence[int]) -> Subjects:
         shapes, objects = self.shape_of[rows], ExactObjects([self.descriptions[n] for n in rows], torch.zeros(len(rows), 8))
-        grids = self.grids[shapes]
-
-        def distance(points: Tensor) -> Tensor:
-            places = (points / (SPAN / 2 + 0.04))[:, None, None]
-            return F.grid_sample(grids, places, padding_mode="border", align_corners=False)[:, 0, 0, 0]
-
         texts, z, shapeless = [self.prompts[n] for n in rows], torch.zeros(len(rows), 8), self.shapeless[rows]
         clouds = torch.where(shapeless[:, None, None], self.dummy, self.clouds[shapes])
-        return Subjects(texts, self.tokens[rows], self.mask[rows], z, clouds, distance, ~shapeless,
+        return Subjects(texts, self.tokens[rows], self.mask[rows], z, clouds, distance_of(self.grids[shapes]), ~shapeless,
                         lambda points: objects.appearance(points)[..., :3])  # fmt: skip
 
     def described(self, prompts: Sequence[str]) -> list[Description]:
@@ -158,6 +165,16 @@ class Domain:
             flow = F.affine_grid(rotation.expand(len(self.grids), 3, 4), list(self.grids.shape), align_corners=False)
             out.append((F.grid_sample(self.grids, flow, padding_mode="border", align_corners=False) < 0).float().flatten(1))
         return torch.stack(out)
+
+
+def distance_of(grids: Tensor) -> Distance:
+    """Of points [B, N, 3] to shapes' grids [B, 1, N, N, N]."""
+
+    def distance(points: Tensor) -> Tensor:
+        places = (points / (SPAN / 2 + 0.04))[:, None, None]
+        return F.grid_sample(grids, places, padding_mode="border", align_corners=False)[:, 0, 0, 0]
+
+    return distance
 
 
 def centres() -> Tensor:
@@ -177,8 +194,10 @@ def main() -> int:
     parser.add_argument("prior", type=Path)
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join((*ARMS, *ALONE))} (all, one after the other)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=500, help="of four objects, an arm")
+    parser.add_argument("--steps", type=int, default=500, help="of 16 pictures, an arm")
     parser.add_argument("--scale", type=float, default=3.0, help="of the guidance")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn; each seed wants a FOLDER of its own")
+    parser.add_argument("--first", default="3d", help="the arm that the table's differences are from, also as ../FOLDER/ARM")
     a = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     encoder = TextEncoder(device="cpu")
@@ -187,57 +206,64 @@ def main() -> int:
         if name not in (*ARMS, *ALONE):
             parser.error(f"There is no arm {name!r}.")
         (alone if name in ALONE else run)(name, a, encoder, exact)
-    print(table(a.out))
+    print(table(a.out, a.first))
     return 0
 
 
 def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor, arm: Arm | None = None, *, made=None, measured=None) -> None:
     """Train one arm, resuming what there is of it, and measure it. arm, made, measured: in place of the name's, `stages`, `measure`."""
     arm, out, accelerator = arm or ARMS[name], a.out / name, accelerator_on("cpu")
+    identity = {"arm": name, "steps": a.steps, "scale": a.scale, "seed": a.seed}
     if (out / "rows.json").exists():
+        finished = {"seed": 0} | json.loads((out / "rows.json").read_text())
+        if any(finished[key] != identity[key] for key in ("steps", "scale", "seed")):
+            sys.exit(f"{out} holds this arm with other --steps, --scale or --seed. Choose another --out.")
         return
-    torch.manual_seed(0)
+    torch.manual_seed(a.seed)
     generator = Generator(PRESETS["tiny"])
-    domain = Domain(encoder, generator.dummy, arm.missing if arm.alpha else NAMES)
+    domain = Domain(encoder, generator.dummy, arm.missing if arm.alpha else NAMES, a.seed)
     for stage in (made or stages)(arm, a, generator, domain, encoder):
         logs = None if stage.name == "reading" else out / "tensorboard"
-        state = Checkpoint(out / f"{stage.name}.checkpoint.safetensors", {"arm": name, "steps": a.steps, "scale": a.scale})
+        where, of = (a.out, {"seed": a.seed}) if stage.name == "reading" else (out, identity)  # arms have read the same
+        state = Checkpoint(where / f"{stage.name}.checkpoint.safetensors", of)
         if not Run(stage, accelerator, state, logs=logs).go():
             sys.exit(130)
     replace_file(out / WEIGHTS, lambda path: save_file({k: v.contiguous() for k, v in generator.state_dict().items()}, path))
     rows = (measured or measure)(generator, domain, exact, out / "sheet.png")
     seconds = Run(stage, accelerator, state).progress.seconds
-    text = json.dumps({"title": arm.title, "steps": a.steps, "scale": a.scale, "seconds": round(seconds), "rows": rows})
+    text = json.dumps({"title": arm.title, **identity, "seconds": round(seconds), "rows": rows})
     replace_file(out / "rows.json", lambda path: Path(path).write_text(text))
 
 
-def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain, encoder: TextEncoder):
-    """One after another, over the same networks: each is made when the one before has ended."""
+def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain, encoder: TextEncoder, kind: type[Geometry] = Geometry):
+    """One after another, over the same networks: each is made when the one before has ended. kind: of the one of distillation."""
     if arm.reading:
         captions = [(domain.prompts[n], None) for n in domain.seen]
-        task = CaptionTask(captions, encoder, generator.config, 0, torch.device("cpu"))
+        task = CaptionTask(captions, encoder, generator.config, a.seed, torch.device("cpu"))
         yield ReadingStage(ReadingSettings(steps=300, batch=64), generator, [task], LossWeights(), 1)
-    kind = FlatGuidance if arm.flat else MultiviewGuidance
+    sees = FlatGuidance if arm.flat else MultiviewGuidance
     how = Distillation(**{"loss": "x0", "scale": a.scale, "rescale": 0.0} | arm.distillation)
-    prior = kind.load(a.prior, "cpu", settings=how)
+    prior = sees.load(a.prior, "cpu", settings=how)
     texts = EmbeddingCache.build(a.out / "texts", a.prior, domain.prompts)
     if not arm.taught:
         silent = Silent(how, prior.signal)
-        silent.sizes, silent.viewpoints = prior.sizes, prior.viewpoints
+        silent.sizes, silent.views, silent.viewpoints = prior.sizes, prior.views, prior.viewpoints
         prior = silent
-    common = {"batch": 4, "rate": 2e-3, "size": 16, "average": 0.0, "steps": a.steps, "slopes": 128, "sharpness": (25.0, 100.0)}
-    settings = GeometrySettings(**common | {"alpha": arm.alpha, "rays": VolumeSettings(16, 8, 4)} | arm.more)
-    yield Geometry(settings, generator, prior, texts, domain, seed=0)
+    common = {"batch": PICTURES // views_of(a.prior), "steps": a.steps, "rate": 2e-3, "average": 0.0, "size": 16, "slopes": 128}
+    common |= {"sharpness": (25.0, 100.0), "rays": VolumeSettings(16, 8, 4)}
+    settings = GeometrySettings(**common | {"alpha": arm.alpha} | arm.more)
+    yield kind(settings, generator, prior, texts, domain, seed=a.seed)
 
 
 @torch.no_grad()
-def exact_pictures(domain: Domain, out: Path, size: int = SEEN_AT) -> Tensor:
-    """Of the plain prompts, from four sides: [N, 4, 3, S, S]"""
-    path = out / f"exact-{size}.safetensors"
+def exact_pictures(domain: Domain, out: Path, size: int = SEEN_AT, views: Views = SIDES) -> Tensor:
+    """Of the plain prompts, from four sides or so many: [N, V, 3, S, S]"""
+    count = views.azimuth.shape[1]
+    path = out / (f"exact-{size}.safetensors" if count == 4 else f"exact-{size}-{count}.safetensors")
     if not path.exists():
         parts = [domain.subjects(domain.plain[i : i + len(COLORS)]) for i in range(0, len(domain.plain), len(COLORS))]
         parts = [replace(part, distance=ExactObjects(domain.described(part.prompts), part.z).sdf) for part in parts]
-        shots = torch.cat([pictures(part, SIDES, size)[0] for part in parts])
+        shots = torch.cat([pictures(part, views, size)[0] for part in parts])
         replace_file(path, lambda name: save_file({"pictures": shots.contiguous()}, name))
     return load_file(path)["pictures"]
 
@@ -248,14 +274,14 @@ def alone(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor)
     if path.exists():
         return
     rows: list[dict] = []
-    torch.manual_seed(0)
+    torch.manual_seed(a.seed)
     generator = Generator(PRESETS["tiny"])
-    domain = Domain(encoder, generator.dummy, NAMES)
+    domain = Domain(encoder, generator.dummy, NAMES, a.seed)
     turned, accelerator = domain.turned(), accelerator_on("cpu")
     chosen = [next(n for n in domain.plain if n in domain.unseen and domain.descriptions[n].kind == kind) for kind in NAMES]
     for n in chosen:
         for steps in SPANS:
-            torch.manual_seed(0)
+            torch.manual_seed(a.seed)
             generator = Generator(PRESETS["tiny"])
             if name == "refined":
                 generator.load_state_dict(load_file(a.out / "3d" / WEIGHTS))
@@ -339,14 +365,14 @@ def sheet(made: Tensor, exact: Tensor, prompts: Sequence[str], path: Path) -> No
     page([(exact[n], made[n], prompts[n]) for n in rows], path)
 
 
-def page(tiles: Sequence[tuple[Tensor, Tensor, str]], path: Path) -> None:
-    """A PNG: above the exact object [4, 3, S, S], below what was made, from four sides."""
-    size, line = tiles[0][0].shape[-1], 14
+def page(tiles: Sequence[tuple], path: Path) -> None:
+    """A PNG of tiles, each of pictures [4, 3, S, S] from four sides, one above the other, and a prompt: the exact object, what was made."""
+    size, line, rows = tiles[0][0].shape[-1], 14, len(tiles[0]) - 1
     zoom = 72 // size
-    width, height = 4 * size * zoom, 2 * size * zoom + line
+    width, height = 4 * size * zoom, rows * size * zoom + line
     whole = Image.new("RGB", (4 * width, -(-len(tiles) // 4) * height), "white")
-    for place, (exact, made, prompt) in enumerate(tiles):
-        tile = torch.stack((exact, made)).permute(0, 3, 1, 4, 2).reshape(2 * size, 4 * size, 3)
+    for place, (*seen, prompt) in enumerate(tiles):
+        tile = torch.stack(seen).permute(0, 3, 1, 4, 2).reshape(rows * size, 4 * size, 3)
         left, top = place % 4 * width, place // 4 * height
         picture = Image.fromarray(to_bytes(tile).numpy()).resize((width, height - line), Image.Resampling.NEAREST)
         whole.paste(picture, (left, top))
@@ -354,10 +380,11 @@ def page(tiles: Sequence[tuple[Tensor, Tensor, str]], path: Path) -> None:
     replace_file(path, lambda name: whole.save(name, format="PNG"))
 
 
-def table(out: Path) -> str:
+def table(out: Path, first_arm: str = "3d") -> str:
     """Markdown: means over prompts with 95 % bootstrap intervals; the differences are those of the same prompts in the first arm."""
     told = {name: json.loads((out / name / "rows.json").read_text()) for name in (*ARMS, *ALONE) if (out / name / "rows.json").exists()}
-    first = {row["prompt"]: row["iou"] for row in told.get("3d", {"rows": ()})["rows"]}
+    from_ = out / first_arm / "rows.json"
+    first = {row["prompt"]: row["iou"] for row in json.loads(from_.read_text())["rows"]} if from_.exists() else {}
     lines = [
         "| arm | prompts | IoU | against the first | IoU, best turn | colour error | Mask-IoU | sides right | variety | kind right |",
         "|" + "---|" * 10,
@@ -365,7 +392,7 @@ def table(out: Path) -> str:
     for name, of in told.items():
         for group, rows in groups(name, of["rows"]).items():
             cells = [spread([row[figure] for row in rows if figure in row]) for figure in TOLD]
-            apart = [row["iou"] - first[row["prompt"]] for row in rows] if first and name != "3d" and name not in ALONE else []
+            apart = [row["iou"] - first[row["prompt"]] for row in rows] if first and name != first_arm and name not in ALONE else []
             cells.insert(1, spread(apart, "+"))
             lines.append(f"| {of['title']} | {group}, {len(rows)} | {' | '.join(cells)} |")
     return "\n".join(lines)

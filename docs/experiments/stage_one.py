@@ -51,6 +51,7 @@ def main() -> int:
     parser.add_argument("prior", type=Path)
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"{', '.join(ARMS)} (all, one after the other)")
     parser.add_argument("--out", type=Path, required=True)
+    parser.set_defaults(seed=0)  # of score_distillation.py
     parser.add_argument("--steps", type=int, default=500, help="of four objects, an arm")
     parser.add_argument("--scale", type=float, default=3.0, help="of the guidance")
     a = parser.parse_intermixed_args()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's process and its jobs, seen from Blender's side of the wire; knows nothing of bpy.
 
-A daemon thread reads messages into a queue. Everything else happens in `Engine.poll`, which its owner calls: a timer in
-Blender's window (session.py), a plain loop on the command line (batch.py).
+Two daemon threads: one reads messages into a queue, one writes those of another queue. Everything else happens in `Engine.poll`, which
+its owner calls: a timer in Blender's window (session.py), a plain loop on the command line (batch.py).
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class Launch:
 
 
 class Process:
-    """A running engine: one pipe in, one pipe out, and for each a thread: one writes messages, one turns what comes into queue entries.
+    """A running engine: a pipe in and a pipe out, with a thread each: one writes messages, the other turns what comes into queue entries.
 
     Entries: ("message", rpc, arrays, seconds on the wire), ("text", what came before the handshake), ("end", reason).
     """

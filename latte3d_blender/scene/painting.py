@@ -155,6 +155,9 @@ def _moved(places: np.ndarray, matrix: Matrix) -> np.ndarray:
 def find(target: Target) -> bpy.types.Object:
     """The object that is to be painted. Raises ValueError where it is gone, or is another now."""
     item = unchanged(target.item, target.before, replaced=target.remeshed is not None)
+    if item.data.is_editmode:  # in another scene's window: Blender would neither take a mesh nor UVs
+        why = "Switch to Object Mode first"
+        raise ValueError(f"{why}.")
     layers = item.data.uv_layers
     if not (target.layer in layers if target.layer else LAYER in layers or len(layers) < MOST):
         raise ValueError(CHANGED)

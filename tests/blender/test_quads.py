@@ -125,6 +125,19 @@ def test_vertices_that_move_meanwhile_are_not_lost(addon, made):
     assert len(made.data.polygons) != faces
 
 
+def test_who_looks_at_it_in_edit_mode_meanwhile_loses_nothing(addon, made):
+    """There, Blender has no attributes of a mesh to read."""
+    quads, faces = addon("quads"), len(made.data.polygons)
+    quads.begin(bpy.context.scene, made, 100)
+    bpy.ops.object.mode_set(mode="EDIT")
+    (result,) = quads.run_now()
+    with pytest.raises(ValueError, match="Switch to Object Mode first"):
+        addon("scene.painting").put_on(result)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    addon("scene.placing").place(result)
+    assert len(made.data.polygons) != faces
+
+
 def test_what_is_no_mesh_any_more_is_said(addon, made):
     quads, fault = addon("quads"), addon("client.job").EngineFault
     quads.begin(bpy.context.scene, made, 100)

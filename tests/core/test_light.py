@@ -60,6 +60,7 @@ def test_not_of_the_whole_thing(prompt):
         ("a bottle, clear, tall", "a bottle, tall", "a bottle in white, tall"),
         ("a crystal-clear bottle", "a bottle", "a white bottle"),
         ("a glowing orange lamp", "an orange lamp", None), ("a neon-lit tower", "a tower", None),
+        ("a stained glass", "a stained glass", None), ("a tall İznik glass vase", "a tall İznik vase", "a tall İznik white vase"),
     ],
 )  # fmt: skip
 def test_what_the_model_reads(prompt, read, white):

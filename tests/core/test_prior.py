@@ -13,6 +13,8 @@ pytest.importorskip("diffusers")
 from diffusers import UNet2DConditionModel
 
 from core.errors import BadRequest
+from core.guidance.cli import check_prior
+from core.guidance.cli import main as guidance_cli
 from core.guidance.depth import DepthGuidance
 from core.guidance.folder import signal_of
 from core.guidance.multiview import FlatGuidance, MultiviewGuidance
@@ -26,6 +28,8 @@ from core.training.prior.folder import begin_as, controlnet, predict, unet
 from core.training.prior.settings import DenoisingSettings, PriorSettings
 from core.training.prior.train import main, source_of, train_prior
 from core.training.settings import STARTER
+from core.training.stages.distilling import suited
+from core.training.stages.geometry import GeometrySettings
 from core.training.subjects import StarterSubjects, Subjects
 from tests.core.boxes import make_boxes
 
@@ -80,6 +84,22 @@ def test_a_multi_view_prior_is_learnt_resumed_and_taken_by_guidance(boxes, tmp_p
     loss, _ = guidance.loss(images, cache.batch(["a red cube"]), views, 0.5, generator=torch.Generator().manual_seed(0))
     loss.backward()
     assert images.grad.abs().sum() > 0
+
+
+def test_a_prior_of_two_views_is_asked_for_two(boxes, tmp_path) -> None:
+    """By guidance, by stage 1 and by the estimate of memory. It goes on with three views in another folder, not in its own."""
+    folder = tmp_path / "prior"
+    settings = PriorSettings(folder, str(boxes), views=2, learning=replace(LEARNING, steps=1), **SMALL)
+    assert train_prior(settings)[0]
+    assert load_file(folder / "album" / "000000.safetensors")["images"].shape[1] == 2
+    guidance, flat = MultiviewGuidance.load(folder, "cpu"), FlatGuidance.load(folder, "cpu")
+    seen = [suited(GeometrySettings(), prior).viewpoints.views for prior in (guidance, flat)]
+    assert (guidance.views, seen) == (2, [2, 4])
+    assert check_prior(guidance, folder)["views"] == 2 and guidance_cli(["plan", str(folder), "--device", "cpu"]) == 0
+    with pytest.raises(BadRequest, match="Give --views 2, or another folder"):
+        train_prior(replace(settings, views=3))
+    assert train_prior(replace(settings, out=tmp_path / "more", views=3, start_from=folder))[0]
+    assert MultiviewGuidance.load(tmp_path / "more", "cpu").views == 3
 
 
 def test_a_prior_of_some_kinds_draws_no_others(tmp_path) -> None:

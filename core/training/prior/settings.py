@@ -40,6 +40,7 @@ class PriorSettings:
     size: int = option(32, f"pixels of a picture, a side: {', '.join(map(str, SIDES))}", above=0)
     widths: tuple[str, ...] = option(("48", "96", "160"), "channels of the U-Net's levels, finest first")
     kinds: tuple[str, ...] = option((), "the starter's kinds to learn (all but the ones held out for evaluation)")
+    views: int = option(4, "views of an object that are seen together", above=1)
     prompts: int = option(4096, "different prompts of the starter library", above=0)
     start_from: Path | None = option(None, "start from this multi-view prior's weights and pictures, with or without --depth", flag="from")
     blocks: int = option(1024, "blocks of 16 objects whose pictures are kept on disk, a third of a megabyte each", above=0)
@@ -47,7 +48,6 @@ class PriorSettings:
     device: str = option("auto", "auto, cpu or cuda")
     checkpoint_minutes: float = option(4.0, "between two checkpoints", above=0)
     learning: DenoisingSettings = field(default_factory=DenoisingSettings, metadata={"prefix": ""})
-    viewpoints: Viewpoints = field(default_factory=lambda: Viewpoints(half_side=(0.55, 0.7)))  # few pixels: objects fill them
 
     def check(self) -> None:
         """Raises BadRequest where something cannot be."""
@@ -60,6 +60,10 @@ class PriorSettings:
         if self.kinds and self.library != STARTER:
             raise BadRequest("--kinds chooses among the starter's things.", "This library is a folder.", "Leave it out.")
         known_kinds(self.kinds, trained_kinds())
+
+    @property
+    def viewpoints(self) -> Viewpoints:
+        return Viewpoints(self.views, half_side=(0.55, 0.7))  # few pixels: objects fill them
 
     @property
     def channels(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from core.errors import BadRequest
 from core.files import replace_file
 from core.guidance.folder import signal_of
+from core.guidance.prior import read_viewpoints
 from core.guidance.prompts import SentenceText
 from core.language.encoder import TextEncoder
 from core.library.folder import PreparedFolder
@@ -59,6 +60,9 @@ def main(argv: list[str]) -> int:
 def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool, dict]:
     """Train, resuming what `settings.out` holds. Returns whether it is finished, and steps and hours. Raises BadRequest."""
     settings.check()
+    if (known := read_viewpoints(settings.out)) and known.views != settings.views:
+        cause = f"It sees {known.views} views of an object together, not {settings.views}."
+        raise BadRequest(f"The prior in {settings.out} cannot be resumed.", cause, f"Give --views {known.views}, or another folder.")
     accelerator = accelerator_on(settings.device)
     if accelerator.num_processes > 1:
         raise BadRequest("A prior learns in one process.", f"There are {accelerator.num_processes}.", "Start it without a launcher.")

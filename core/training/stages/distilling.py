@@ -66,10 +66,11 @@ class VolumeSettings:
 
 
 def suited(settings: Seen, prior: Guidance) -> Seen:
-    """The settings of a stage as its prior needs them: no more pixels than it sees, from where it has learnt to look."""
-    sizes, known = getattr(prior, "sizes", None), prior.viewpoints
+    """The settings of a stage as its prior needs them: no more pixels than it sees, from where it has learnt to look, as many views."""
+    sizes = getattr(prior, "sizes", None)
     size = settings.size if sizes is None else min(settings.size, sizes.image)
-    return replace(settings, size=size, viewpoints=replace(known, views=settings.viewpoints.views) if known else settings.viewpoints)
+    viewpoints = replace(prior.viewpoints or settings.viewpoints, views=prior.views or settings.viewpoints.views)
+    return replace(settings, size=size, viewpoints=viewpoints)
 
 
 class Distilling(Stage):
