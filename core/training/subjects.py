@@ -22,6 +22,7 @@ from core.library.mixture import Mixture
 from core.library.source import Source
 from core.library.starter.objects import ExactObjects
 from core.library.starter.source import StarterSource
+from core.training.fit import NameFit
 
 TYPICAL = 4  # one object in so many is the typical one, of seed 0
 KEPT = 64  # shapes in memory
@@ -34,7 +35,8 @@ Color = Callable[[Tensor], Tensor]  # points [B, N, 3] -> sRGB [B, N, 3]
 @dataclass
 class Subjects:
     """B prompts of a step. tokens [B, L, W], mask [B, L], z [B, 8]: the generator's input; cloud [B, P, 6], distance and color: of the
-    prompts' shapes, colours NaN where nothing is known of them; shaped [B]: which prompts have one, of the others those mean nothing."""
+    prompts' shapes, colours NaN where nothing is known of them; shaped [B]: which prompts have one, of the others those mean nothing; fit:
+    gives how well the shapes fit, None: all do."""
 
     prompts: list[str]
     tokens: Tensor
@@ -44,6 +46,11 @@ class Subjects:
     distance: Distance
     shaped: Tensor
     color: Color | None = None
+    fit: Callable[[], Tensor] | None = None
+
+    def fits(self) -> Tensor:
+        """How well each shape fits its prompt, 0 … 1: [B]"""
+        return torch.ones(len(self.prompts), device=self.shaped.device) if self.fit is None else self.fit()
 
 
 class Drawing(Protocol):
@@ -130,9 +137,10 @@ class FolderSubjects:
         self._until = share / share[-1]
         self.source, self.encoder, self.dummy, self.seed = source, encoder, dummy, seed
         self._shapes: OrderedDict[str, tuple[Tensor, Tensor, Tensor]] = OrderedDict()
+        self._names: NameFit | None = None
 
     def draw(self, step: int, numbers: Sequence[int]) -> Subjects:
-        device, texts, styles, clouds, grids, stretches, paints = self.source.device, [], [], [], [], [], []
+        device, texts, styles, clouds, grids, stretches, paints, names = self.source.device, [], [], [], [], [], [], []
         for number in numbers:
             rng = np.random.Generator(np.random.PCG64([self.seed, number]))
             text, own = self.prompts[min(int(np.searchsorted(self._until, rng.random())), len(self.prompts) - 1)], draw_style(rng)
@@ -143,8 +151,9 @@ class FolderSubjects:
                 half = whole[:, :3].abs().amax(0).cpu().numpy()
                 stretch = torch.from_numpy(self.source.stretch(half, own).astype(np.float32)).to(device)
                 cloud = self._stretched(whole, stretch, rng)
-            for all, one in zip((texts, styles, clouds, grids, stretches, paints), (text, own, cloud, grid, stretch, paint), strict=True):
-                all.append(one)
+            one = (text, own, cloud, grid, stretch, paint, name)
+            for all, part in zip((texts, styles, clouds, grids, stretches, paints, names), one, strict=True):
+                all.append(part)
         shaped = torch.tensor([grid is not None for grid in grids], device=device)
 
         def distance(points: Tensor) -> Tensor:
@@ -153,8 +162,15 @@ class FolderSubjects:
         def color(points: Tensor) -> Tensor:
             return torch.stack([_nearest_color(c, s, p) for c, s, p in zip(paints, stretches, points, strict=True)])
 
-        z = torch.from_numpy(np.stack(styles)).to(device)
-        return Subjects(texts, *self.encoder(texts), z, torch.stack(clouds), distance, shaped, color)
+        z, (tokens, mask) = torch.from_numpy(np.stack(styles)).to(device), self.encoder(texts)
+        fit = lambda: self._fit(tokens, mask, names)  # noqa: E731
+        return Subjects(texts, tokens, mask, z, torch.stack(clouds), distance, shaped, color, fit)
+
+    def _fit(self, tokens: Tensor, mask: Tensor, names: Sequence[str | None]) -> Tensor:
+        """What `Subjects.fit` gives: names are read when that is first asked for."""
+        if self._names is None:
+            self._names = NameFit(self.prompts, self.source.folder.shapes, self.encoder)
+        return self._names(tokens, mask, names).to(self.source.device)
 
     def _read(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
         """A shape's grid of distances, its cloud and some points with their colours [N, 6], from memory or from the disk."""

@@ -50,7 +50,7 @@ from core.training.run import Run, accelerator_on
 from core.training.stages.distilling import VolumeSettings
 from core.training.stages.geometry import Geometry, GeometrySettings
 from core.training.stages.reading import ReadingSettings, ReadingStage
-from core.training.subjects import Subjects
+from core.training.subjects import Distance, Subjects
 from core.training.views import fields_of, volume_views
 
 NAMES = ("cat", "duck", "teddy", "car", "chair", "mug", "mushroom", "rocket")
@@ -148,15 +148,9 @@ class Domain:
 
     def subjects(self, rows: Sequence[int]) -> Subjects:
         shapes, objects = self.shape_of[rows], ExactObjects([self.descriptions[n] for n in rows], torch.zeros(len(rows), 8))
-        grids = self.grids[shapes]
-
-        def distance(points: Tensor) -> Tensor:
-            places = (points / (SPAN / 2 + 0.04))[:, None, None]
-            return F.grid_sample(grids, places, padding_mode="border", align_corners=False)[:, 0, 0, 0]
-
         texts, z, shapeless = [self.prompts[n] for n in rows], torch.zeros(len(rows), 8), self.shapeless[rows]
         clouds = torch.where(shapeless[:, None, None], self.dummy, self.clouds[shapes])
-        return Subjects(texts, self.tokens[rows], self.mask[rows], z, clouds, distance, ~shapeless,
+        return Subjects(texts, self.tokens[rows], self.mask[rows], z, clouds, distance_of(self.grids[shapes]), ~shapeless,
                         lambda points: objects.appearance(points)[..., :3])  # fmt: skip
 
     def described(self, prompts: Sequence[str]) -> list[Description]:
@@ -171,6 +165,16 @@ class Domain:
             flow = F.affine_grid(rotation.expand(len(self.grids), 3, 4), list(self.grids.shape), align_corners=False)
             out.append((F.grid_sample(self.grids, flow, padding_mode="border", align_corners=False) < 0).float().flatten(1))
         return torch.stack(out)
+
+
+def distance_of(grids: Tensor) -> Distance:
+    """Of points [B, N, 3] to shapes' grids [B, 1, N, N, N]."""
+
+    def distance(points: Tensor) -> Tensor:
+        places = (points / (SPAN / 2 + 0.04))[:, None, None]
+        return F.grid_sample(grids, places, padding_mode="border", align_corners=False)[:, 0, 0, 0]
+
+    return distance
 
 
 def centres() -> Tensor:
@@ -206,9 +210,9 @@ def main() -> int:
     return 0
 
 
-def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -> None:
-    """Train one arm, resuming what there is of it, and measure it."""
-    arm, out, accelerator = ARMS[name], a.out / name, accelerator_on("cpu")
+def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor, arm: Arm | None = None, *, made=None, measured=None) -> None:
+    """Train one arm, resuming what there is of it, and measure it. arm, made, measured: in place of the name's, `stages`, `measure`."""
+    arm, out, accelerator = arm or ARMS[name], a.out / name, accelerator_on("cpu")
     identity = {"arm": name, "steps": a.steps, "scale": a.scale, "seed": a.seed}
     if (out / "rows.json").exists():
         finished = {"seed": 0} | json.loads((out / "rows.json").read_text())
@@ -218,28 +222,28 @@ def run(name: str, a: argparse.Namespace, encoder: TextEncoder, exact: Tensor) -
     torch.manual_seed(a.seed)
     generator = Generator(PRESETS["tiny"])
     domain = Domain(encoder, generator.dummy, arm.missing if arm.alpha else NAMES, a.seed)
-    for stage in stages(arm, a, generator, domain, encoder):
+    for stage in (made or stages)(arm, a, generator, domain, encoder):
         logs = None if stage.name == "reading" else out / "tensorboard"
         where, of = (a.out, {"seed": a.seed}) if stage.name == "reading" else (out, identity)  # arms have read the same
         state = Checkpoint(where / f"{stage.name}.checkpoint.safetensors", of)
         if not Run(stage, accelerator, state, logs=logs).go():
             sys.exit(130)
     replace_file(out / WEIGHTS, lambda path: save_file({k: v.contiguous() for k, v in generator.state_dict().items()}, path))
-    rows = measure(generator, domain, exact, out / "sheet.png")
+    rows = (measured or measure)(generator, domain, exact, out / "sheet.png")
     seconds = Run(stage, accelerator, state).progress.seconds
     text = json.dumps({"title": arm.title, **identity, "seconds": round(seconds), "rows": rows})
     replace_file(out / "rows.json", lambda path: Path(path).write_text(text))
 
 
-def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain, encoder: TextEncoder):
-    """One after another, over the same networks: each is made when the one before has ended."""
+def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain, encoder: TextEncoder, kind: type[Geometry] = Geometry):
+    """One after another, over the same networks: each is made when the one before has ended. kind: of the one of distillation."""
     if arm.reading:
         captions = [(domain.prompts[n], None) for n in domain.seen]
         task = CaptionTask(captions, encoder, generator.config, a.seed, torch.device("cpu"))
         yield ReadingStage(ReadingSettings(steps=300, batch=64), generator, [task], LossWeights(), 1)
-    kind = FlatGuidance if arm.flat else MultiviewGuidance
+    sees = FlatGuidance if arm.flat else MultiviewGuidance
     how = Distillation(**{"loss": "x0", "scale": a.scale, "rescale": 0.0} | arm.distillation)
-    prior = kind.load(a.prior, "cpu", settings=how)
+    prior = sees.load(a.prior, "cpu", settings=how)
     texts = EmbeddingCache.build(a.out / "texts", a.prior, domain.prompts)
     if not arm.taught:
         silent = Silent(how, prior.signal)
@@ -248,7 +252,7 @@ def stages(arm: Arm, a: argparse.Namespace, generator: Generator, domain: Domain
     common = {"batch": PICTURES // views_of(a.prior), "steps": a.steps, "rate": 2e-3, "average": 0.0, "size": 16, "slopes": 128}
     common |= {"sharpness": (25.0, 100.0), "rays": VolumeSettings(16, 8, 4)}
     settings = GeometrySettings(**common | {"alpha": arm.alpha} | arm.more)
-    yield Geometry(settings, generator, prior, texts, domain, seed=a.seed)
+    yield kind(settings, generator, prior, texts, domain, seed=a.seed)
 
 
 @torch.no_grad()
@@ -361,14 +365,14 @@ def sheet(made: Tensor, exact: Tensor, prompts: Sequence[str], path: Path) -> No
     page([(exact[n], made[n], prompts[n]) for n in rows], path)
 
 
-def page(tiles: Sequence[tuple[Tensor, Tensor, str]], path: Path) -> None:
-    """A PNG: above the exact object [4, 3, S, S], below what was made, from four sides."""
-    size, line = tiles[0][0].shape[-1], 14
+def page(tiles: Sequence[tuple], path: Path) -> None:
+    """A PNG of tiles, each of pictures [4, 3, S, S] from four sides, one above the other, and a prompt: the exact object, what was made."""
+    size, line, rows = tiles[0][0].shape[-1], 14, len(tiles[0]) - 1
     zoom = 72 // size
-    width, height = 4 * size * zoom, 2 * size * zoom + line
+    width, height = 4 * size * zoom, rows * size * zoom + line
     whole = Image.new("RGB", (4 * width, -(-len(tiles) // 4) * height), "white")
-    for place, (exact, made, prompt) in enumerate(tiles):
-        tile = torch.stack((exact, made)).permute(0, 3, 1, 4, 2).reshape(2 * size, 4 * size, 3)
+    for place, (*seen, prompt) in enumerate(tiles):
+        tile = torch.stack(seen).permute(0, 3, 1, 4, 2).reshape(rows * size, 4 * size, 3)
         left, top = place % 4 * width, place // 4 * height
         picture = Image.fromarray(to_bytes(tile).numpy()).resize((width, height - line), Image.Resampling.NEAREST)
         whole.paste(picture, (left, top))

@@ -153,6 +153,19 @@ def test_prompts_without_a_shape_are_not_kept_to_one() -> None:
     assert not stage.batch(0, 0.0).alpha.any() and not stage.batch(0, 0.0).heard.any()
 
 
+def test_alpha_follows_how_well_a_shape_is_said_to_fit() -> None:
+    drawing = ExactDrawing(EIGHT, 512, shapes=EIGHT)
+    settings = GeometrySettings(**QUICK, **VOLUME, batch=4, alpha=0.8, alpha_least=0.2, alpha_by="texts", anneal_from=1.0)
+    stage = Geometry(settings, fresh(), exact_prior(EIGHT), Numbers(), drawing, 0)
+    assert stage.batch(0, 0.0).alpha.tolist() == pytest.approx([0.8] * 4), "where nothing is said, shapes fit"
+    fit, own = torch.tensor([0.0, 0.5, 1.0, 0.25]), drawing.draw
+    drawing.draw = lambda step, numbers: replace(own(step, numbers), fit=lambda: fit)
+    batch = stage.batch(0, 0.0)
+    assert batch.alpha.tolist() == batch.heard.tolist() == pytest.approx([0.2, 0.5, 0.8, 0.35])
+    drawing.draw = lambda step, numbers: replace(own(step, numbers), fit=lambda: fit, shaped=fit > 0.3)
+    assert stage.batch(0, 0.0).alpha.tolist() == pytest.approx([0.0, 0.5, 0.8, 0.0]), "without a shape there is no α"
+
+
 def test_gradients_are_shared_out_and_measured() -> None:
     """(1 − α) of the prior's, α of the mask's, each with its own norm for the report."""
     values, alpha = torch.rand(2, 1, 4, 4, requires_grad=True), torch.tensor([0.25, 1.0])

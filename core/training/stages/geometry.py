@@ -29,6 +29,8 @@ class GeometrySettings(DistillationSettings):
 
     alpha: float = option(0.9, "the most that an object keeps to its prompt's shape, 0 … 1: it is drawn for each", least=0)
     alpha_least: float = option(0.0, "the least; as much as --geometry-alpha: it is fixed", least=0)
+    alpha_by: str = option("chance", "what it follows in between: chance, or how well the name of the shape fits the prompt (texts)",
+                           choices=("chance", "texts"))  # fmt: skip
     real: float = option(0.1, "share of real clouds that stays when the others have given way to the sphere", least=0)
     anneal_from: float = option(0.5, "share of the stage after which real clouds give way", least=0)
     regularise: float = option(0.3, "weight of L_reg; 0.3: at α = ½ its gradient is about as large as an exact prior's", least=0)
@@ -81,7 +83,8 @@ class Geometry(Distilling):
         dummies = dummy_share(late, 0.0, 1 - s.real, until=0.8) if s.anneal_from < 1 else 0.0
         rngs = generators(self.seed, numbers)
         drawn = self.drawn(step, dummies, rngs, numbers)
-        alpha = (s.alpha_least + (s.alpha - s.alpha_least) * drawn.alpha) * drawn.subjects.shaped
+        between = drawn.alpha if s.alpha_by == "chance" else drawn.subjects.fits()
+        alpha = (s.alpha_least + (s.alpha - s.alpha_least) * between) * drawn.subjects.shaped
         views = s.viewpoints.draw(s.batch, rngs).to(alpha.device)
         later = partial(generators, self.seed, numbers, 1)
         return GeometryBatch(drawn, torch.where(drawn.dummy, 0.0, alpha), alpha, views, share, later, dummies)
