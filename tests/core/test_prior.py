@@ -183,6 +183,10 @@ def test_what_a_prior_cannot_begin_as_is_refused(boxes, known, tmp_path) -> None
     with pytest.raises(BadRequest, match="is of another size") as wrong:
         train_prior(replace(settings, widths=("16", "48")))
     assert wrong.value.remedy == "Give --widths 16,32."
+    foreign = tmp_path / "foreign"
+    unet(16, (16, 32), 32, cameras=True).save_pretrained(foreign / "unet")
+    with pytest.raises(BadRequest, match="is made otherwise"):  # other widths would not help
+        train_prior(replace(settings, start_from=foreign))
     with pytest.raises(BadRequest, match="There is no folder"):
         train_prior(replace(settings, start_from=tmp_path / "nothing"))
     assert train_prior(replace(settings, out=tmp_path / "led", depth=True, learning=replace(LEARNING, steps=1)))[0]

@@ -24,6 +24,8 @@ HEAD = 16  # channels of an attention head
 SCHEDULER = {
     "_class_name": "DDPMScheduler", "num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction",
 }  # fmt: skip
+WIDTHS = "block_out_channels"
+ALIKE = (WIDTHS, "in_channels", "cross_attention_dim")  # of U-Nets that can have the same weights
 CLASSES = {"unet": "UNet2DConditionModel", "controlnet": "ControlNetModel"}
 
 
@@ -46,15 +48,19 @@ def begin_as(net: UNet2DConditionModel, folder: Path) -> None:
         raise BadRequest(f"{folder} is no multi-view prior to start from.", "", "Give --from one that `train-prior` made without --depth.")
     other = load_part(UNet2DConditionModel, folder, "unet", torch.float32, torch.device("cpu"))
     weights = other.state_dict()
-    if net.class_embedding is None:
-        with torch.no_grad():
-            weights["time_embedding.linear_2.bias"] += other.class_embedding(torch.zeros(1, CAMERA))[0]
-        weights = {name: value for name, value in weights.items() if not name.startswith("class_embedding.")}
     try:
+        if net.class_embedding is None:
+            with torch.no_grad():
+                weights["time_embedding.linear_2.bias"] += other.class_embedding(torch.zeros(1, CAMERA))[0]
+            weights = {name: value for name, value in weights.items() if not name.startswith("class_embedding.")}
         net.load_state_dict(weights)
     except RuntimeError as error:
-        widths = ",".join(map(str, other.config.block_out_channels))
-        raise BadRequest(f"The prior in {folder} is of another size.", f"Its widths are {widths}.", f"Give --widths {widths}.") from error
+        told, own = ({name: list(c[name]) if name == WIDTHS else c[name] for name in ALIKE} for c in (other.config, net.config))
+        if told == own | {WIDTHS: told[WIDTHS]} != own:
+            widths = ",".join(map(str, told[WIDTHS]))
+            cause = f"Its widths are {widths}."
+            raise BadRequest(f"The prior in {folder} is of another size.", cause, f"Give --widths {widths}.") from error
+        raise BadRequest(f"The U-Net in {folder} is made otherwise.", "", "Give --from one that this `train-prior` made.") from error
 
 
 def controlnet(net: UNet2DConditionModel, *, alike: bool = False) -> ControlNetModel:

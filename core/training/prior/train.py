@@ -70,9 +70,9 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
     source = source_of(settings, encoder)
     drawing = drawing_of(source, encoder, fibonacci_sphere(POINTS).to(encoder.device), settings.seed, settings.prompts)
     name = " ".join((source.name, *settings.kinds))
-    start = settings.start_from
+    start = settings.start_from and Path(settings.start_from).expanduser()
     album = Album(
-        settings.out / "album", drawing, name, settings.viewpoints, settings.size, settings.seed, start and Path(start) / "album"
+        settings.out / "album", drawing, name, settings.viewpoints, settings.size, settings.seed, start and start / "album"
     )  # fmt: skip
     text = SentenceText(encoder)
     with torch.random.fork_rng(devices=[]):  # the first weights follow from the seed
