@@ -90,7 +90,7 @@ class Library(Domain):
 
     def __init__(self, encoder: TextEncoder, dummy: Tensor, learnt: Sequence[Prompt], unseen: Sequence[Prompt], measured: Sequence[int]):
         all_of_them = [*learnt, *unseen]
-        self.encoder, self.dummy, self.plain = encoder, dummy, []
+        self.encoder, self.dummy, self.plain, self.seed = encoder, dummy, [], 0
         self.prompts, self.descriptions = [p.text for p in all_of_them], [p.description for p in all_of_them]
         self.seen, self.unseen = range(len(learnt)), range(len(learnt), len(all_of_them))
         self.shapeless = torch.ones(len(all_of_them), dtype=torch.bool)
