@@ -159,8 +159,8 @@ class InItsPlace(FromObject, Making):
     @staticmethod
     def place_of(context) -> session.Place:
         """The active object's place."""
-        old, place = context.active_object, session.at_cursor(context.scene)
-        place.location, place.replaces, place.height = tuple(old.matrix_world.translation), old.name, origin.of(old).height_m
+        old, place, unit_m = context.active_object, session.at_cursor(context.scene), placement.meters(context.scene)
+        place.location, place.replaces, place.height = tuple(old.matrix_world.translation), old.name, origin.height_to_keep(old, unit_m)
         return place
 
 

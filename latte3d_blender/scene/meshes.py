@@ -148,11 +148,11 @@ def build_object(result: Result, *, height_m: float = 0.0, unit_m: float = 1.0) 
     made = bpy.data.objects.new(name(), mesh)
     if fields.get("color"):
         made.color = material.diffuse_color
-    _write_origin(made, result, height_m)
+    _write_origin(made, result, height_m, [round(float(one) * unit_m, 6) for one in np.ptp(vertices, axis=0)])
     return made
 
 
-def _write_origin(made: bpy.types.Object, result: Result, height_m: float) -> None:
+def _write_origin(made: bpy.types.Object, result: Result, height_m: float, size_m: list[float]) -> None:
     """Write where an object comes from into its custom properties (`origin.of` reads them)."""
     notes = result.fields.get("notes")
     made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"] = result.prompt, result.seed, result.fields["model"]
@@ -160,7 +160,7 @@ def _write_origin(made: bpy.types.Object, result: Result, height_m: float) -> No
         made["latte3d_style"] = [float(number) for number in result.style]
     for name, value in (result.guide.facts if result.guide else {}).items():
         made[f"latte3d_{name}"] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-    made["latte3d_settings"] = json.dumps({**result.settings, "height_m": height_m})
+    made["latte3d_settings"] = json.dumps({**result.settings, "height_m": height_m, "size_m": size_m})
     made["latte3d_version"] = version()
     made["latte3d_familiar"] = bool(result.fields.get("familiar", True))
     made["latte3d_notes"] = json.dumps(notes if isinstance(notes, list) else [], ensure_ascii=False)
