@@ -175,6 +175,7 @@ class LATTE3D_OT_remove_others(OnVariation, bpy.types.Operator):
     def execute(self, context):
         batch = session.SESSION.batch
         reject(batch, [number for number in batch.results if number not in batch.kept])
+        placement.select_only(context, [item for number in sorted(batch.kept) if (item := batch.shown(number))])
         return {"FINISHED"}
 
 
