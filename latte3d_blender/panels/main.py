@@ -191,8 +191,9 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if refining.priors():
         body.operator("latte3d.refine", icon="BRUSH_DATA")
     draw_keep(body)
-    triangles = len(item.data.loops) - 2 * len(item.data.polygons)
-    facts = [say("{count} triangles", count=f"{triangles:,}"), length(context, item.dimensions.z), say("seed {seed}", seed=found.seed)]
+    faces, corners = len(item.data.polygons), len(item.data.loops)
+    count = say("{count} quads", count=f"{faces:,}") if corners == 4 * faces else say("{count} tris", count=f"{corners - 2 * faces:,}")
+    facts = [count, length(context, item.dimensions.z), say("seed {seed}", seed=found.seed)]
     header, more = body.panel("latte3d_facts", default_closed=True)
     header.label(text=" · ".join(facts))
     if more:
