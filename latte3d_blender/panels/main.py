@@ -177,6 +177,11 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if not body:
         return
     wrapped(body, context, f"“{found.prompt}”")
+    if found.blend:
+        wrapped(body, context, f"Blended with “{found.blend[0]}”, {100 * found.blend[1]:.0f} %")
+    if found.cloud:
+        shaped = "In the shape of another object"
+        wrapped(body, context, shaped if found.adherence is None else f"In the shape of another object, adherence {found.adherence:.2f}")
     if not session.SESSION.running:  # then the panel speaks of the next one
         for note in found.notes:
             wrapped(body, context, note, "INFO" if found.familiar else "ERROR")
