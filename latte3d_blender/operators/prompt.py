@@ -154,7 +154,8 @@ class InItsPlace(FromObject, Making):
     def reason(cls, context):
         reason = placement.linked(context.scene) or session.busy() or super().reason(context)
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
-        return reason or ("" if origin.replaceable(context.active_object.name) else "This object belongs to another file")
+        theirs = reason or context.active_object.library or context.active_object.override_library  # one of this file may have its name
+        return reason or ("This object belongs to another file" if theirs else "")
 
     @staticmethod
     def place_of(context) -> session.Place:

@@ -82,6 +82,21 @@ def test_regenerate_in_another_detail_in_its_place(addon, wanted):
     assert len(bpy.data.objects) == 1
 
 
+def test_an_object_of_another_file_is_not_made_again(addon, wanted, tmp_path):
+    """One of this file that has the same name would have become another."""
+    own = made(wanted)
+    bpy.data.libraries.write(str(tmp_path / "other.blend"), {own})
+    with bpy.data.libraries.load(str(tmp_path / "other.blend"), link=True) as (_, there):
+        there.objects = [own.name]
+    theirs = there.objects[0]
+    bpy.context.scene.collection.objects.link(theirs)
+    assert theirs.name == own.name
+    select(theirs)
+    assert not bpy.ops.latte3d.regenerate.poll() and not bpy.ops.latte3d.new_seed_here.poll()
+    select(own)
+    assert bpy.ops.latte3d.regenerate.poll()
+
+
 def test_regenerate_keeps_style_blend_and_shape(addon, wanted):
     wanted.use_blend, wanted.blend_prompt, wanted.blend = True, "a die", 0.25
     wanted.prompt = "a red cube"
