@@ -42,6 +42,15 @@ def test_the_same_again_shares_all(addon, make, tmp_path):
     assert third.data.users == 3 and blocks() == before
 
 
+def test_shading_is_chosen_when_it_is_placed(addon):
+    """In Adjust Last Operation, without making it again; the smooth ones keep their mesh."""
+    (smooth,) = place(addon, textured())
+    flat, again, also = place(addon, textured(), smooth=False) + place(addon, textured()) + place(addon, textured(), smooth=False)
+    for item, expected in ((smooth, True), (flat, False), (again, True)):
+        assert {face.use_smooth for face in item.data.polygons} == {expected}
+    assert again.data == smooth.data != flat.data == also.data and flat.active_material == smooth.active_material
+
+
 @pytest.mark.parametrize(
     "other",
     [
