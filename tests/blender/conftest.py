@@ -19,6 +19,8 @@ atexit.register(shutil.rmtree, os.environ["BLENDER_USER_RESOURCES"], ignore_erro
 
 import bpy  # noqa: E402
 
+STATUS = pytest.StashKey[int]()  # of the whole run
+
 
 @pytest.fixture(scope="session")
 def extension_zip(tmp_path_factory) -> Path:
@@ -136,3 +138,16 @@ def drawn():
         return record
 
     return draw
+
+
+def pytest_sessionfinish(session, exitstatus):
+    session.config.stash[STATUS] = int(exitstatus)
+
+
+def pytest_unconfigure(config):
+    """Blender 4.2 as a module dies in its own clearing up, after all is over, where Cycles or a driver ran: it is left out there."""
+    if bpy.app.version < (4, 3):
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash.get(STATUS, 1))
