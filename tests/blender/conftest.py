@@ -145,7 +145,7 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 def pytest_unconfigure(config):
-    """Blender 4.2 as a module dies in its own clearing up, after all is over, where Cycles or a driver ran: it is left out there."""
+    """Blender 4.2 as a module dies in its own clearing up after some of these tests, when all is over: that is left out there."""
     if bpy.app.version < (4, 3):
         atexit._run_exitfuncs()
         sys.stdout.flush()
