@@ -57,9 +57,15 @@ class TextEncoder:
             self._cache.move_to_end(prompt)
         while len(self._cache) > CACHED_PROMPTS:
             self._cache.popitem(last=False)
-        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        lengths = torch.tensor([len(row) for row in rows], device=self.device)
-        return tokens, torch.arange(tokens.shape[1], device=self.device) < lengths[:, None]
+        return _padded(rows)
+
+    @torch.no_grad()
+    def fresh(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """The same without the cache: equal lists have equal bits. (A prompt's last bits depend on those that are read with it, so what
+        the cache gives depends on what was read before; a training that can be resumed must not.)"""
+        own = list(dict.fromkeys(prompts))
+        rows = dict(zip(own, self._encode(own), strict=True))
+        return _padded([rows[p] for p in prompts])
 
     def is_word(self, word: str) -> bool:
         """Whether the text model knows a word as a whole; it spells others in pieces."""
@@ -118,6 +124,13 @@ class HubModel:
     def __call__(self, ids: Tensor) -> Tensor:
         """ids: [B, L], none of them padding -> [B, L, width]"""
         return self._model(ids).last_hidden_state
+
+
+def _padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Texts of [L, W] -> [B, L, W] with zeros at the end, and the mask [B, L]"""
+    tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    lengths = torch.tensor([len(row) for row in rows], device=tokens.device)
+    return tokens, torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
 
 
 def _embedded_folder(verify: bool) -> Path:

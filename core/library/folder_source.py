@@ -66,7 +66,7 @@ class FolderSource:
         for row in objects[BLOCK - count :]:
             other = self._object(self._shapes[rng.integers(len(self._shapes))], rng.standard_normal(STYLE_SIZE), rng)
             row.follow(other, float(rng.random()))
-        tokens, mask = self.encoder([self._texts[row] for row in rows])
+        tokens, mask = self.encoder.fresh([self._texts[row] for row in rows])
 
         def stack(name: str) -> Tensor:
             return torch.from_numpy(np.stack([getattr(o, name) for o in objects]).astype(np.float32)).to(self.device)

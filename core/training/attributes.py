@@ -49,7 +49,7 @@ class PromptPool:
         rng, values = random.Random(f"{seed}/prompts"), vocabularies(kinds)
         descriptions, self.prompts = map(list, zip(*(draw_prompt(rng, kinds, per_kind) for _ in range(count)), strict=True))
         self.seed, chunks = seed, range(0, count, 512)
-        encoded = [[t[m].half() for t, m in zip(*encoder(self.prompts[i : i + 512]), strict=True)] for i in chunks]
+        encoded = [[t[m].half() for t, m in zip(*encoder.fresh(self.prompts[i : i + 512]), strict=True)] for i in chunks]
         self.tokens = [row for part in encoded for row in part]  # [L, W] each
         labels = [[values[name].index(getattr(d, name)) for name in values] for d in descriptions]
         self.labels = torch.tensor(labels, device=device)  # [count, attributes]

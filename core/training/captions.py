@@ -173,11 +173,9 @@ class _Encoded:
 
     def load(self, texts: Sequence[str]) -> None:
         """Have these texts at hand."""
-        missing = [text for text in texts if text not in self.rows]
-        for start in range(0, len(missing), 256):
-            part = missing[start : start + 256]
-            for text, tokens, mask in zip(part, *self.encoder(part), strict=True):
-                self.rows[text] = tokens[mask].to("cpu", torch.float16)
+        for text in texts:
+            if text not in self.rows:  # each by itself: which ones are missing together depends on what was read before
+                self.rows[text] = self.encoder.fresh([text])[0][0].to("cpu", torch.float16)
         for text in texts:
             self.rows.move_to_end(text)
         while len(self.rows) > max(self.most, len(texts)):

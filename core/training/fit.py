@@ -27,8 +27,8 @@ class NameFit:
         self.low = self.high = 0.0
         if words:
             asked = list(prompts)[:: -(-len(prompts) // ASKED)]
-            self._meanings = meanings(*encoder(words))  # [names, W]
-            near = meanings(*encoder(asked)) @ self._meanings.T
+            self._meanings = meanings(*encoder.fresh(words))  # [names, W]
+            near = meanings(*encoder.fresh(asked)) @ self._meanings.T
             self.low, self.high = float(near.mean()), float(near.amax(1).mean())
 
     def __call__(self, tokens: Tensor, mask: Tensor, shapes: Sequence[str | None]) -> Tensor:

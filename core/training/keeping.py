@@ -38,7 +38,7 @@ class KeepingTask:
         self.palette = copy.deepcopy(earlier.texture.palette).requires_grad_(False).to(device)
         rng = random.Random(f"{seed}/kept")
         self.prompts = [draw_prompt(rng, kinds)[1] for _ in range(count)]
-        self.tokens = [t[m].half() for i in range(0, count, 512) for t, m in zip(*encoder(self.prompts[i : i + 512]), strict=True)]
+        self.tokens = [t[m].half() for i in range(0, count, 512) for t, m in zip(*encoder.fresh(self.prompts[i : i + 512]), strict=True)]
 
     def batch(self, step: int, size: int) -> KeptBatch:
         rng = torch.Generator().manual_seed(self.seed * 999_979 + step)

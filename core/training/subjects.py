@@ -123,7 +123,7 @@ class StarterSubjects:
         objects = ExactObjects([prompt.description for prompt in drawn], z)
         shaped = torch.ones(len(z), dtype=torch.bool, device=self.device)
         color = lambda points: objects.appearance(points)[..., :3]  # noqa: E731
-        return Subjects(texts, *self.encoder(texts), z, torch.cat(clouds), objects.sdf, shaped, color)
+        return Subjects(texts, *self.encoder.fresh(texts), z, torch.cat(clouds), objects.sdf, shaped, color)
 
 
 class FolderSubjects:
@@ -162,7 +162,7 @@ class FolderSubjects:
         def color(points: Tensor) -> Tensor:
             return torch.stack([_nearest_color(c, s, p) for c, s, p in zip(paints, stretches, points, strict=True)])
 
-        z, (tokens, mask) = torch.from_numpy(np.stack(styles)).to(device), self.encoder(texts)
+        z, (tokens, mask) = torch.from_numpy(np.stack(styles)).to(device), self.encoder.fresh(texts)
         fit = lambda: self._fit(tokens, mask, names)  # noqa: E731
         return Subjects(texts, tokens, mask, z, torch.stack(clouds), distance, shaped, color, fit)
 

@@ -36,6 +36,7 @@ from core.training import run as runs
 from core.training.annealing import anneal, dummy_share
 from core.training.attributes import AttributeHeads, AttributeTask, PromptPool, reading_losses, vocabularies
 from core.training.bank import ObjectBank
+from core.training.captions import CaptionTask
 from core.training.cli import main, parse
 from core.training.losses import LossWeights, look_losses, overlap_loss, sdf_loss, shares_loss, slope_loss
 from core.training.options import to_flags
@@ -43,6 +44,7 @@ from core.training.settings import TrainSettings, complete
 from core.training.stages import reading, reconstruction
 from core.training.stages.reading import ReadingSettings, ReadingStage
 from core.training.stages.reconstruction import PARTS, Reconstruction, ReconstructionSettings
+from core.training.subjects import StarterSubjects
 from core.training.train import repeat_command, train
 from tests.conftest import ROOT
 
@@ -63,6 +65,18 @@ def settings(tmp_path, **changes) -> TrainSettings:
         reconstruction=ReconstructionSettings(**{"steps": 8, "batch": 4, "sampling": QUICK} | own),
     )
     return replace(plain, **changes)
+
+
+class Recorder(TextEncoder):
+    """texts: all that it has read."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts: list[str] = []
+
+    def fresh(self, prompts):
+        self.texts.extend(prompts)
+        return super().fresh(prompts)
 
 
 def source(*kinds: str, more: tuple[str, ...] = (), seed: int = 1, encoder: TextEncoder | None = None) -> StarterSource:
@@ -108,6 +122,27 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path, monkeypatch, st
     a, b = state(whole), state(broken)
     assert head(whole)["finished"] and head(whole)["progress"]["step"] == head(broken)["progress"]["step"] == steps["steps"]
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("drawn", ["block", "subjects", "captions"])
+def test_what_a_step_reads_has_the_same_bits_whatever_was_read_before(drawn) -> None:
+    """Texts that are read together differ in their last bits from the same ones read alone, as a preview does it: a resumed run, which
+    reads nothing twice, would part from an unbroken one."""
+
+    def tokens(encoder: TextEncoder, steps: tuple[int, ...]) -> torch.Tensor:
+        """What the last of the steps reads."""
+        starter = source("mushroom", "rock", encoder=encoder)
+        captions = [(prompt.text, None) for prompt in starter.prompts("train", 64)]
+        subjects = StarterSubjects(starter, encoder, 16, 1, 64)
+        task = CaptionTask(captions, encoder, PRESETS["tiny"], 0, torch.device("cpu"))
+        draw = {"block": starter.examples, "subjects": lambda n: subjects.draw(n, range(16)), "captions": lambda n: task.batch(n, 48)}
+        return [draw[drawn](step).tokens for step in steps][-1]
+
+    new, used = Recorder(), TextEncoder()
+    expected = tokens(new, (3,))
+    for text in new.texts:
+        used([text])
+    assert torch.equal(tokens(used, (0, 1, 2, 3)), expected)
 
 
 def test_training_learns(tmp_path) -> None:
@@ -199,19 +234,12 @@ def test_clouds_are_annealed_once(tmp_path, monkeypatch) -> None:
 
 
 def test_training_never_sees_a_held_out_split() -> None:
-    prompts = []
-
-    class Recorder(TextEncoder):
-        def __call__(self, texts):
-            prompts.extend(texts)
-            return super().__call__(texts)
-
     encoder = Recorder()
     for number in range(8):
         source("mushroom", "barrel", seed=5, encoder=encoder).examples(number)
     PromptPool(trained_kinds(), encoder, 5, torch.device("cpu"), 300)
-    assert len(prompts) == 8 * BLOCK + 300
-    assert {split_of(read_prompt(prompt), prompt) for prompt in prompts} == {"train"}
+    assert len(encoder.texts) == 8 * BLOCK + 300
+    assert {split_of(read_prompt(prompt), prompt) for prompt in encoder.texts} == {"train"}
     with pytest.raises(BadRequest, match="Unknown kinds: pear"):
         main(["starter", "--kinds", "mushroom,pear", "--out", "unused"])
 

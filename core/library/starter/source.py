@@ -62,7 +62,7 @@ class StarterSource:
         on, normal = on.gather(1, rows), normal.gather(1, rows)
         points = points_around(objects, on, sampling.kept_points, generator)
         off = 0.012 * torch.randn(*on.shape[:2], 1, generator=generator, device=self.device)
-        tokens, mask = self.encoder(prompts)
+        tokens, mask = self.encoder.fresh(prompts)
         look, shares = objects.appearance_and_shares(on)
         alpha = torch.rand(BLOCK, generator=generator, device=self.device)
         foreign = torch.zeros(BLOCK, dtype=torch.bool, device=self.device)
