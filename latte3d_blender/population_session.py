@@ -124,6 +124,13 @@ def recipe_changed() -> None:
     wake()
 
 
+def another_recipe() -> None:
+    """The panel shows another recipe: what was counted and measured belongs to layers of the one before, which may have the same names."""
+    STATE.result = None
+    STATE.room.clear()
+    recipe_changed()
+
+
 def look(scene: bpy.types.Scene) -> None:
     """Find out what the recipe would make, and what a job before has left."""
     STATE.changed, STATE.scene, STATE.looked, STATE.wrong = 0.0, scene.session_uid, True, []

@@ -139,11 +139,12 @@ class LATTE3D_AP_preferences(bpy.types.AddonPreferences):
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
-        for name in ("engine_python", "engine_command", "model_folder", "device", "resolution", "texture_size"):
+        for name in ("engine_python", "engine_command", "model_folder"):
             layout.prop(self, name)
         if models := session.SESSION.engine.hello.get("models"):
             panels_setup.draw_models(layout, context, models)
-        for name in ("start_with_panel", "idle_minutes", "show_textures", "frame_new", "history_mb"):
+        shown = ("start_with_panel", "idle_minutes", "show_textures", "frame_new", "history_mb")
+        for name in ("device", "resolution", "texture_size", *shown):
             layout.prop(self, name)
         refine.draw_priors(layout, context, self)
         panels_setup.draw_engine(layout, context, where="preferences")

@@ -176,7 +176,7 @@ def place_of(wanted: RefineWish, scene: bpy.types.Scene, anywhere: bool) -> sess
     if item:
         home = scene if item.name in scene.objects else next(iter(item.users_scene), scene)
         place.scene, place.location = home.session_uid, tuple(item.matrix_world.translation)
-        place.replaces, place.height = item.name, origin.of(item).height_m
+        place.replaces, place.height = item.name, origin.height_to_keep(item, home.unit_settings.scale_length)
         return place
     if STATE.scene in {one.session_uid for one in bpy.data.scenes}:
         place.scene, place.location = STATE.scene, STATE.location

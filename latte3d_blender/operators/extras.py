@@ -22,8 +22,9 @@ class OnSelected(SaysWhy):
 
 
 def meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
-    """The selected objects that can be worked on: linked ones and those without faces cannot."""
-    return [item for item in context.selected_objects if item.type == "MESH" and not item.library and item.data.polygons]
+    """The selected objects that can be worked on: those of which the object or the mesh is linked, and those without faces, cannot."""
+    found = [item for item in context.selected_objects if item.type == "MESH" and not (item.library or item.data.library)]
+    return [item for item in found if item.data.polygons]
 
 
 class LATTE3D_OT_make_lods(OnSelected, bpy.types.Operator):

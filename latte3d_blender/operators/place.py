@@ -54,6 +54,10 @@ class LATTE3D_OT_place_result(SaysWhy, bpy.types.Operator):
     align: BoolProperty(
         name="Align to Surface", description="Stand straight on the surface below, however that slopes", options={"SKIP_SAVE"}
     )
+    smooth: BoolProperty(
+        name="Shade Smooth", description="Light runs softly over the faces, but for creases; without it each face is flat", default=True,
+        options={"SKIP_SAVE"},
+    )  # fmt: skip
     normal: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # of the surface, where it is known
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 
@@ -75,7 +79,7 @@ class LATTE3D_OT_place_result(SaysWhy, bpy.types.Operator):
         height_m = float(f"{self.height * unit_m:.6g}")  # the property has 7 digits
         try:
             with meshes.all_or_nothing():
-                made = meshes.build_object(result, height_m=height_m, unit_m=unit_m)
+                made = meshes.build_object(result, height_m=height_m, unit_m=unit_m, smooth=self.smooth)
                 if old := origin.replaceable(self.replaces):
                     made = origin.replace_object(old, made)
                 else:

@@ -142,7 +142,7 @@ def use(context, text: str, name: str) -> None:
     if not len(wanted.targets) and item is not None and item.type == "MESH" and "latte3d_prompt" not in item:
         wanted.targets.add().object = item
     populating.form_of(context.scene).fill(wanted, json.loads(text), keep_targets=True)
-    populating.recipe_changed()
+    populating.another_recipe()
 
 
 class LATTE3D_OT_load_recipe(Editing, bpy.types.Operator, ImportHelper):

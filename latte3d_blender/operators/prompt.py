@@ -154,13 +154,14 @@ class InItsPlace(FromObject, Making):
     def reason(cls, context):
         reason = placement.linked(context.scene) or session.busy() or super().reason(context)
         reason = reason or ("" if context.mode == "OBJECT" else "Switch to Object Mode first")
-        return reason or ("" if origin.replaceable(context.active_object.name) else "This object belongs to another file")
+        theirs = reason or context.active_object.library or context.active_object.override_library  # one of this file may have its name
+        return reason or ("This object belongs to another file" if theirs else "")
 
     @staticmethod
     def place_of(context) -> session.Place:
         """The active object's place."""
-        old, place = context.active_object, session.at_cursor(context.scene)
-        place.location, place.replaces, place.height = tuple(old.matrix_world.translation), old.name, origin.of(old).height_m
+        old, place, unit_m = context.active_object, session.at_cursor(context.scene), placement.meters(context.scene)
+        place.location, place.replaces, place.height = tuple(old.matrix_world.translation), old.name, origin.height_to_keep(old, unit_m)
         return place
 
 

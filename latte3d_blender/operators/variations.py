@@ -47,6 +47,10 @@ class LATTE3D_OT_place_variations(SaysWhy, bpy.types.Operator):
         name="Direction", description="Of the rows; 0 is along X", unit="ROTATION", soft_min=-math.pi, soft_max=math.pi,
         options={"SKIP_SAVE"},
     )  # fmt: skip
+    smooth: BoolProperty(
+        name="Shade Smooth", description="Light runs softly over the faces, but for creases; without it each face is flat", default=True,
+        options={"SKIP_SAVE"},
+    )  # fmt: skip
     clear: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # find a spot where they are free
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 
@@ -92,7 +96,8 @@ class LATTE3D_OT_place_variations(SaysWhy, bpy.types.Operator):
         if item is None:
             try:
                 with meshes.all_or_nothing():
-                    item = meshes.build_object(result, height_m=self._height_m(result, unit_m), unit_m=unit_m)
+                    height_m = self._height_m(result, unit_m)
+                    item = meshes.build_object(result, height_m=height_m, unit_m=unit_m, smooth=self.smooth)
             except (ValueError, TypeError, KeyError, RuntimeError) as error:
                 self.report({"WARNING"}, say(f"“{result.prompt}”, seed {result.seed}: {error}"))
                 return None
@@ -175,6 +180,7 @@ class LATTE3D_OT_remove_others(OnVariation, bpy.types.Operator):
     def execute(self, context):
         batch = session.SESSION.batch
         reject(batch, [number for number in batch.results if number not in batch.kept])
+        placement.select_only(context, [item for number in sorted(batch.kept) if (item := batch.shown(number))])
         return {"FINISHED"}
 
 

@@ -177,6 +177,11 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if not body:
         return
     wrapped(body, context, f"“{found.prompt}”")
+    if found.blend:
+        wrapped(body, context, f"Blended with “{found.blend[0]}”, {100 * found.blend[1]:.0f} %")
+    if found.cloud:
+        shaped = "In the shape of another object"
+        wrapped(body, context, shaped if found.adherence is None else f"In the shape of another object, adherence {found.adherence:.2f}")
     if not session.SESSION.running:  # then the panel speaks of the next one
         for note in found.notes:
             wrapped(body, context, note, "INFO" if found.familiar else "ERROR")
@@ -191,8 +196,9 @@ def draw_object(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if refining.priors():
         body.operator("latte3d.refine", icon="BRUSH_DATA")
     draw_keep(body)
-    triangles = len(item.data.loops) - 2 * len(item.data.polygons)
-    facts = [say("{count} triangles", count=f"{triangles:,}"), length(context, item.dimensions.z), say("seed {seed}", seed=found.seed)]
+    faces, corners = len(item.data.polygons), len(item.data.loops)
+    count = say("{count} quads", count=f"{faces:,}") if corners == 4 * faces else say("{count} tris", count=f"{corners - 2 * faces:,}")
+    facts = [count, length(context, item.dimensions.z), say("seed {seed}", seed=found.seed)]
     header, more = body.panel("latte3d_facts", default_closed=True)
     header.label(text=" · ".join(facts))
     if more:

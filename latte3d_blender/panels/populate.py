@@ -340,6 +340,7 @@ def draw_figures(layout: bpy.types.UILayout, context: bpy.types.Context, wanted)
         return
     found = state.figures
     objects = f"{found.objects:,} objects and those by density" if found.open else f"{found.objects:,} objects"
+    objects = "Objects by density" if found.open and not found.objects else objects
     wrapped(layout, context, f"{objects}, {found.kinds:,} kinds made of prompts" if found.kinds else objects, "OBJECT_DATA")
     if found.missing:
         kept = f" ({found.kept:,} are made already)" if found.kept else ""
@@ -375,7 +376,9 @@ def progress_text(work) -> str:
 def draw_result(layout: bpy.types.UILayout, context: bpy.types.Context, result) -> None:
     """What stands, what failed, what touches."""
     total = f"{result.total:,}"
-    what = f"{total} objects would stand" if result.preview else f"{total} objects of {result.kinds:,} kinds stand"
+    what = f"{total} objects of {result.kinds:,} kinds stand"
+    if result.preview:
+        what = "1 object would stand" if result.total == 1 else f"{total} objects would stand"
     wrapped(layout, context, what, "CHECKMARK")
     if result.overlaps == 0:
         wrapped(layout, context, "No two objects touch", "CHECKMARK")

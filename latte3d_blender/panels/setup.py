@@ -91,7 +91,7 @@ def draw_setup(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def draw_models(layout: bpy.types.UILayout, context: bpy.types.Context, models: list[dict]) -> None:
     """The preferences' lines under the folders: which models the engine has found, and which of them it cannot use."""
-    wrapped(layout, context, say("Installed: {models}", models=", ".join(model["id"] for model in models if not model.get("fault"))))
+    wrapped(layout, context, say("Models found: {models}", models=", ".join(model["id"] for model in models if not model.get("fault"))))
     for model in models:
         if model.get("fault"):
             wrapped(layout, context, f"{model['id']}: {model['fault']}", "ERROR")

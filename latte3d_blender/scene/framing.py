@@ -90,8 +90,9 @@ def is_small_or_outside(eye: Eye, boxes: np.ndarray, near: float, far: float) ->
     low, high = seen.min(0), seen.max(0)
     pixels = (high - low) * eye.slope / eye.slope[1]  # in halves of the view's height
     inside = np.minimum(high, eye.space[1]) - np.maximum(low, eye.space[0])
-    center_in = ((eye.space[0] < (low + high) / 2) & ((low + high) / 2 < eye.space[1])).all()
-    return bool(pixels.max() / 2 < TINY or (inside <= SEEN * np.minimum(high - low, eye.space[1] - eye.space[0])).any() or not center_in)
+    centers, _ = eye.project(np.concatenate([boxes.mean(1), box.mean(0, keepdims=True)]))  # the last of a row may lie below the sidebar
+    centers_in = ((eye.space[0] < centers) & (centers < eye.space[1])).all()
+    return bool(pixels.max() / 2 < TINY or (inside <= SEEN * np.minimum(high - low, eye.space[1] - eye.space[0])).any() or not centers_in)
 
 
 def is_hidden(context: bpy.types.Context, eye: Eye, boxes: np.ndarray, objects: list[bpy.types.Object]) -> bool:

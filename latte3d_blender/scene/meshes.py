@@ -124,12 +124,12 @@ def all_or_nothing() -> Iterator[None]:
         raise
 
 
-def build_object(result: Result, *, height_m: float = 0.0, unit_m: float = 1.0) -> bpy.types.Object:
+def build_object(result: Result, *, height_m: float = 0.0, unit_m: float = 1.0, smooth: bool = True) -> bpy.types.Object:
     """Build an object that the engine has made, linked to no collection yet.
 
     `height_m`: 0 takes the height that the model predicts. `unit_m`: metres in a unit of the scene. What an earlier object of the same
-    request has and nobody changed is shared: images and material, and the mesh where the height is the same. The object carries where it
-    comes from as custom properties. Raises ValueError for a result that makes no object.
+    request has and nobody changed is shared: images and material, and the mesh where height and shading are the same. The object carries
+    where it comes from as custom properties. Raises ValueError for a result that makes no object.
     """
     fields, arrays, key = result.fields, result.arrays, result.key
     height_m = height_m or fields["height_m"]
@@ -139,20 +139,22 @@ def build_object(result: Result, *, height_m: float = 0.0, unit_m: float = 1.0) 
     if material is None:
         material = materials.textured_material(result, name)
         material["latte3d_key"] = key
-    mesh = next((one for one in _made(bpy.data.meshes, key) if _is_still(one, vertices, arrays, material)), None)
+    mesh = next((one for one in _made(bpy.data.meshes, key) if _is_still(one, vertices, arrays, material, smooth)), None)
     if mesh is None:
         mesh = build_mesh(name(), vertices, arrays["triangles"], arrays["uvs"])
+        if not smooth:
+            mesh.shade_flat()
         mark_edges(mesh, use_edge_sharp=arrays.get("sharp"), use_seam=arrays.get("seams"))
         mesh.materials.append(material)
         mesh["latte3d_key"] = key
     made = bpy.data.objects.new(name(), mesh)
     if fields.get("color"):
         made.color = material.diffuse_color
-    _write_origin(made, result, height_m)
+    _write_origin(made, result, height_m, [round(float(one) * unit_m, 6) for one in np.ptp(vertices, axis=0)])
     return made
 
 
-def _write_origin(made: bpy.types.Object, result: Result, height_m: float) -> None:
+def _write_origin(made: bpy.types.Object, result: Result, height_m: float, size_m: list[float]) -> None:
     """Write where an object comes from into its custom properties (`origin.of` reads them)."""
     notes = result.fields.get("notes")
     made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"] = result.prompt, result.seed, result.fields["model"]
@@ -160,7 +162,7 @@ def _write_origin(made: bpy.types.Object, result: Result, height_m: float) -> No
         made["latte3d_style"] = [float(number) for number in result.style]
     for name, value in (result.guide.facts if result.guide else {}).items():
         made[f"latte3d_{name}"] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-    made["latte3d_settings"] = json.dumps({**result.settings, "height_m": height_m})
+    made["latte3d_settings"] = json.dumps({**result.settings, "height_m": height_m, "size_m": size_m})
     made["latte3d_version"] = version()
     made["latte3d_familiar"] = bool(result.fields.get("familiar", True))
     made["latte3d_notes"] = json.dumps(notes if isinstance(notes, list) else [], ensure_ascii=False)
@@ -172,8 +174,8 @@ def _made(kind, key: str) -> list[bpy.types.ID]:
     return [one for one in kind if one.get("latte3d_key") == key and not (one.library or one.override_library)]
 
 
-def _is_still(mesh: bpy.types.Mesh, vertices: np.ndarray, arrays: dict, material: bpy.types.Material) -> bool:
-    """Whether a mesh is what an answer makes, at this size and with this material: nobody has changed it since."""
+def _is_still(mesh: bpy.types.Mesh, vertices: np.ndarray, arrays: dict, material: bpy.types.Material, smooth: bool) -> bool:
+    """Whether a mesh is what an answer makes, at this size, with this material and shading: nobody has changed it since."""
     triangles, uvs = arrays["triangles"], arrays["uvs"]
     if mesh.is_editmode or mesh.shape_keys or list(mesh.materials) != [material] or len(mesh.uv_layers) != 1:
         return False
@@ -189,6 +191,7 @@ def _is_still(mesh: bpy.types.Mesh, vertices: np.ndarray, arrays: dict, material
         same(mesh.attributes["position"].data, "vector", vertices.astype(np.float32))
         and same(mesh.attributes[".corner_vert"].data, "value", triangles.astype(np.int32))
         and same(mesh.uv_layers[0].uv, "vector", uvs.astype(np.float32))
+        and same(mesh.polygons, "use_smooth", np.full(len(triangles), smooth))
     )
 
 

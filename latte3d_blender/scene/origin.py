@@ -6,8 +6,12 @@ import re
 from dataclasses import dataclass
 
 import bpy
+import numpy as np
 
 from ..client.job import Result
+from . import meshes
+
+SAME = 0.02  # how far factors of scale along the axes may differ: a remeshed object is not quite as large as it was
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,18 @@ def replaceable(name: str) -> bpy.types.Object | None:
     return item if of(item) and not item.library and not item.override_library else None
 
 
+def height_to_keep(item: bpy.types.Object, unit_m: float) -> float:
+    """How high, in metres, what takes an object's place has to be before the object's own scale: as it was made, times the scale that was
+    applied to its mesh since, which is the same along all axes. `unit_m`: metres in a unit of the scene."""
+    found, points = of(item), np.empty((len(item.data.vertices), 3), np.float32)
+    size = found.settings.get("size_m")
+    if not (isinstance(size, list) and len(size) == 3 and all(isinstance(one, int | float) and one > 0 for one in size) and len(points)):
+        return found.height_m
+    item.data.vertices.foreach_get("co", points.ravel())
+    scale = np.ptp(points, axis=0) * unit_m / np.array(size)
+    return found.height_m * float(scale.mean()) if scale.min() > 0 and np.ptp(scale) < SAME * scale.mean() else found.height_m
+
+
 def height_given(prompt: str, model: str) -> float:
     """How high, in metres, the newest object of this file is that a model made of a prompt, as it was placed and scaled since; 0 where
     there is none."""
@@ -119,7 +135,10 @@ def own_height(result: Result) -> float:
 
 def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.Object:
     """Let an object that is in the scene become a new one that is in no collection yet: it keeps its transform, parent, collections,
-    modifiers and whatever refers to it, and takes the mesh with its material, the name and the origin. Returns it; `made` is gone."""
+    modifiers, whatever refers to it and a name that somebody gave it, and takes the mesh with its material and the origin. Returns it;
+    `made` is gone."""
+    found = of(old)
+    given = found is not None and _plain(old.name) != meshes.short_name(found.prompt, found.seed)
     before, old.data = old.data, made.data
     for name in [name for name, _ in old.items() if name.startswith("latte3d_")]:
         del old[name]
@@ -128,7 +147,7 @@ def replace_object(old: bpy.types.Object, made: bpy.types.Object) -> bpy.types.O
     old.color = made.color
     name = made.name
     bpy.data.objects.remove(made)
-    if _plain(old.name) != _plain(name):  # of the same description it was built beside this one, with a number after its name
+    if not given and _plain(old.name) != _plain(name):  # of the same description it was built beside this one, with a number after its name
         old.name = name
     forget_unused(before)
     return old

@@ -13,6 +13,8 @@ import sys
 import bpy
 import numpy as np
 
+NO_SOLID = "Its faces have to enclose a solid, all turned outwards"
+
 
 def remeshed(given, faces: int) -> dict[str, np.ndarray]:
     """About so many quads over the same surface. Raises RuntimeError with Blender's reason."""
@@ -29,7 +31,7 @@ def remeshed(given, faces: int) -> dict[str, np.ndarray]:
     bpy.context.view_layer.objects.active = item
     item.select_set(True)
     if bpy.ops.object.quadriflow_remesh(target_faces=faces) != {"FINISHED"}:
-        raise RuntimeError("Its faces have to enclose a solid, all turned outwards")
+        raise RuntimeError(NO_SOLID)
     mesh, made = item.data, {}
     for name, data, what, kind, width in (
         ("vertices", mesh.vertices, "co", np.float32, 3),
@@ -38,7 +40,10 @@ def remeshed(given, faces: int) -> dict[str, np.ndarray]:
     ):
         made[name] = np.empty(len(data) * width, kind)
         data.foreach_get(what, made[name])
-    return made | {"vertices": made["vertices"].reshape(-1, 3)}
+    made["vertices"] = made["vertices"].reshape(-1, 3)
+    if np.array_equal(made["vertices"], given["vertices"]):  # Blender 4.2 says FINISHED where it did nothing
+        raise RuntimeError(NO_SOLID)
+    return made
 
 
 def main(source: str, target: str, faces: str) -> None:

@@ -110,3 +110,19 @@ def test_what_cannot_be_worked_on_is_said(addon):
     bpy.ops.object.light_add()
     with pytest.raises(RuntimeError, match="Select an object with a mesh"):
         bpy.ops.latte3d.make_hull()
+
+
+def test_an_override_of_a_linked_object_is_left_alone(addon, tmp_path):
+    """Its mesh belongs to the other file: what is changed of it here is gone when this file is opened again."""
+    (made,) = place(addon, answer())
+    made.name = "Theirs"
+    bpy.data.libraries.write(str(tmp_path / "other.blend"), {made})
+    with bpy.data.libraries.load(str(tmp_path / "other.blend"), link=True) as (_, there):
+        there.objects = ["Theirs"]
+    own = there.objects[0].override_create()
+    bpy.context.scene.collection.objects.link(own)
+    select(own)
+    for name in ("make_lods", "make_hull", "separate_parts", "stand_on_base"):
+        assert not getattr(bpy.ops.latte3d, name).poll(), name
+    select(made)
+    assert bpy.ops.latte3d.stand_on_base.poll()

@@ -112,6 +112,23 @@ def test_what_is_seen_poorly_is_framed(addon, kind, how):
             assert ((low + high) / 2)[0] == pytest.approx(free[:, 0].mean(), abs=0.06)
 
 
+def test_the_last_of_a_row_is_seen(addon):
+    """Four chairs, of which the last stood below the sidebar: of all together three quarters were seen."""
+    made = [place(addon, answer("a chair", seed, size=(0.5, 0.5, 0.9)), location=(seed, 0, 0))[0] for seed in range(4)]
+    with viewport() as context:
+        view = context.space_data.region_3d
+        view.view_rotation, view.view_location, view.view_distance = Euler((1.5708, 0, 0)).to_quaternion(), (1.5, 0, 0.45), 6
+        assert not addon("scene.framing").frame_new(context, made)
+        (low, high), free = seen(addon, context, made)
+        last = seen(addon, context, made[3:])[0].mean(0)
+        view.view_location.x -= 1.1 * (free[1, 0] - last[0]) * 3 / (last[0] - seen(addon, context, made[:1])[0].mean(0)[0])
+        (low, high), free = seen(addon, context, made)
+        assert (min(high[0], free[1, 0]) - low[0]) > 0.76 * (high - low)[0]
+        assert addon("scene.framing").frame_new(context, made)
+        (low, high), free = seen(addon, context, made)
+        assert (low > free[0]).all() and (high < free[1]).all()
+
+
 def test_objects_of_every_size_are_framed(addon):
     """From a ring to a mountain, and a scene of millimetres: within the view's clipping, too."""
     with viewport() as context:

@@ -28,7 +28,7 @@ def make(addon, guide=None, **more):
     return result, bpy.context.view_layer.objects.active
 
 
-def test_an_object_carries_what_shaped_it(addon, engine_of):
+def test_an_object_carries_what_shaped_it(addon, engine_of, drawn):
     engine_of()
     guide = addon("client.guide").Guide(("a blue ball", 0.25), 0.75, cloud())
     result, item = make(addon, guide, styles=[[0.5] * 8])
@@ -37,6 +37,8 @@ def test_an_object_carries_what_shaped_it(addon, engine_of):
     assert (found.blend, found.adherence, found.style) == (("a blue ball", 0.25), 0.75, [0.5] * 8)
     assert found.cloud == addon("client.guide").hash_of(cloud()) and not found.plain
     assert item.dimensions.x / item.dimensions.z == pytest.approx(0.3 / 0.48, rel=0.01)  # the engine's y is Blender's x
+    texts = drawn(addon("panels.main").draw_object).texts()
+    assert "Blended with “a blue ball”, 25 %" in texts and "In the shape of another object, adherence 0.75" in texts
 
 
 def test_objects_of_other_shapes_share_nothing(addon, engine_of):

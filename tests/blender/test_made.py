@@ -5,6 +5,7 @@ import zipfile
 
 import bpy
 import pytest
+from mathutils import Matrix
 
 from tests.blender import answers
 
@@ -44,7 +45,25 @@ def test_made_again_an_object_keeps_its_name(addon, wanted):
     for _ in range(2):
         assert bpy.ops.latte3d.regenerate() == {"FINISHED"} and item.name == name
     item.name = "Mine"
-    assert bpy.ops.latte3d.regenerate() == {"FINISHED"} and item.name == name
+    assert bpy.ops.latte3d.regenerate() == {"FINISHED"} and item.name == "Mine"  # nor is a name lost that somebody gave it
+    assert bpy.ops.latte3d.new_seed_here() == {"FINISHED"} and item.name == "Mine"
+
+
+def test_made_again_an_object_keeps_the_scale_that_was_applied(addon, wanted):
+    """The first thing that many do with an object; where one axis alone was scaled, or a part is gone, it is made as it was."""
+    bpy.context.scene.unit_settings.scale_length = 0.01
+    item = made(wanted)
+    width, _, height = item.dimensions
+    for how in ("regenerate", "new_seed_here"):
+        item.data.transform(Matrix.Scale(2, 4))
+        getattr(bpy.ops.latte3d, how)()
+        bpy.context.view_layer.update()
+        width, height = 2 * width, 2 * height
+        assert tuple(item.dimensions)[::2] == pytest.approx((width, height)) and tuple(item.scale) == (1, 1, 1)
+    item.data.transform(Matrix.Scale(3, 4, (0, 0, 1)))
+    bpy.ops.latte3d.regenerate()
+    bpy.context.view_layer.update()
+    assert tuple(item.dimensions)[::2] == pytest.approx((width, height))
 
 
 def test_copy_the_prompt(addon, wanted):
@@ -61,6 +80,21 @@ def test_regenerate_in_another_detail_in_its_place(addon, wanted):
     found = addon("scene.origin").of(item)
     assert (found.prompt, found.seed, found.detail) == ("a red cube", 7, "high") and tuple(item.location) == (4, 5, 6)
     assert len(bpy.data.objects) == 1
+
+
+def test_an_object_of_another_file_is_not_made_again(addon, wanted, tmp_path):
+    """One of this file that has the same name would have become another."""
+    own = made(wanted)
+    bpy.data.libraries.write(str(tmp_path / "other.blend"), {own})
+    with bpy.data.libraries.load(str(tmp_path / "other.blend"), link=True) as (_, there):
+        there.objects = [own.name]
+    theirs = there.objects[0]
+    bpy.context.scene.collection.objects.link(theirs)
+    assert theirs.name == own.name
+    select(theirs)
+    assert not bpy.ops.latte3d.regenerate.poll() and not bpy.ops.latte3d.new_seed_here.poll()
+    select(own)
+    assert bpy.ops.latte3d.regenerate.poll()
 
 
 def test_regenerate_keeps_style_blend_and_shape(addon, wanted):

@@ -140,7 +140,7 @@ def test_the_preferences_name_folders(addon, package, tmp_path, drawn, wanted):
     command = addon("client.engine").Launch(one, one, None, "cpu", one, (one, two)).command
     assert command[3:] == ["--models", str(one), "--models", str(two), "--device", "cpu"]
     seen = drawn(addon("panels.setup").draw_models, addon("session").SESSION.engine.hello["models"])
-    assert "Installed: fake, jeweller" in seen.texts() and "torn: The model in torn cannot be read." in seen.texts()
+    assert "Models found: fake, jeweller" in seen.texts() and "torn: The model in torn cannot be read." in seen.texts()
 
 
 @pytest.mark.parametrize(("model", "maker"), [("jeweller", "jeweller"), ("", "fake"), ("studio", None)])

@@ -185,7 +185,7 @@ def test_the_panel_says_what_the_active_object_was_made_of(addon, wanted, drawn)
     seen = drawn(addon("panels.main").draw_object, unfold=True)
     texts = seen.texts()
     assert "“a red cube”" in texts and "High" in texts and "fake" in texts
-    order = [texts.index(part) for part in ("12 triangles", "80 cm", "seed 7", "Detail", "Total", "Surface")]
+    order = [texts.index(part) for part in ("12 tris", "80 cm", "seed 7", "Detail", "Total", "Surface")]
     assert order == sorted(order), texts  # what an artist asks first comes first, timings last
     wanted.prompt, wanted.seed, wanted.detail = "other", 0, "draft"
     bpy.ops.latte3d.use_prompt()

@@ -141,8 +141,12 @@ def test_who_looks_at_it_in_edit_mode_meanwhile_loses_nothing(addon, made):
 def test_what_is_no_mesh_any_more_is_said(addon, made):
     quads, fault = addon("quads"), addon("client.job").EngineFault
     quads.begin(bpy.context.scene, made, 100)
-    bpy.ops.object.convert(target="POINTCLOUD")
-    assert made.type == "POINTCLOUD"
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.delete(type="ONLY_FACE")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.ops.object.convert(target="CURVE")
+    assert made.type == "CURVE"
     with pytest.raises(fault, match="quads are of no use. The object is no mesh any more"):
         quads.run_now()
     assert quads.RUN is None

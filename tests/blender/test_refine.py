@@ -132,7 +132,7 @@ def test_an_object_is_refined_in_its_place_and_made_again(addon, stand_in, drawn
     before = (item.data.name, [one.name for one in bpy.data.objects])
     (stand_in / "go").touch()
     until(addon, lambda state: state.work is None)
-    assert state.fault is None and [one.name for one in bpy.data.objects] == ["a red cube 7"] and before[1] == ["My Cube"]
+    assert state.fault is None and [one.name for one in bpy.data.objects] == ["My Cube"] == before[1]
     found = addon("scene.origin").of(item)
     assert found.planes and not found.plain and found.seed == 7 and tuple(item.location) == (1, 2, 3)
     assert "planes: condition, geometry, height_m, texture" in found.notes

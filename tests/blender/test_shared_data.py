@@ -42,6 +42,15 @@ def test_the_same_again_shares_all(addon, make, tmp_path):
     assert third.data.users == 3 and blocks() == before
 
 
+def test_shading_is_chosen_when_it_is_placed(addon):
+    """In Adjust Last Operation, without making it again; the smooth ones keep their mesh."""
+    (smooth,) = place(addon, textured())
+    flat, again, also = place(addon, textured(), smooth=False) + place(addon, textured()) + place(addon, textured(), smooth=False)
+    for item, expected in ((smooth, True), (flat, False), (again, True)):
+        assert {face.use_smooth for face in item.data.polygons} == {expected}
+    assert again.data == smooth.data != flat.data == also.data and flat.active_material == smooth.active_material
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -213,7 +222,8 @@ def test_where_an_object_comes_from(addon):
     item = answer("a purple chair", 3, familiar=False, notes=["Read “purpel” as “purple”.", "“books” was not understood."])
     (made,) = place(addon, item, settings={"detail": "draft", "triangles": 500}, height=1.5)
     assert (made["latte3d_prompt"], made["latte3d_seed"], made["latte3d_model"]) == ("a purple chair", 3, "test")
-    assert json.loads(made["latte3d_settings"]) == {"detail": "draft", "triangles": 500, "height_m": 1.5}
+    size_m = [1.102941, 1.102941, 1.5]
+    assert json.loads(made["latte3d_settings"]) == {"detail": "draft", "triangles": 500, "height_m": 1.5, "size_m": size_m}
     assert made["latte3d_familiar"] is False and json.loads(made["latte3d_notes"]) == item.fields["notes"]
     assert made["latte3d_version"] == addon("scene.meshes").version() and "latte3d_style" not in made
     style = [0.25, -1.5, *[0.0] * 6]

@@ -104,6 +104,7 @@ def test_keep_reject_and_bring_back(addon, wanted):
     bpy.ops.latte3d.keep_variation(number=numbers[3])
     assert bpy.ops.latte3d.remove_others() == {"FINISHED"}
     assert [item["latte3d_seed"] for item in generated()] == [7, 10]
+    assert [item["latte3d_seed"] for item in bpy.context.selected_objects] == [7, 10], "what was kept goes on being worked with"
     bpy.ops.latte3d.show_variation(number=numbers[1])
     assert [item["latte3d_seed"] for item in generated()] == [7, 8, 10]
     assert {number: tuple(batch.shown(number).location) for number in (numbers[0], numbers[1], numbers[3])}.items() <= places.items()

@@ -60,7 +60,7 @@ def main():
     REPORT["state"], REPORT["knows"] = state.engine.state, state.engine.knows_adherence()
     yield 1.0
     steps.picture(OUT / "1-folded.png")
-    for part in (variations, keep, more, blend, live, click, restyle, history, assets, cancel, another_file):
+    for part in (variations, keep, more, blend, live, pace, click, restyle, history, assets, cancel, another_file):
         yield from part(state)
 
 
@@ -154,6 +154,22 @@ def live(state):
     yield 1.5
     REPORT["live_undone"] = sorted(bpy.data.objects.keys()) == before
     steps.picture(OUT / "9-live-undone.png")
+
+
+def pace(state):
+    """What Live's delays are held against: Smart UV Project on the full mushroom in the same run."""
+    wanted = bpy.context.scene.latte3d
+    before = wanted.prompt, wanted.detail
+    wanted.prompt, wanted.detail = "a red mushroom with white spots", "full"
+    operate("generate")
+    yield from steps.quiet(state)
+    made = bpy.context.view_layer.objects.active
+    with steps.override():
+        REPORT["smart_uv_ms"] = [round(steps.addon("benchmark").smart_uv_ms(made)) for _ in range(5)]
+    bpy.data.objects.remove(made)
+    wanted.prompt, wanted.detail = before
+    bpy.ops.ed.undo_push(message="As before")
+    yield 0.5
 
 
 def click(state):

@@ -38,7 +38,7 @@ def test_from_variations_to_assets(suite, extension_zip, tmp_path):  # noqa: F81
     # a draft follows the seed; kept it is one step, which undo takes back with all drafts
     assert report["typed"] == "a green car" and report["live_kept"] == [1, 13, None] and report["live_undone"]
     assert report["clicked"][:2] != [0, 0]
-    assert report["placed"] == 1 and report["placing_undone"] == 0 and report["history"][0] == 13
+    assert report["placed"] == 1 and report["placing_undone"] == 0 and report["history"][0] == 14
     assert report["assets"] and len(report["exported"]) == 1
     # what was made before Cancel stays; the engine looks between its steps whether it shall go on, each a fraction of a second
     assert all(1 <= made < 8 for made in report["made_before_cancel"]) and min(report["cancel_ms"]) < 1000

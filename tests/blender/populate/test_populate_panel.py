@@ -100,6 +100,23 @@ def test_preview_then_populate(yard, addon, drawn):
     assert lowest > -0.5 + 0.25, "they stand on cubes, not on the ground"
 
 
+def test_another_recipe_starts_without_the_counts_of_the_one_before(yard, addon, drawn):
+    """Layers of both are called alike: a forest's trees were said to be as many as the market's."""
+    other = json.loads(json.dumps(YARD))
+    other["layers"] = [{"name": "Cubes", "things": ["a red cube"], "density": 0.5, "height": 0.4}]
+    yard.module.form_of(yard.scene).fill(yard.wanted, other)
+    assert bpy.ops.latte3d.preview_population() == {"FINISHED"}
+    yard.module.look(yard.scene)
+    assert yard.state.result and yard.state.figures.objects and not yard.state.figures.open
+    assert bpy.ops.latte3d.use_recipe(preset="forest_floor.json") == {"FINISHED"}
+    addon("operators.populate").use(bpy.context, json.dumps(other), "other")
+    yard.module.look(yard.scene)
+    assert yard.state.result is None and yard.state.figures.open and not yard.state.figures.objects
+    panels = addon("panels.populate")
+    texts = drawn(panels.draw_panel, yard.wanted).texts()
+    assert "Objects by density" in texts and "0 objects" not in texts and "would stand" not in texts
+
+
 def test_what_a_failed_look_leaves_is_taken_back(yard, monkeypatch):
     """What was half built for it would stay in the file, and a thread would go on."""
     ended = []
