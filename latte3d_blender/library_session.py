@@ -16,9 +16,10 @@ import bpy.utils.previews
 from . import machine, session, train_commands
 from .client import engine as client
 from .client import library_work
-from .client.engine import ASTRAY, EngineFault, Fault
 from .client.installer import lacks_training
+from .client.job import EngineFault, Fault
 from .client.library_work import CHECK, PREPARE, TRAIN, Wish, Work
+from .client.process import ASTRAY
 from .client.supervisor import write
 from .timer import AGAIN_S, Timer
 

@@ -211,12 +211,16 @@ def _launch() -> Launch:
 def run_now(place: Callable[[Work], None]) -> None:
     """Do it all without a timer, as in background mode; `place` shows what is ready."""
     work = STATE.work
-    while not work.over:
-        if not work.step():
-            time.sleep(0.01)
-        if work.ready is not None:
-            place(work)
-    _ended(work)
+    try:
+        while not work.over:
+            if not work.step():
+                time.sleep(0.01)
+            if work.ready is not None:
+                place(work)
+    finally:
+        if not work.over:
+            work.cancel()
+        _ended(work)
 
 
 def cancel() -> None:
@@ -247,8 +251,6 @@ def _ended(work: Slices) -> None:
         STATE.pace[made[-1].quality] = work.pace_s
     if work.result and not work.is_preview and not work.kept.failed:
         STATE.placed = work.kept.folder
-    work.chosen.grounds.clear()  # they are large
-    work.chosen.scenery = None
     STATE.changed = STATE.changed or time.monotonic()
 
 
@@ -298,6 +300,7 @@ def _go_on(work: Slices) -> float:
     spot = placing.window_for(work)
     if not any(scene.session_uid == work.scene for scene in bpy.data.scenes):
         work.cancel()
+        _ended(work)
         STATE.fault = Fault("The scene that was to be filled is gone.")
         return 0.1
     if spot is None:

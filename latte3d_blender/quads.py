@@ -19,9 +19,9 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from . import kept, session
-from .client.engine import log_tail
 from .client.guide import Guide
 from .client.job import EngineFault, Fault, Result
+from .client.process import log_tail
 from .library_session import environment
 from .scene import mesh_data, origin, painting, placing
 from .timer import Timer

@@ -196,6 +196,7 @@ def put(anywhere: bool = False) -> None:
     styles = [style] if style else None
     wish = work.wish
     STATE.job = session.submit(place, [wish.prompt], [wish.seed], settings, styles=styles, model=wish.model, guide=guide, aside=True)
+    STATE.fault = None
     wake()
 
 

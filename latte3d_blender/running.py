@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from .client.engine import ASTRAY, EngineFault, Fault
+from .client.job import EngineFault, Fault
+from .client.process import ASTRAY
 
 END_PATIENCE_S = 100.0  # after a request to end: training writes what it has learnt
 Hear = Callable[[str], None]

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.language.lexicon import COLOR_OF, SHADES
-from core.language.phrases import Phrase, Word, aside, blank, excluded, phrases_of, words_of
+from core.language.lexicon import COLOR_OF, PICTURES, SHADES
+from core.language.phrases import ARTICLES, ELSEWHERE, SAYING, Phrase, aside, blank, excluded, phrases_of, words_of
 
 CLEAR = frozenset({"glass", "glassy", "crystal", "crystalline", "transparent", "translucent", "seethrough", "clear"})
 FROSTED = frozenset({"translucent", "frosted", "milky"})  # the light that passes is scattered; of other materials these say no glass
@@ -19,12 +19,26 @@ GLOWING = frozenset(_GLOWING.split())
 ONE_WORD = {
     r"see[\s-]?through": "seethrough", r"glow(?:s|ing)?[\s-]in[\s-]the[\s-]dark": "glowing", r"lit[\s-]up": "lit",
     r"(?:semi|half)[\s-]transparent": "translucent", r"(?:glass|crystal)[\s-]like": "glassy", r"made\s+from": "made of",
-    r"stained[\s-]glass": "glass",
+    r"stained[\s-]glass": "glass", r"crystal[\s-]clear": "clear",
 }  # fmt: skip
 NOUNS = frozenset({"glass", "crystal", "neon"})  # of those words, what a thing may be: "a wine glass"
 NEXT = re.compile(r"[\s-]+([^\W\d_]+)")
 PART = re.compile(r"-[^\W\d_]+ed\b")  # "glass-topped": it says something of a part
 COLORS = {*COLOR_OF, *SHADES, "orange", "yellow", "green", "blue", "white", "colored", "coloured", "colors", "colours", "color", "colour"}
+_IMAGES = "depiction drawing icon illustration image outline painting photo photograph photography picture render rendering rendition scan \
+silhouette sketch sprite view wallpaper"
+_SEEN = "|".join(_IMAGES.split())  # of these, "clear" says that one sees well …
+_FLAT = rf"(?:{_SEEN}|art|artwork|closeup|design|model|portrait|scene|shot)s?"  # … and of these, before "of"
+_SHARP = r"(?:sharp|crisp|focused|readable|legible|visible)"
+_QUALITIES = rf"(?:{_SHARP}|and|very|clean|bright|bold|strong|thick|thin|black|simple|plain|precise|detailed|high|quality|resolution)"
+_COATS = r"coat\w*|lacquer\w*|varnish\w*|cut|style|line|edge|contour|detail|feature|focus|background|sky|skies"
+_NOT_IT = rf"(?:{_SEEN}|{_COATS})s?"
+SOLID = re.compile(rf"(?!{_FLAT}\b)(?:{'|'.join(PICTURES.split())})s?\b")  # "a clear statue of"
+CLEAR_LEAD = re.compile(rf"^[^.;:]*?\b{_FLAT}\s+of\b")  # "a very clear, sharp image of"
+CLEAR_BEFORE = re.compile(rf"(?:[\s,-]+{_QUALITIES})*[\s-]+{_NOT_IT}\b|(?:[\s,]|\band\b)+{_SHARP}\b")  # "clear coat", "clear, sharp"
+CLEAR_AFTER = re.compile(  # "sharp and clear", "image clear"
+    rf"\b(?:{_SHARP}(?:[\s,]|\band\b)+|(?:{_SEEN}|style|line|detail)s?\s+)(?:(?:should|must|be|is|are|looks?|very|really)\s+)*$"
+)
 OF_IT = frozenset({"made", "of", "out", "in", "that", "which", "is", "are"})  # what opens a phrase about the whole thing, and no part of it
 SMOOTH, SCATTERING, STRENGTH = 0.05, 0.4, 4.0  # roughness of glass, of frosted glass; how strongly a glowing thing shines
 
@@ -56,12 +70,16 @@ class Said:
         for start, end, phrase in self.spans:
             if all(map(knows, words_of(prompt[start:end]))):
                 continue
+            start += phrase and prompt[start] in "([{"  # a bracket closes behind it
             text += prompt[at:start] + (f" in {new}" if phrase and new else new)
             at, new = end, ""
         if not at:
             return prompt
         text = re.sub(r"(?<!\w)-+|-+(?!\w)", " ", text + prompt[at:])  # "neon-lit"
-        text = re.sub(r"\s+([,;.])", r"\1", " ".join(text.split())).strip(" ,;")
+        text = re.sub(r"([(\[{])[\s,;]+", r"\1", " ".join(text.split()))  # "(clear, tall)"
+        text = re.sub(r"\(\s*\)|\[\s*\]|\{\s*\}|\b(?:and|or)\b(?=\s*(?:[,;.)\]}]|$))", " ", text)
+        text = re.sub(r"\b(an?|the)(?:\s+and\b|\s*,)+\s*", r"\1 ", text, flags=re.I)  # "a clear, tall bottle"
+        text = re.sub(r"\s+([,;.)\]}])", r"\1", " ".join(text.split())).strip(" ,;")
         return re.sub(r"\b(a)n?\s+(?=([a-z]))", lambda m: m[1] + ("n " if m[2] in "aeiou" else " "), text, flags=re.I)
 
 
@@ -75,14 +93,16 @@ def said_of_light(prompt: str) -> Said:
             longer[several.start()] = several.end()
             text = text[: several.start()] + word.ljust(len(several[0])) + text[several.end() :]
     text = blank(text, [(start, end) for start, end, _ in excluded(text, knows, lambda word: False)])
-    text = blank(text, aside(text, knows)[0])
+    text = blank(text, [*aside(text, knows)[0], *_lead(whole)])
     phrases = phrases_of(text)
     found, spans = set(), []
     for phrase in phrases:
-        words = [word for word in _light_words(phrase, text, first=phrase is phrases[0]) if not _of_a_picture(word, whole, text)]
+        words = _light_words(phrase, text, first=phrase is phrases[0])
+        ends = {word: longer.get(word.start, word.end) for word in words}
+        words = [word for word in words if word.text != "clear" or not _of_a_picture(word.start, ends[word], whole, text)]
         found |= {word.text for word in words}
         alone = phrase is not phrases[0] and len(words) == len(phrase.content)
-        single = [(word.start, longer.get(word.start, word.end), False) for word in words]
+        single = [(word.start, ends[word], False) for word in words]
         end = longer.get(words[-1].start, phrase.end) if words else phrase.end
         spans += [(phrase.start, end, True)] if words and alone else single
     if not found & (CLEAR | GLOWING):
@@ -90,8 +110,8 @@ def said_of_light(prompt: str) -> Said:
     clear = bool(found & CLEAR)
     light = Light(1.0 if clear else 0.0, SCATTERING if found & FROSTED else SMOOTH, STRENGTH if found & GLOWING else 0.0)
     colored = any(word in COLORS for phrase in phrases if phrase.says_more for word in words_of(text[phrase.start : phrase.end]))
-    ends = _noun_of_light(phrases[0], spans)
-    return Said(light, tuple(span for span in spans if span[:2] != ends), colored)
+    noun = _noun_of_light(phrases[0], spans, alone=not any(phrase.opener == "," and phrase.content for phrase in phrases[1:]))
+    return Said(light, tuple(span for span in spans if span[:2] != noun), colored)
 
 
 def _light_words(phrase: Phrase, text: str, first: bool) -> list:
@@ -108,18 +128,28 @@ def _light_words(phrase: Phrase, text: str, first: bool) -> list:
     return [] if frosted_only else words
 
 
-def _of_a_picture(word: Word, whole: str, text: str) -> bool:
-    """Whether it speaks of what is set aside ("a clear picture of"), or is a part of another word ("clear-cut"). whole: the prompt; text:
-    the same without what is set aside."""
-    following = whole[word.end :].lstrip(" -")
-    if word.text != "clear" or not following:
+def _lead(whole: str) -> list[tuple[int, int]]:
+    """Where a prompt begins with what it says of a picture, whose thing follows ("a very clear, sharp image of"): that the picture is
+    clear, and nothing else of light. whole: the prompt in small letters."""
+    found = CLEAR_LEAD.match(whole)
+    words = words_of(found[0]) if found else []
+    other = SAYING | ELSEWHERE | (CLEAR | FROSTED | GLOWING) - {"clear", "crystal"}
+    return [found.span()] if found and not set(words[:-1]) & other and not set(words[1:]) & ARTICLES else []
+
+
+def _of_a_picture(start: int, end: int, whole: str, text: str) -> bool:
+    """Whether "clear" speaks of the picture, a style or a coat ("a clear outline", "sharp and clear"), or is a part of another word
+    ("clear-cut"). start, end: where it stands. whole: the prompt in small letters; text: the same without what is set aside."""
+    following = whole[end:].lstrip(" -")
+    if CLEAR_BEFORE.match(whole, end) or CLEAR_AFTER.search(whole[:start]):
+        return True
+    if not following or following.startswith("glass") or SOLID.match(following):
         return False
-    set_aside = text[len(whole) - len(following)].isspace()
-    return set_aside or (whole[word.end] == "-" and not following.startswith("glass"))
+    return text[len(whole) - len(following)].isspace() or whole[end] == "-"
 
 
-def _noun_of_light(phrase: Phrase, spans: list) -> tuple[int, int] | None:
-    """Where a prompt's own thing is such a word ("a wine glass"), which must not be taken out of it."""
+def _noun_of_light(phrase: Phrase, spans: list, *, alone: bool) -> tuple[int, int] | None:
+    """Where a prompt's own thing is such a word ("a wine glass"), which must not be taken out of it. alone: no other phrase can name it."""
     last = phrase.content[-1] if phrase.content else None
-    thing = last and (last.text in NOUNS or len(phrase.content) == 1)  # else it says how the thing is: "a lamp glowing"
+    thing = last and (last.text in NOUNS or (len(phrase.content) == 1 and alone))  # else it says how the thing is: "a lamp glowing"
     return next((span[:2] for span in spans if span[0] == last.start), None) if thing else None

@@ -59,7 +59,7 @@ _SAYING_NOTHING = (
     "ve ll tone tones color colour colors colours hue hues tint paint material look finish "
 )
 SAYING = frozenset(_SAID_OF_IT.split())  # words that open a phrase about the prompt's thing …
-_ELSEWHERE = frozenset(_SAID_OF_OTHERS.split())  # … and about something else
+ELSEWHERE = frozenset(_SAID_OF_OTHERS.split())  # … and about something else
 _PLACED = frozenset(_HOW_IT_IS_PLACED.split())  # the same before another such word: "standing on", but not "a standing lamp"
 FILLERS = frozenset(_SAYING_NOTHING.split())
 EMPTY = ARTICLES | SAYING | FILLERS  # words that say nothing by themselves
@@ -159,16 +159,16 @@ def phrases_of(prompt: str, is_thing: Callable[[str], bool] = lambda word: False
         elif last.words or last is phrases[0]:
             phrases.append(Phrase(opener, start, end, []))
         else:  # "that has", "made of": the last word says what follows, but not of "full of", "next to"
-            last.opener = last.opener if opener == "," or last.opener in _ELSEWHERE else opener
+            last.opener = last.opener if opener == "," or last.opener in ELSEWHERE else opener
         phrases[-1].end = end
     return phrases
 
 
 def _opener(text: str, following: str, last: Phrase, is_thing: Callable[[str], bool]) -> str | None:
     """How a phrase opens at this word, None where it does not."""
-    if text in SAYING or text in _ELSEWHERE:
+    if text in SAYING or text in ELSEWHERE:
         return text
-    if text in _PLACED and (following in SAYING or following in _ELSEWHERE):
+    if text in _PLACED and (following in SAYING or following in ELSEWHERE):
         return "on"
     if not text.isalnum():
         return ","

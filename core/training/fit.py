@@ -18,25 +18,28 @@ NAMELESS = "thing"  # what `name_of` calls an asset whose path has no words
 
 class NameFit:
     """Cosine of a prompt and of its asset's name in words, between what it is to any asset of the library (0) and to the one whose name is
-    nearest (1), both in the mean over prompts. Assets without a name fit, as all do where names say nothing."""
+    nearest (1), both in the mean over prompts. Assets without a name fit, as all do where names say nothing. silent: why they do, a
+    sentence; else nothing."""
 
     def __init__(self, prompts: Sequence[str], shapes: Sequence[str], encoder: TextEncoder):
         names = {shape: name_in_words(shape) for shape in shapes}
         words = sorted(set(names.values()) - {NAMELESS})
         self._rows = {shape: words.index(name) if name != NAMELESS else None for shape, name in names.items()}
         self.low = self.high = 0.0
+        self.silent = "" if words else "No asset has words in its path."
         if words:
             asked = list(prompts)[:: -(-len(prompts) // ASKED)]
             self._meanings = meanings(*encoder.fresh(words))  # [names, W]
             near = meanings(*encoder.fresh(asked)) @ self._meanings.T
             self.low, self.high = float(near.mean()), float(near.amax(1).mean())
+            self.silent = "" if self.high - self.low > APART else "All names are about as near to any prompt as the nearest is."
 
     def __call__(self, tokens: Tensor, mask: Tensor, shapes: Sequence[str | None]) -> Tensor:
         """0 … 1 of B prompts, tokens [B, L, W] and mask [B, L], with a shape each; 1 where there is none: [B]"""
         fit = torch.ones(len(shapes), device=tokens.device)
         rows = [self._rows.get(shape) for shape in shapes]
         known = [i for i, row in enumerate(rows) if row is not None]
-        if known and self.high - self.low > APART:
+        if known and not self.silent:
             near = (meanings(tokens[known], mask[known]) * self._meanings[[rows[i] for i in known]]).sum(1)
             fit[known] = ((near - self.low) / (self.high - self.low)).clamp(0, 1)
         return fit

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from core.errors import BadRequest
 from core.guidance.depth import DepthGuidance, ImageGuidance
 from core.guidance.estimate import Cost, Plan, Prior, plan_training
 from core.guidance.folder import go_offline, pick_dtype
@@ -17,7 +18,7 @@ from core.guidance.prompts import EmbeddingCache
 from core.networks.generator import Generator
 from core.training.material import Material
 from core.training.run import Tell
-from core.training.settings import DISTILLED, TrainSettings, prior_folder, prior_of
+from core.training.settings import DISTILLED, NAMES_TOLD, TrainSettings, prior_folder, prior_of
 from core.training.stages.distilling import DistillationSettings
 from core.training.stages.texture import Teacher
 from core.training.subjects import Drawing, Place, drawing_of
@@ -45,6 +46,8 @@ class Priors:
         self.needed = dict.fromkeys(prior_of(settings, stage) for stage in coming)
         if "texture" in coming and settings.texture.multiview:
             self.needed["multiview"] = None
+        if "geometry" in coming and settings.geometry.alpha_by == "texts":
+            self._check_names()
         folders = {name: prior_folder(settings, name) for name in self.needed}
         for stage in coming:
             self._say(stage, plan_of(settings, stage, folders, generator, self.device, self.dtype))
@@ -55,6 +58,13 @@ class Priors:
         own: DistillationSettings = getattr(self.settings, stage)
         encoder, dummy = self.learnt.encoder, self.generator.dummy.to(self.learnt.encoder.device)
         return drawing_of(self.learnt.source, encoder, dummy, self.seed, own.prompts)
+
+    def _check_names(self) -> None:
+        """Raise BadRequest where no name of a folder's assets tells how well it fits a prompt: α would be the same for all."""
+        drawing = self.drawing("geometry")
+        if silent := getattr(drawing, "own", drawing).names.silent:
+            remedy = "Leave it out: α is drawn by chance then. Or give the assets names that say what they are."
+            raise BadRequest(NAMES_TOLD, silent, remedy)
 
     def for_geometry(self) -> tuple[PriorGuidance, EmbeddingCache]:
         return self._load(prior_of(self.settings, "geometry"), "geometry")

@@ -26,6 +26,7 @@ STARTER = "starter"  # the name of the built-in library
 STAGES = ("reading", "reconstruction", "geometry", "texture")
 DISTILLED = {"geometry": "multiview", "texture": "depth"}  # the paper's two stages, and the prior that teaches each
 PATTERNED = {"g": 0.0, "t": 0.7, "upsampler": 0.7}  # share of objects that must have a pattern: no shape depends on one
+NAMES_TOLD = "--geometry-alpha-by texts goes by the names of a folder's assets."
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,9 @@ def _check_prior(settings: TrainSettings, stage: str) -> None:
         prior_folder(settings, "multiview")
     if not 0 <= own.alpha_least <= own.alpha <= 1:
         raise BadRequest(f"α cannot be drawn from {own.alpha_least} … {own.alpha}.", "", "Both lie between 0 and 1, the least first.")
+    if stage == "geometry" and own.alpha_by == "texts" and settings.library == STARTER:
+        cause = "The starter library has none: all its shapes are what their prompts say."
+        raise BadRequest(NAMES_TOLD, cause, "Leave it out: α is drawn by chance then.")
     if max(own.real, own.anneal_from, own.blend, settings.texture.real, settings.texture.blend) > 1:
         raise BadRequest("The shares of real clouds, of blends and of a stage lie between 0 and 1.")
 

@@ -7,6 +7,7 @@ Other than a source's examples these are whole shapes, asked anywhere, and promp
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -36,7 +37,7 @@ Color = Callable[[Tensor], Tensor]  # points [B, N, 3] -> sRGB [B, N, 3]
 class Subjects:
     """B prompts of a step. tokens [B, L, W], mask [B, L], z [B, 8]: the generator's input; cloud [B, P, 6], distance and color: of the
     prompts' shapes, colours NaN where nothing is known of them; shaped [B]: which prompts have one, of the others those mean nothing; fit:
-    gives how well the shapes fit, None: all do."""
+    gives how well each shape's name fits its prompt, 0 … 1 [B]; None: shapes have no names."""
 
     prompts: list[str]
     tokens: Tensor
@@ -47,10 +48,6 @@ class Subjects:
     shaped: Tensor
     color: Color | None = None
     fit: Callable[[], Tensor] | None = None
-
-    def fits(self) -> Tensor:
-        """How well each shape fits its prompt, 0 … 1: [B]"""
-        return torch.ones(len(self.prompts), device=self.shaped.device) if self.fit is None else self.fit()
 
 
 class Drawing(Protocol):
@@ -137,7 +134,6 @@ class FolderSubjects:
         self._until = share / share[-1]
         self.source, self.encoder, self.dummy, self.seed = source, encoder, dummy, seed
         self._shapes: OrderedDict[str, tuple[Tensor, Tensor, Tensor]] = OrderedDict()
-        self._names: NameFit | None = None
 
     def draw(self, step: int, numbers: Sequence[int]) -> Subjects:
         device, texts, styles, clouds, grids, stretches, paints, names = self.source.device, [], [], [], [], [], [], []
@@ -163,14 +159,13 @@ class FolderSubjects:
             return torch.stack([_nearest_color(c, s, p) for c, s, p in zip(paints, stretches, points, strict=True)])
 
         z, (tokens, mask) = torch.from_numpy(np.stack(styles)).to(device), self.encoder.fresh(texts)
-        fit = lambda: self._fit(tokens, mask, names)  # noqa: E731
+        fit = lambda: self.names(tokens, mask, names).to(device)  # noqa: E731
         return Subjects(texts, tokens, mask, z, torch.stack(clouds), distance, shaped, color, fit)
 
-    def _fit(self, tokens: Tensor, mask: Tensor, names: Sequence[str | None]) -> Tensor:
-        """What `Subjects.fit` gives: names are read when that is first asked for."""
-        if self._names is None:
-            self._names = NameFit(self.prompts, self.source.folder.shapes, self.encoder)
-        return self._names(tokens, mask, names).to(self.source.device)
+    @cached_property
+    def names(self) -> NameFit:
+        """Those of the assets, read when they are first asked for."""
+        return NameFit(self.prompts, self.source.folder.shapes, self.encoder)
 
     def _read(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
         """A shape's grid of distances, its cloud and some points with their colours [N, 6], from memory or from the disk."""

@@ -13,7 +13,8 @@ import threading
 import time
 from pathlib import Path
 
-from .engine import ASTRAY, Fault, log_tail
+from .job import Fault
+from .process import ASTRAY, log_tail
 
 END_PATIENCE_S = 8.0  # the installer ends pip first
 

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from . import supervisor
-from .engine import log_tail
 from .job import Fault
 from .long_job import LongJob
+from .process import log_tail
 
 ABOUT = "about.json"
 CHECK, PREPARE, TRAIN, REFINE = "check", "prepare", "train", "refine"

@@ -40,7 +40,11 @@ class Thread:
         while self._thread.is_alive():
             yield False
         if self.error:
-            raise self.error
+            error, self.error = self.error, None
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds all that the function held, and this frame
 
 
 @dataclass
@@ -94,11 +98,11 @@ class Slices:
                     return False
             return True
         except StopIteration:
-            self.over = True
+            self._end()
         except (ValueError, OSError, ReferenceError, RuntimeError) as error:  # SceneError is a ValueError
             self.fault = self.fault or Fault(str(error).strip(), kind="population")
             self.take_back()
-            self.over = True
+            self._end()
         return False
 
     def cancel(self) -> None:
@@ -106,10 +110,15 @@ class Slices:
         self.cancelled = True  # a thread looks at it
         self._steps.close()
         self.take_back()
-        self.over = self.stopped = True
+        self.stopped = True
+        self._end()
 
     def take_back(self) -> None:
         """Remove what was built and is not shown."""
+
+    def _end(self) -> None:
+        """However it ends, this is last."""
+        self.over, self._steps = True, iter(())
 
     def _say(self, stage: str, total: int = 0) -> None:
         self.stage, self.done, self.total, self.left_s = stage, 0, total, None
@@ -178,6 +187,11 @@ class Work(Slices):
         if self._found is not None and not self.stale:
             assets.discard(self._found)
         self._top = self._found = self.ready = None
+
+    def _end(self) -> None:
+        super()._end()
+        self.chosen.grounds.clear()  # they are large
+        self.chosen.scenery = None
 
     def shown(self) -> None:
         """Somebody has put `ready` into the scene."""

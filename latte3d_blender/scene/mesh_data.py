@@ -20,14 +20,16 @@ def places_of(mesh: bpy.types.Mesh) -> np.ndarray:
 
 def corners_of(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
     """The vertex of each corner [C], face by face, and each face's first corner [F]; i32."""
-    mesh.calc_loop_triangles()
-    sizes = np.bincount(_triangle_faces(mesh), minlength=len(mesh.polygons)) + 2
-    starts = np.concatenate(([0], np.cumsum(sizes)))[:-1]
     if mesh.is_editmode:
-        corners = values(mesh.loops, "vertex_index", 1, np.int32)
+        corners = values(mesh.loops, "vertex_index", 1, np.int32)[:, 0]
     else:
-        corners = _attribute(mesh, ".corner_vert", "value", 1, np.int32)
-    return corners[:, 0], starts.astype(np.int32)
+        corners = _attribute(mesh, ".corner_vert", "value", 1, np.int32)[:, 0]
+    if len(corners) == 3 * len(mesh.polygons):  # all of them triangles
+        return corners, np.arange(0, len(corners), 3, dtype=np.int32)
+    mesh.calc_loop_triangles()
+    starts = np.zeros(len(mesh.polygons), np.int32)
+    np.cumsum(np.bincount(_triangle_faces(mesh), minlength=len(starts))[:-1] + 2, out=starts[1:])
+    return corners, starts
 
 
 def triangles_of(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:

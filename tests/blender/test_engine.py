@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from latte3d_blender.client import engine as client
-from latte3d_blender.client import protocol
+from latte3d_blender.client import process, protocol
 from latte3d_blender.client.guide import Guide
 from latte3d_blender.client.job import Failure
 from tests.blender.conftest import ROOT
@@ -102,6 +102,43 @@ def test_what_waits_to_be_written_is_written_in_order(engine, launch, fake_engin
     assert job.state == "cancelled"
 
 
+SLOW = """
+import sys, time
+from latte3d_blender.client import protocol
+
+class Slowly:
+    def read(self, size):
+        time.sleep(0.1)
+        return sys.stdin.buffer.read(min(size, 1 << 16))
+
+def say(**rpc):
+    sys.stdout.buffer.write(protocol.encode({"jsonrpc": "2.0", **rpc}))
+    sys.stdout.buffer.flush()
+
+say(method="hello", params={"protocol": 3, "models": [{"id": "x"}], "features": ["retexture"]})
+asked, cancel = protocol.read(Slowly())[0], protocol.read(Slowly())[0]
+assert cancel["params"]["id"] == asked["id"]
+say(id=asked["id"], error={"code": -1, "message": "Cancelled.", "data": {"kind": "cancelled"}})
+time.sleep(60)
+"""
+
+
+def test_a_cancel_behind_a_slow_upload_is_waited_for(engine, launch, tmp_path, monkeypatch):
+    """Over ssh, a large request takes longer than the patience after a cancel: while it moves, the engine is not ended."""
+    monkeypatch.setattr(client, "CANCEL_PATIENCE_S", 1.0)
+    program = tmp_path / "slow"
+    program.write_text(f"#!{sys.executable}\n{SLOW}")
+    program.chmod(0o755)
+    engine.start(launch(program))
+    until(engine, lambda: engine.state == client.READY)
+    canvas = {"vertices": np.zeros((200_000, 3), np.float32), "triangles": np.zeros((1, 3), np.int32)}  # 2.4 MB: four seconds
+    job = engine.submit(["a cube"], [0], {}, guide=Guide(canvas=canvas))
+    engine.cancel(job)
+    begun = time.monotonic()
+    until(engine, lambda: job.over)
+    assert time.monotonic() - begun > 2 and (job.state, engine.state) == ("cancelled", client.READY)
+
+
 def test_progress_counts_the_stages_of_all_objects_and_never_runs_back():
     job, seen = client.Job(1, ["a", "b", "c", "d"], [0] * 4, {}), []
     for number in range(4):
@@ -137,7 +174,7 @@ def test_a_slow_reader_holds_the_engine_up_instead_of_piling_objects(engine, lau
     job = engine.submit(["a cube"] * 200, [*range(200)], {})
     until(engine, lambda: job.state == "running")
     time.sleep(1.0)
-    assert engine.process.entries.qsize() <= client.WAITING_MESSAGES
+    assert engine.process.entries.qsize() <= process.WAITING_MESSAGES
     until(engine, lambda: job.over)
     assert len(job.take()) == 200
 

@@ -391,6 +391,7 @@ def test_an_engine_that_crashes_leaves_what_was_learnt(addon, chosen, stand_in, 
     assert "latte3d_planes" not in item and state.work.finished
     engine_of()
     assert bpy.ops.latte3d.place_refined() == {"FINISHED"}
+    assert state.job and not state.fault, "what went wrong before is over"
     until(addon, lambda state: state.work is None)
     assert item["latte3d_planes"]
 

@@ -2,6 +2,7 @@
 """A prepared library of four boxes, for tests that learn from one or measure on one."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,11 +32,12 @@ def prepared_shape(half: tuple, color: tuple | None, **settings: int):
     return make(facts, arrays, f"{half}{color}", replace(SETTINGS, **settings))
 
 
-def make_boxes(home: Path, **settings: int) -> Path:
-    """Write the library, prepared, into a folder."""
+def make_boxes(home: Path, called: Sequence[str] = tuple(ASSETS), **settings: int) -> Path:
+    """Write the library, prepared, into a folder. called: other names of its four assets."""
+    home.mkdir(exist_ok=True)
     rows = ["split,prompt,shape"]
     (home / "library.toml").write_text('name = "Boxes"\nlicence = "CC0-1.0"\nunits = 1.0\n')
-    for name, (half, color, prompts) in ASSETS.items():
+    for name, (half, color, prompts) in zip(called, ASSETS.values(), strict=True):
         (home / f"{name}.glb").write_text("a box")
         rows += [f"{prompt},{name}.glb" for prompt in prompts]
         shape, file = prepared_shape(half, color, **settings), prepared_file(home, f"{name}.glb")

@@ -157,7 +157,8 @@ def test_alpha_follows_how_well_a_shape_is_said_to_fit() -> None:
     drawing = ExactDrawing(EIGHT, 512, shapes=EIGHT)
     settings = GeometrySettings(**QUICK, **VOLUME, batch=4, alpha=0.8, alpha_least=0.2, alpha_by="texts", anneal_from=1.0)
     stage = Geometry(settings, fresh(), exact_prior(EIGHT), Numbers(), drawing, 0)
-    assert stage.batch(0, 0.0).alpha.tolist() == pytest.approx([0.8] * 4), "where nothing is said, shapes fit"
+    by_chance = Geometry(replace(settings, alpha_by="chance"), fresh(), exact_prior(EIGHT), Numbers(), drawing, 0).batch(0, 0.0).alpha
+    assert torch.equal(stage.batch(0, 0.0).alpha, by_chance) and by_chance.std() > 0, "replayed objects have no names: it is drawn"
     fit, own = torch.tensor([0.0, 0.5, 1.0, 0.25]), drawing.draw
     drawing.draw = lambda step, numbers: replace(own(step, numbers), fit=lambda: fit)
     batch = stage.batch(0, 0.0)
@@ -326,6 +327,24 @@ def test_what_a_distilled_stage_lacks_is_said_first(folders, tmp_path) -> None:
         with pytest.raises(BadRequest, match=r"no multi-view prior|single pictures"):
             train(replace(plain, **wrong))
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_names_that_tell_nothing_are_said_before_any_training(folders, tmp_path) -> None:
+    """α by the texts needs names: the starter library has none, and a folder's may be none or all alike."""
+    from core.training.train import train
+
+    own = TrainSettings(tmp_path / "model", preset="tiny", device="cpu", stages=("reconstruction", "geometry"),
+                        multiview=folders["multiview"], geometry=GeometrySettings(alpha_by="texts"))  # fmt: skip
+    told: list[dict] = []
+    with pytest.raises(BadRequest, match="--geometry-alpha-by texts goes by the names of a folder's assets. The starter library has none"):
+        complete(own)
+    for called, words in ((("0001", "0002", "0003", "0004"), "No asset has words in its path"),
+                          (("blob_1", "blob_2", "blob_3", "blob_4"), "All names are about as near to any prompt")):  # fmt: skip
+        library = make_boxes(tmp_path / called[0], called, cloud=1024)
+        with pytest.raises(BadRequest, match=words) as caught:
+            train(replace(own, library=str(library)), told.append)
+        assert "chance" in caught.value.remedy
+    assert not (tmp_path / "model" / "checkpoint").exists() and "reconstruction" not in {event.get("stage") for event in told}
 
 
 def test_plain_stable_diffusion_is_the_2d_baseline_of_stage_1(folders, tmp_path) -> None:

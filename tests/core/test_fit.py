@@ -48,7 +48,7 @@ def test_subjects_of_a_folder_know_their_fit(encoder, tmp_path) -> None:
     folder = FolderSource(PreparedFolder.open(make_boxes(tmp_path, cloud=1024)), encoder, Sampling(), 3, torch.device("cpu"), 1.0)
     subjects = FolderSubjects(folder, encoder, torch.zeros(64, 6), 3)
     drawn = subjects.draw(0, range(48))
-    told = {text: [float(fit) for own, fit in zip(drawn.prompts, drawn.fits(), strict=True) if own == text] for text in set(drawn.prompts)}
+    told = {text: [float(fit) for own, fit in zip(drawn.prompts, drawn.fit(), strict=True) if own == text] for text in set(drawn.prompts)}
     assert min(told["a post"]) > 0.6 and min(told["a tile"]) > 0.6 and max(told["something old"]) < 0.4, told
     again = subjects.draw(1, range(24, 48))
-    torch.testing.assert_close(drawn.fits()[24:], again.fits(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(drawn.fit()[24:], again.fit(), atol=1e-5, rtol=0)

@@ -178,6 +178,23 @@ def test_a_prior_led_by_depth_begins_as_a_multi_view_one(boxes, known, tmp_path,
     assert torch.equal(*(load_file(folder / "album" / "000001.safetensors")["depth"] for folder in (known, settings.out)))
 
 
+def test_what_a_prior_was_begun_from_is_not_another_later(boxes, known, tmp_path) -> None:
+    """On resuming: what it was begun from, by any way to write that, or nothing said of it."""
+    out, plain = tmp_path / "prior", tmp_path / "plain"
+    settings = PriorSettings(out, str(boxes), start_from=known, learning=replace(LEARNING, steps=1), **SMALL)
+    assert train_prior(settings)[0] and train_prior(replace(settings, out=plain, start_from=None))[0]
+    (tmp_path / "link").symlink_to(known)
+    for same in (known, known / ".." / known.name, tmp_path / "link", None):
+        assert train_prior(replace(settings, start_from=same))[0]
+    with pytest.raises(BadRequest, match=f"was begun from {known}, not from {plain}. Give --from {known}, or leave it out") as error:
+        train_prior(replace(settings, start_from=plain))
+    assert "cannot be resumed" in str(error.value)
+    with pytest.raises(BadRequest, match=f"was begun from nothing, not from {known}. Leave --from out, or name another --out"):
+        train_prior(replace(settings, out=plain))
+    (out / "checkpoint" / "start.json").unlink()  # of a version that did not say
+    assert train_prior(replace(settings, start_from=plain))[0]
+
+
 def test_what_a_prior_cannot_begin_as_is_refused(boxes, known, tmp_path) -> None:
     settings = PriorSettings(tmp_path / "prior", str(boxes), start_from=known, learning=LEARNING, **SMALL)
     with pytest.raises(BadRequest, match="is of another size") as wrong:

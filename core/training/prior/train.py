@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw
 
 from core.errors import BadRequest
 from core.files import replace_file
-from core.guidance.folder import signal_of
+from core.guidance.convert import write_json
+from core.guidance.folder import read_config, signal_of
 from core.guidance.prior import read_viewpoints
 from core.guidance.prompts import SentenceText
 from core.language.encoder import TextEncoder
@@ -36,7 +37,7 @@ from core.training.run import Run, Tell, accelerator_on
 from core.training.settings import STARTER
 from core.training.subjects import drawing_of
 
-CHECKPOINT = "checkpoint/prior.safetensors"
+CHECKPOINT, START = "checkpoint/prior.safetensors", "checkpoint/start.json"
 POINTS = 2048  # of the clouds, whose box holds an object
 SHOWN, DENOISED = 6, 30  # prompts on a picture of samples, and steps that each takes
 
@@ -70,7 +71,7 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
     source = source_of(settings, encoder)
     drawing = drawing_of(source, encoder, fibonacci_sphere(POINTS).to(encoder.device), settings.seed, settings.prompts)
     name = " ".join((source.name, *settings.kinds))
-    start = settings.start_from and Path(settings.start_from).expanduser()
+    start = start_of(settings)
     album = Album(
         settings.out / "album", drawing, name, settings.viewpoints, settings.size, settings.seed, start and start / "album"
     )  # fmt: skip
@@ -83,6 +84,8 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
         if settings.depth:
             parts["controlnet"] = controlnet(parts["unet"], alike=start is not None)
     write_folder({}, settings.out, encoder, settings.viewpoints)
+    if not (settings.out / CHECKPOINT).exists():
+        write_json({"from": start and str(start.resolve())}, settings.out / START)
     stage = Denoising(settings.learning, parts, album, text, signal_of(settings.out)[0], settings.seed, settings.blocks)
     identity = {"library": name, "depth": settings.depth, "size": settings.size, "widths": settings.widths, "seed": settings.seed}
     facts: dict = {}
@@ -100,6 +103,18 @@ def train_prior(settings: PriorSettings, tell: Tell | None = None) -> tuple[bool
     checkpoint = Checkpoint(settings.out / CHECKPOINT, identity)
     run = Run(stage, accelerator, checkpoint, settings.checkpoint_minutes, keep, settings.out / "tensorboard", tell)
     return run.go(), facts
+
+
+def start_of(settings: PriorSettings) -> Path | None:
+    """The prior to begin from. Raises BadRequest where `settings.out` holds one that was begun from another."""
+    start, said = settings.start_from and Path(settings.start_from).expanduser(), settings.out / START
+    if start and (settings.out / CHECKPOINT).exists() and said.is_file():
+        before = read_config(settings.out, ".", START).get("from")
+        if before != str(start.resolve()):
+            remedy = f"Give --from {before}, or leave it out" if before else "Leave --from out"
+            cause = f"It was begun from {before or 'nothing'}, not from {start}."
+            raise BadRequest(f"The prior in {settings.out} cannot be resumed.", cause, f"{remedy}, or name another --out.")
+    return start
 
 
 def source_of(settings: PriorSettings, encoder: TextEncoder) -> Source:

@@ -83,7 +83,8 @@ class Geometry(Distilling):
         dummies = dummy_share(late, 0.0, 1 - s.real, until=0.8) if s.anneal_from < 1 else 0.0
         rngs = generators(self.seed, numbers)
         drawn = self.drawn(step, dummies, rngs, numbers)
-        between = drawn.alpha if s.alpha_by == "chance" else drawn.subjects.fits()
+        named = s.alpha_by == "texts" and drawn.subjects.fit is not None  # replayed objects of the starter have no names
+        between = drawn.subjects.fit() if named else drawn.alpha
         alpha = (s.alpha_least + (s.alpha - s.alpha_least) * between) * drawn.subjects.shaped
         views = s.viewpoints.draw(s.batch, rngs).to(alpha.device)
         later = partial(generators, self.seed, numbers, 1)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Filling a scene from the panel, with an engine that makes boxes: the recipe on both sides, preview, populate, cancel, resume, convert."""
 
+import contextlib
+import gc
 import json
 import time
+import weakref
 from types import SimpleNamespace
 
 import bpy
@@ -120,6 +123,45 @@ def test_what_a_failed_look_leaves_is_taken_back(yard, monkeypatch):
     yard.state.work = SimpleNamespace(over=False, cancel=lambda: ended.append(True))
     monkeypatch.setattr(yard.module, "_go_on", lambda work: {}["nothing"])
     assert yard.module.TIMER.turn() is None and ended and yard.state.work is None and "KeyError" in yard.state.fault.cause
+
+
+@pytest.mark.parametrize("how", ["in a sentence", "by a mistake of ours", "as it is placed", "with its scene", "cancelled", "well"])
+def test_however_it_ends_it_lets_its_grounds_go(yard, addon, monkeypatch, how):
+    """At once: nobody knows when Python looks for what is in circles."""
+    module, run = yard.module, addon("populate.run")
+    errors = {"in a sentence": ValueError("No room."), "by a mistake of ours": KeyError("mistake")}
+
+    def lay_out(recipe, options, shapes, grounds, *rest, **named):
+        held = [*grounds.values()]  # as the layout's own frames hold them
+        raise errors[how] if held else AssertionError
+
+    def place(work):
+        if how == "as it is placed":
+            raise RuntimeError("Cannot be placed.")
+        bpy.ops.latte3d.place_population()
+
+    if how in errors:
+        monkeypatch.setattr(run.layout, "lay_out", lay_out)
+    module.begin(yard.scene, module.wanted(yard.scene), make=False)
+    work = yard.state.work
+    grounds = [weakref.ref(ground) for ground in work.chosen.grounds.values()] + [weakref.ref(work.chosen.scenery)]
+    gc.collect()
+    gc.disable()
+    try:
+        if how == "with its scene":
+            work.step()
+            work.scene = -1
+            module._go_on(work)
+        elif how == "cancelled":
+            module.cancel()
+        else:
+            with contextlib.nullcontext() if how in ("in a sentence", "well") else pytest.raises((KeyError, RuntimeError)):
+                module.run_now(place)
+            errors.clear()
+        assert work.over and not module.busy() and [ref() for ref in grounds] == [None] * len(grounds)
+        assert (yard.objects() == 5) == (how == "well") and bool(yard.state.fault) == (how in ("in a sentence", "with its scene"))
+    finally:
+        gc.enable()
 
 
 def test_headless_is_the_same(yard, addon):
