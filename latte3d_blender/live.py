@@ -94,6 +94,8 @@ def follow(session) -> None:
     wish, waits = wish_of(scene), bool(session.waiting)
     if LIVE.job and (waits or wish != LIVE.asked):
         session.engine.cancel(LIVE.job)
+    if not LIVE.job and wish is None:
+        LIVE.note, LIVE.asked = client.check_prompt(scene.latte3d.prompt).message, None
     if not LIVE.job and wish and wish != LIVE.asked and not waits and session.engine.state == client.READY:
         LIVE.note, LIVE.asked = "", wish
         prompt, seed, model, blend = wish

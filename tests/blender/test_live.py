@@ -69,7 +69,10 @@ def test_what_is_no_prompt_or_not_known_leaves_the_draft(addon, live, drawn):
     item = follow(addon, live)
     wanted.prompt = "  "
     live.follow(addon("session").SESSION)
-    assert not live.LIVE.job and live.LIVE.draft == item
+    assert not live.LIVE.job and live.LIVE.draft == item and live.LIVE.note == "The prompt is empty."
+    wanted.prompt = "a red cube"
+    follow(addon, live)
+    assert not live.LIVE.note
     wanted.prompt = "a dragon"
     follow(addon, live, until=lambda: live.LIVE.note)
     assert live.LIVE.draft["latte3d_prompt"] == "a red cube" and not addon("session").SESSION.question
