@@ -158,6 +158,9 @@ def test_however_it_ends_it_lets_its_grounds_go(yard, addon, monkeypatch, how):
             with contextlib.nullcontext() if how in ("in a sentence", "well") else pytest.raises((KeyError, RuntimeError)):
                 module.run_now(place)
             errors.clear()
+        end = time.monotonic() + 30
+        while any(ref() for ref in grounds) and time.monotonic() < end:  # until the thread has seen it
+            time.sleep(0.01)
         assert work.over and not module.busy() and [ref() for ref in grounds] == [None] * len(grounds)
         assert (yard.objects() == 5) == (how == "well") and bool(yard.state.fault) == (how in ("in a sentence", "with its scene"))
     finally:
