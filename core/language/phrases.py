@@ -37,6 +37,7 @@ _CUES = r"""
         |single)\b)*\s+
 """
 _LISTED = rf"{_ITEM}(?:,{_ITEM})*?,?\s*\b(?:or|nor)\b{_ITEM}|{_ITEM}"
+_ARTICLE = re.compile(r"\s+(?:an?|the)\b", re.I)
 _EXCLUDED = re.compile(rf"{_CUES}(?P<what>{_LISTED})", re.I | re.X)
 _STEM = r"([^\W\d_]{3,}?)"
 _PREFIXED = re.compile(rf"\b(?:non[\s-]?|un-?){_STEM}\b|\b{_STEM}[\s-]free\b(?!\s+(?:of|from)\b)|\b{_STEM}-?less\b", re.I)
@@ -126,7 +127,14 @@ def aside(prompt: str, known: Callable[[str], bool]) -> tuple[list[tuple[int, in
     found = [(m.start(), m.end()) for m in _artists_words().finditer(prompt)]
     learnt = [(a, b) for a, b in found if all(map(known, words_of(prompt[a:b]))) and words_of(prompt[a:b])]
     pictures = [(a, b) for a, b in learnt if prompt[a:b].lower().endswith("of")]  # any other known word stays one
-    return [span for span in found if span not in learnt], pictures
+    others = [span for span in found if span not in learnt]
+    rest = blank(prompt, others)
+    for start, end in [span for span in found if prompt[slice(*span)].lower().endswith("of")]:
+        following, before = _ARTICLE.match(prompt, end), set(words_of(rest[:start])) - ARTICLES
+        if following and before and not ((start, end) in learnt and all(map(known, before))):
+            pictures = [span for span in pictures if span != (start, end)]
+            others = [span for span in others if span != (start, end)] + [(start, following.end())]  # "a sharp image of a duck": no sharp
+    return others, pictures
 
 
 def excluded(prompt: str, knows: Callable[[str], bool], is_thing: Callable[[str], bool]) -> Iterator[tuple[int, int, str]]:

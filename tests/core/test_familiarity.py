@@ -189,6 +189,15 @@ def test_artists_words_are_set_aside(starter, text, kinds, said) -> None:
 
 
 @pytest.mark.parametrize(
+    "said", ["a sharp image of a {}", "a very clear, sharp image of a {}", "a crisp, bright render of the {}", "a blurry photo of the {}"]
+)
+def test_what_is_said_of_a_picture_is_no_thing(starter, text, said) -> None:
+    reading = starter.vocabulary.read(said.format("red car"), text)
+    assert reading.familiar and reading.thing == "car" and reading.set_aside and not reading.read_as
+    assert set(reading.not_understood) <= {"sharp", "clear", "crisp", "bright", "blurry"}
+
+
+@pytest.mark.parametrize(
     "said",
     [
         "a {k} but not {x}", "a {k}, not {x}", "a {k} without {x}", "a {k} with no {x}", "a {k}, no {x}", "a not {x} {k}", "a non-{x} {k}",
