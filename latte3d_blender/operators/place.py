@@ -14,6 +14,10 @@ from ..scene import clearance, meshes, origin, placement
 from ..scene.placing import AGAIN
 from ..words import SaysWhy, say
 
+SMOOTH = BoolProperty(
+    name="Shade Smooth", description="Light runs softly over the faces, but for creases; without it each face is flat", default=True,
+    options={"SKIP_SAVE"},
+)  # fmt: skip
 NEAR = 0.02  # share of an object's height up to which the cursor lies on a surface
 
 
@@ -54,10 +58,7 @@ class LATTE3D_OT_place_result(SaysWhy, bpy.types.Operator):
     align: BoolProperty(
         name="Align to Surface", description="Stand straight on the surface below, however that slopes", options={"SKIP_SAVE"}
     )
-    smooth: BoolProperty(
-        name="Shade Smooth", description="Light runs softly over the faces, but for creases; without it each face is flat", default=True,
-        options={"SKIP_SAVE"},
-    )  # fmt: skip
+    smooth: SMOOTH
     normal: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # of the surface, where it is known
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 

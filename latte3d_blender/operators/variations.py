@@ -18,6 +18,7 @@ from ..scene.placing import AGAIN
 from ..variations import Batch
 from ..words import SaysWhy, say
 from .generate import Making
+from .place import SMOOTH
 from .prompt import FromObject, known_detail
 
 LIKE = 4  # variations of a style, where the panel asks for one object
@@ -47,10 +48,7 @@ class LATTE3D_OT_place_variations(SaysWhy, bpy.types.Operator):
         name="Direction", description="Of the rows; 0 is along X", unit="ROTATION", soft_min=-math.pi, soft_max=math.pi,
         options={"SKIP_SAVE"},
     )  # fmt: skip
-    smooth: BoolProperty(
-        name="Shade Smooth", description="Light runs softly over the faces, but for creases; without it each face is flat", default=True,
-        options={"SKIP_SAVE"},
-    )  # fmt: skip
+    smooth: SMOOTH
     clear: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # find a spot where they are free
     towards: FloatVectorProperty(size=3, options={"HIDDEN", "SKIP_SAVE"})  # from the scene to who looks at it, horizontally
 
